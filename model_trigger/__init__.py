@@ -1,0 +1,1 @@
+"""Model Trigger: start the Azure DevOps release that deploys a model when it is registered."""
