@@ -1,0 +1,259 @@
+"""Parse what Event Grid delivers into a Registration: one version of one model in one workspace.
+
+Both schemas are read, Event Grid's and CloudEvents 1.0, as the documentation shows them and as
+they differ on the wire: the names in `data` come in PascalCase and camelCase, the version as a
+number and as text, tags and properties missing or null.
+
+Sources: https://learn.microsoft.com/azure/event-grid/event-schema-machine-learning and the payloads
+in the Event Grid tests of https://github.com/Azure/azure-sdk-for-net/pull/10581.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+EVENT_TYPE = "Microsoft.MachineLearningServices.ModelRegistered"
+
+_WORKSPACE_ID = re.compile(
+    r"/subscriptions/(?P<subscription_id>[^/\s]+)/resourceGroups/(?P<resource_group>[^/\s]+)"
+    r"/providers/Microsoft\.MachineLearningServices/workspaces/(?P<name>[^/\s]+)/?",
+    re.IGNORECASE,
+)
+_EXCERPT = 200
+# Tags and properties are kept beside the claim, in a table entity of at most 1 MiB
+# (https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model).
+_MOST_TAG_CHARACTERS = 200_000
+
+
+class RejectedEventError(ValueError):
+    """The text is not a readable ModelRegistered event; delivering it again cannot help.
+
+    The message tells whoever publishes or subscribes what was expected and what came instead.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """An Azure Machine Learning workspace, named by its resource id.
+
+    Azure compares resource ids without case, and so does `key`.
+    """
+
+    id: str
+    subscription_id: str
+    resource_group: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The resource id in lower case: the workspace's identity."""
+        return self.id.lower()
+
+    @classmethod
+    def parse(cls, resource_id: str) -> "Workspace":
+        """Read a workspace's resource id.
+
+        Raises ValueError, with a sentence for users, when it is not one.
+        """
+        match = _WORKSPACE_ID.fullmatch(resource_id)
+        if match is None:
+            msg = (
+                f"{resource_id[:_EXCERPT]!r} is not the resource id of a workspace; expected "
+                "/subscriptions/<id>/resourceGroups/<group>/providers/"
+                "Microsoft.MachineLearningServices/workspaces/<name>"
+            )
+            raise ValueError(msg)
+        return cls(id=resource_id.rstrip("/"), **match.groupdict())
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One version of one model registered in one workspace.
+
+    `version` is Azure ML's version as text, whatever the event's JSON made of it. `source` tells
+    how the registration became known: `event`, or `reconcile` when it was found in the workspace.
+    """
+
+    workspace: Workspace
+    model: str
+    version: str
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    properties: Mapping[str, str] = field(default_factory=dict[str, str])
+    registered_at: datetime | None = None
+    event_id: str = ""
+    source: str = "event"
+
+    @property
+    def uri(self) -> str:
+        """The short form of the model's address in Azure ML."""
+        return f"azureml:{self.model}:{self.version}"
+
+    def to_json(self) -> str:
+        """Write the registration as JSON text, as the ledger keeps it."""
+        moment = self.registered_at.isoformat() if self.registered_at else None
+        fields = {
+            "workspace": self.workspace.id,
+            "model": self.model,
+            "version": self.version,
+            "tags": dict(self.tags),
+            "properties": dict(self.properties),
+            "registered_at": moment,
+            "event_id": self.event_id,
+            "source": self.source,
+        }
+        return json.dumps(fields)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Registration":
+        """Read what `to_json` wrote."""
+        fields: dict[str, Any] = json.loads(text)
+        fields["workspace"] = Workspace.parse(fields["workspace"])
+        fields["registered_at"] = _time(fields["registered_at"])
+        return cls(**fields)
+
+
+def parse_event(text: str) -> Registration:
+    """Read the JSON text of one event, or of an array that holds one event.
+
+    Raises RejectedEventError with the reason when it is anything else.
+    """
+    event = _single_event(_load(text))
+    event_type = event.get("eventType", event.get("type"))
+    if not isinstance(event_type, str) or event_type.lower() != EVENT_TYPE.lower():
+        msg = (
+            f"the event's type is {_excerpt(event_type)}, not {EVENT_TYPE!r}: "
+            "set the event subscription's included event types to that one"
+        )
+        raise RejectedEventError(msg)
+    data = _object(event.get("data"), "data")
+    subject_model, subject_version = _subject(event.get("subject"))
+    return Registration(
+        workspace=_workspace(event.get("topic") or event.get("source")),
+        model=_name(_member(data, "modelName"), subject_model),
+        version=_version(_member(data, "modelVersion"), subject_version),
+        tags=_texts(_member(data, "modelTags"), "data.modelTags"),
+        properties=_texts(_member(data, "modelProperties"), "data.modelProperties"),
+        registered_at=_time(event.get("eventTime", event.get("time"))),
+        event_id=str(event.get("id") or ""),
+    )
+
+
+def lookup(texts: Mapping[str, str], key: str) -> str | None:
+    """Give the value of a tag or property, its key compared without case; None when absent.
+
+    The wire camel-cases the keys (`GITHUB_REPOSITORY` arrives as `githuB_REPOSITORY`; seen in
+    https://github.com/Azure/aml-function), so the exact spelling is only preferred.
+    """
+    if key in texts:
+        return texts[key]
+    wanted = key.lower()
+    return next((value for name, value in texts.items() if name.lower() == wanted), None)
+
+
+def _load(text: str) -> object:
+    try:
+        loaded: object = json.loads(text)
+        json.dumps(loaded, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        msg = f"the event is not JSON ({error}): {_excerpt(text)}"
+        raise RejectedEventError(msg) from error
+    return loaded
+
+
+def _single_event(loaded: object) -> Mapping[str, object]:
+    if isinstance(loaded, list):
+        events = cast("list[object]", loaded)
+        if len(events) != 1:
+            msg = (
+                f"the delivery holds {len(events)} events: "
+                "set the event subscription's maxEventsPerBatch to 1"
+            )
+            raise RejectedEventError(msg)
+        loaded = events[0]
+    return _object(loaded, "the event")
+
+
+def _object(value: object, path: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        msg = f"{path} is {_excerpt(value)}, expected a JSON object"
+        raise RejectedEventError(msg)
+    return cast("dict[str, object]", value)
+
+
+def _member(data: Mapping[str, object], name: str) -> object:
+    """Find the member by its name without case: documentation and wire disagree on it."""
+    named = (value for key, value in data.items() if key.lower() == name.lower())
+    return next((value for value in named if value is not None), None)
+
+
+def _workspace(topic: object) -> Workspace:
+    if not isinstance(topic, str):
+        msg = f"the event names no workspace: topic is {_excerpt(topic)}"
+        raise RejectedEventError(msg)
+    try:
+        return Workspace.parse(topic)
+    except ValueError as error:
+        msg = f"the event's topic is not a workspace: {error}"
+        raise RejectedEventError(msg) from error
+
+
+def _subject(subject: object) -> tuple[str | None, str | None]:
+    """Model and version from `models/<name>:<version>`; a name may itself hold colons."""
+    if not isinstance(subject, str) or not subject.lower().startswith("models/"):
+        return None, None
+    name, colon, version = subject[len("models/") :].rpartition(":")
+    return (name or None, version or None) if colon else (None, None)
+
+
+def _name(value: object, fallback: str | None) -> str:
+    name = fallback if value is None else value
+    if not isinstance(name, str) or not name:
+        msg = f"data.modelName is {_excerpt(name)}, expected the model's name"
+        raise RejectedEventError(msg)
+    return name
+
+
+def _version(value: object, fallback: str | None) -> str:
+    version = fallback if value is None else value
+    if isinstance(version, int) and not isinstance(version, bool):
+        return str(version)
+    if not isinstance(version, str) or not version:
+        msg = f"data.modelVersion is {_excerpt(version)}, expected the model's version"
+        raise RejectedEventError(msg)
+    return version
+
+
+def _texts(value: object, path: str) -> Mapping[str, str]:
+    if value is None:
+        return {}
+    texts = {key: _text(item) for key, item in _object(value, path).items()}
+    length = sum(len(key) + len(text) for key, text in texts.items())
+    if length > _MOST_TAG_CHARACTERS:
+        msg = f"{path} holds {length:,} characters, at most {_MOST_TAG_CHARACTERS:,} are read"
+        raise RejectedEventError(msg)
+    return texts
+
+
+def _text(item: Any) -> str:  # noqa: ANN401 - any JSON value may stand in a tag
+    if item is None:
+        return ""
+    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+
+
+def _time(value: object) -> datetime | None:
+    """Read the time of registration, in UTC; None when it cannot be read: no rule needs it."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _excerpt(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _EXCERPT else f"{shown[:_EXCERPT]}…"

@@ -1,0 +1,224 @@
+"""The fields of a rule as people write them: their types, defaults and meaning.
+
+The JSON Schema that completes rules in editors is made from these classes.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Self, cast
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from model_trigger.conditions import Condition, Globs
+from model_trigger.templates import Template
+from model_trigger.versions import Range, Scheme
+
+_SOURCE = re.compile(r"version|(?P<kind>tag|property):(?P<key>.+)", re.IGNORECASE | re.DOTALL)
+_ORGANIZATION_URL = re.compile(r"https?://[^/\s?#]+(/[^\s?#]*)?")
+
+
+class Start(StrEnum):
+    """Which of the matching versions start the target."""
+
+    NEWER = "newer"
+    LATEST = "latest"
+    EVERY = "every"
+
+
+class Mode(StrEnum):
+    """How much a rule does; the later, the stricter."""
+
+    LIVE = "live"
+    OBSERVE = "observe"
+    OFF = "off"
+
+    def stricter(self, other: "Mode") -> "Mode":
+        """Give the stricter of the two."""
+        order = list(Mode)
+        return max(self, other, key=order.index)
+
+
+def _texts(value: object, expected: str) -> list[str]:
+    items = cast("list[object]", value) if isinstance(value, list) else [value]
+    if not all(isinstance(item, str) for item in items):
+        raise ValueError(expected)
+    return cast("list[str]", items)
+
+
+def read_globs(value: object) -> Globs:
+    """Read the field `model`; raises ValueError, with a sentence for users."""
+    return Globs.parse(_texts(value, "expected a glob as text, or a list of such texts"))
+
+
+def _condition(value: object) -> Condition:
+    return Condition.parse(
+        _texts(value, "expected text in quotes, or a list of such texts: tags are text")
+    )
+
+
+def _template(value: object) -> Template:
+    if not isinstance(value, str):
+        msg = 'expected text in quotes, such as "3" or "{model_version}"'
+        raise ValueError(msg)  # noqa: TRY004 - pydantic reports ValueError
+    return Template.parse(value)
+
+
+def _id_or_name(value: object) -> int | str:
+    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
+    if isinstance(number, bool) or not isinstance(number, int | str) or not number:
+        msg = "expected the id, a number from the address bar, or the name"
+        raise ValueError(msg)
+    return number
+
+
+def _version_source(value: object) -> str:
+    match = _SOURCE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        msg = "expected version, tag:<key> or property:<key>"
+        raise ValueError(msg)
+    kind = match["kind"]
+    return f"{kind.lower()}:{match['key']}" if kind else "version"
+
+
+def _organization_url(value: object) -> str:
+    if not isinstance(value, str) or not _ORGANIZATION_URL.fullmatch(value):
+        msg = "expected an address such as https://dev.azure.com/contoso"
+        raise ValueError(msg)
+    return value.rstrip("/")
+
+
+GlobsField = Annotated[Globs, PlainValidator(read_globs, json_schema_input_type=str | list[str])]
+ConditionField = Annotated[
+    Condition, PlainValidator(_condition, json_schema_input_type=str | list[str])
+]
+TemplateField = Annotated[Template, PlainValidator(_template, json_schema_input_type=str)]
+IdOrName = Annotated[int | str, PlainValidator(_id_or_name, json_schema_input_type=int | str)]
+OrganizationUrl = Annotated[str, PlainValidator(_organization_url, json_schema_input_type=str)]
+NonEmpty = Annotated[StrictStr, Field(min_length=1)]
+
+
+class _Fields(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class ReleaseFields(_Fields):
+    """A classic release definition, and what a release is given."""
+
+    definition: IdOrName = Field(
+        description="Id or name of the release definition; a name may carry its path: \\ml\\Deploy."
+    )
+    project: NonEmpty | None = Field(
+        default=None, description="Project; AZURE_DEVOPS_PROJECT when absent."
+    )
+    organization_url: OrganizationUrl | None = Field(
+        default=None, description="Organisation; AZURE_DEVOPS_ORG_URL when absent."
+    )
+    variables: Mapping[NonEmpty, TemplateField] = Field(
+        default={},
+        description="Release variables and their values, besides those that every release gets: "
+        "modelName, modelVersion, modelUri, workspaceName, resourceGroup, subscriptionId, each "
+        "where the definition declares it settable at release time.",
+    )
+    artifacts: Mapping[NonEmpty, TemplateField] = Field(
+        default={}, description="Artifact alias and the version it gets."
+    )
+    description: TemplateField | None = Field(
+        default=None, description="Text of the release's description."
+    )
+
+
+class PipelineFields(_Fields):
+    """A YAML pipeline, and what a run is given."""
+
+    id: IdOrName = Field(description="Id or name of the pipeline; a name may carry its folder.")
+    project: NonEmpty | None = Field(
+        default=None, description="Project; AZURE_DEVOPS_PROJECT when absent."
+    )
+    organization_url: OrganizationUrl | None = Field(
+        default=None, description="Organisation; AZURE_DEVOPS_ORG_URL when absent."
+    )
+    branch: NonEmpty | None = Field(
+        default=None, description="Branch to run; the pipeline's default branch when absent."
+    )
+    parameters: Mapping[NonEmpty, TemplateField] | None = Field(
+        default=None,
+        description="Runtime parameters and their values. When absent: modelName and modelVersion.",
+    )
+    variables: Mapping[NonEmpty, TemplateField] = Field(
+        default={}, description="Variables (settable at queue time) and their values."
+    )
+    stages_to_skip: tuple[NonEmpty, ...] = Field(default=(), description="Stages not to run.")
+
+
+class RuleFields(_Fields):
+    """Which registrations start which target."""
+
+    model: GlobsField = Field(
+        description="Glob on the model's name, or a list of globs; a leading ! excludes."
+    )
+    workspace: NonEmpty | None = Field(
+        default=None, description="Glob on the workspace's name, or its full resource id."
+    )
+    scheme: Scheme = Field(default=Scheme.INTEGER, description="How versions are read and ordered.")
+    version: StrictStr = Field(
+        default="*", description="Which versions: a range such as >=10, 10 - 20 or ^1.4; * is any."
+    )
+    version_from: Annotated[str, PlainValidator(_version_source, json_schema_input_type=str)] = (
+        Field(
+            default="version",
+            description="Where the version to compare stands: version, tag:<key>, property:<key>.",
+        )
+    )
+    start: Start = Field(
+        default=Start.NEWER,
+        description="newer: a version newer than the newest claimed; latest: moreover only if no "
+        "newer matching one is registered; every: each once, in any order.",
+    )
+    tags: Mapping[NonEmpty, ConditionField] = Field(
+        default={}, description="Tag and condition: text, glob, >=0.9, !x, *, or a list (any of)."
+    )
+    properties: Mapping[NonEmpty, ConditionField] = Field(
+        default={}, description="Property and condition: text, glob, >=0.9, !x, *, or a list."
+    )
+    mode: Mode = Field(
+        default=Mode.LIVE,
+        description="live; observe: everything but the start; off: matches nothing.",
+    )
+    allow_unsafe: tuple[NonEmpty, ...] = Field(
+        default=(), description="Placeholders whose values may hold any character: tag.notes."
+    )
+    release: ReleaseFields | None = Field(default=None, description="A classic release definition.")
+    pipeline: PipelineFields | None = Field(default=None, description="A YAML pipeline.")
+
+    @field_validator("version")
+    @classmethod
+    def _range_fits_scheme(cls, version: str, info: ValidationInfo) -> str:
+        """Refuse a range that its scheme cannot read; a broken scheme is reported by itself."""
+        if "scheme" in info.data:
+            Range.parse(version, info.data["scheme"])
+        return version
+
+    @field_validator("allow_unsafe")
+    @classmethod
+    def _placeholders_exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            Template.parse(f"{{{name}}}")
+        return names
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.release is None) == (self.pipeline is None):
+            stated = "both are given" if self.release else "none is given"
+            msg = f"expected one of release and pipeline, {stated}"
+            raise ValueError(msg)
+        return self

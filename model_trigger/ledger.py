@@ -1,0 +1,198 @@
+"""Keep claims, marks and decisions in Azure Table Storage: every change is one conditional write.
+
+`<prefix>releases` holds one partition per (rule, workspace, model): a row `mark`, and a row for
+each claim. `<prefix>decisions` holds one partition per day, the newest decision first.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
+from azure.data.tables import TableClient, TableServiceClient, UpdateMode
+
+from model_trigger import rows
+from model_trigger.claims import Claim, Mark, Partition, Snapshot
+from model_trigger.deadline import Deadline
+from model_trigger.decisions import Decision
+from model_trigger.ports import ConflictError, LedgerError
+
+_CONFLICTS = (404, 409, 412)
+_PAUSES = (0.1, 0.4, 1.0)
+_LONGEST_CALL = 5.0
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The two tables; they are made when they are missing."""
+
+    releases: TableClient
+    decisions: TableClient
+
+    @classmethod
+    def open(cls, service: TableServiceClient, prefix: str) -> "Ledger":
+        """Give the ledger with this prefix; nothing is called yet."""
+        return cls(
+            service.get_table_client(f"{prefix}releases"),
+            service.get_table_client(f"{prefix}decisions"),
+        )
+
+    def read(self, partition: Partition, version: str, deadline: Deadline) -> Snapshot:
+        """Read the claim of one version and the mark, in one call, and storage's time.
+
+        Raises LedgerError.
+        """
+        dates: list[datetime] = []
+        found = self._query(
+            # Without brackets: the SDK takes a parameter for a word, and `@claim)` for another.
+            "PartitionKey eq @partition and RowKey eq @mark "
+            "or PartitionKey eq @partition and RowKey eq @claim",
+            {
+                "partition": rows.partition_key(partition),
+                "mark": rows.MARK_KEY,
+                "claim": rows.claim_key(version),
+            },
+            deadline,
+            raw_response_hook=_date_into(dates),
+        )
+        by_key = {row["RowKey"]: row for row in found}
+        claim = by_key.get(rows.claim_key(version))
+        mark = by_key.get(rows.MARK_KEY)
+        return Snapshot(
+            claim=rows.read_claim(claim, claim.metadata["etag"]) if claim else None,
+            mark=rows.read_mark(mark, mark.metadata["etag"]) if mark else None,
+            read_at=dates[0],
+        )
+
+    def claims(self, partition: Partition, deadline: Deadline) -> list[Claim]:
+        """Read all claims of one partition. Raises LedgerError."""
+        found = self._query(
+            "PartitionKey eq @partition and RowKey ne @mark",
+            {"partition": rows.partition_key(partition), "mark": rows.MARK_KEY},
+            deadline,
+        )
+        return [rows.read_claim(row, row.metadata["etag"]) for row in found]
+
+    def write(
+        self, partition: Partition, claim: Claim | None, mark: Mark | None, deadline: Deadline
+    ) -> tuple[Claim | None, Mark | None]:
+        """Write a claim, a mark or both in one transaction, as long as neither has changed.
+
+        What carries no etag must not exist yet. Gives both back with their new etags. Raises
+        ConflictError and LedgerError.
+        """
+        operations: list[tuple[Any, ...]] = []
+        if claim:
+            operations.append(_operation(rows.claim_row(partition, claim), claim.etag))
+        if mark:
+            operations.append(_operation(rows.mark_row(partition, mark), mark.etag))
+        send = partial(self.releases.submit_transaction, operations)
+        etags = [str(written["etag"]) for written in _call(self.releases, send, deadline)]
+        return (
+            replace(claim, etag=etags[0]) if claim else None,
+            replace(mark, etag=etags[-1]) if mark else None,
+        )
+
+    def record(
+        self, decision: Decision, milliseconds: int, now: datetime, deadline: Deadline
+    ) -> None:
+        """Keep a decision. Raises LedgerError."""
+        row = rows.decision_row(decision, milliseconds, now, uuid4().hex)
+        keep = partial(self.decisions.upsert_entity, row, UpdateMode.REPLACE)
+        _call(self.decisions, keep, deadline)
+
+    def _query(
+        self,
+        text: str,
+        parameters: Mapping[str, Any],
+        deadline: Deadline,
+        **options: Any,  # noqa: ANN401 - the SDK's own
+    ) -> list[Any]:
+        def read(**limits: Any) -> list[Any]:  # noqa: ANN401
+            found = self.releases.query_entities(
+                text, parameters=dict(parameters), **options, **limits
+            )
+            return list(found)
+
+        return _call(self.releases, read, deadline)
+
+
+def _operation(row: rows.Row, etag: str) -> tuple[Any, ...]:
+    if not etag:
+        return ("create", row)
+    condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+    return ("update", row, {"mode": UpdateMode.REPLACE, **condition})
+
+
+def _call(table: TableClient, call: Callable[..., Result], deadline: Deadline) -> Result:
+    """Call the service within the deadline; a fault that may pass is tried again.
+
+    The SDK's own retries are off: they know no deadline, and sleep as long as Retry-After says.
+    A write that is tried again after its answer was lost meets itself as a conflict; who wrote is
+    then seen by reading.
+    """
+    for pause in (*_PAUSES, None):
+        try:
+            return _once(table, call, deadline)
+        except AzureError as error:
+            if _status(error) in _CONFLICTS:
+                raise ConflictError(_told(table, error)) from error
+            if pause is None or not _may_pass(error) or not deadline.allows(pause + 1):
+                raise LedgerError(_told(table, error)) from error
+            deadline.pause(pause)
+    raise AssertionError  # unreachable: the last round returns or raises
+
+
+def _once(table: TableClient, call: Callable[..., Result], deadline: Deadline) -> Result:
+    seconds = min(_LONGEST_CALL, deadline.remaining)
+    if not seconds:
+        msg = "no time was left to reach the ledger"
+        raise LedgerError(msg)
+    options = {"connection_timeout": seconds, "read_timeout": seconds}
+    try:
+        return call(**options)
+    except HttpResponseError as error:
+        if "TableNotFound" not in str(error):
+            raise
+    _create(table, options)
+    return call(**options)
+
+
+def _create(table: TableClient, options: Mapping[str, float]) -> None:
+    try:
+        table.create_table(**options)
+    except ResourceExistsError:
+        return
+
+
+def _status(error: AzureError) -> int | None:
+    return error.status_code if isinstance(error, HttpResponseError) else None
+
+
+def _may_pass(error: AzureError) -> bool:
+    status = _status(error)
+    return status is None or status in {408, 429} or status >= 500  # noqa: PLR2004
+
+
+def _told(table: TableClient, error: AzureError) -> str:
+    cause = error.message.splitlines()[0] if error.message else type(error).__name__
+    told = f"table {table.table_name!r} of {table.url}: {cause}"
+    if _status(error) in {401, 403}:
+        return f"{told}; grant the app's identity the role Storage Table Data Contributor there"
+    return told
+
+
+def _date_into(dates: list[datetime]) -> Callable[[Any], None]:
+    """Note the service's clock, by which leases are judged; it shows whole seconds."""
+
+    def note(response: Any) -> None:  # noqa: ANN401 - azure-core's generic PipelineResponse
+        dates.append(parsedate_to_datetime(response.http_response.headers["Date"]))
+
+    return note

@@ -1,0 +1,197 @@
+r"""Write claims, marks and decisions as entities of Azure Table Storage, and read them back.
+
+A text property holds at most 64 KiB of UTF-16, a key at most 1 KiB and none of / \ # ? or control
+characters, an entity at most 1 MiB:
+https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from model_trigger.claims import Claim, Mark, Partition, State
+from model_trigger.decisions import Decision
+from model_trigger.events import Registration, Workspace
+from model_trigger.targets import Release, StartRequest
+
+MARK_KEY = "mark"
+
+_NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._:@+=, -]")
+_LONGEST_READABLE = 200
+_LONGEST_TEXT = 32_000
+_END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+
+Row = Mapping[str, Any]
+
+
+def partition_key(partition: Partition) -> str:
+    """Give the key of a partition: readable, and by its digest one of a kind."""
+    readable = [partition.rule, partition.workspace.name.lower(), partition.model]
+    if partition.observed:
+        readable.insert(0, "observe")
+    shown = "|".join(_escaped(text) for text in readable)[:_LONGEST_READABLE]
+    return f"{shown}|{_digest(partition.rule, partition.workspace.key, partition.model)}"
+
+
+def claim_key(version: str) -> str:
+    """Give the row key of a version's claim."""
+    shown = _escaped(version)[:_LONGEST_READABLE]
+    return f"claim|{version}" if shown == version else f"claim|{shown}|{_digest(version)}"
+
+
+def claim_row(partition: Partition, claim: Claim) -> Row:
+    """Write a claim."""
+    request, release, second = claim.request, claim.release, claim.second_release
+    row: dict[str, Any] = {
+        "PartitionKey": partition_key(partition),
+        "RowKey": claim_key(claim.version),
+        "rule": partition.rule,
+        "observed": partition.observed,
+        "workspace": partition.workspace.id,
+        "model": partition.model,
+        "version": claim.version,
+        "state": claim.state.value,
+        "owner": claim.owner,
+        "key": claim.key,
+        "claimed_at": claim.claimed_at,
+        "lease_until": claim.lease_until,
+        "post_until": claim.post_until,
+        "release_id": str(release.id) if release else None,
+        "release_url": release.url if release else None,
+        "second_release_id": str(second.id) if second else None,
+        "second_release_url": second.url if second else None,
+        "attempts": claim.attempts,
+        "failed_since": claim.failed_since,
+        "not_before": claim.not_before,
+        **_spread("reason", claim.reason),
+        **_spread("registration", claim.registration.to_json()),
+        **_spread("request", request.to_json() if request else ""),
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def read_claim(row: Row, etag: str) -> Claim:
+    """Read what `claim_row` wrote."""
+    request = _gathered(row, "request")
+    return Claim(
+        registration=Registration.from_json(_gathered(row, "registration")),
+        state=State(row["state"]),
+        owner=row["owner"],
+        key=row["key"],
+        claimed_at=_utc(row["claimed_at"]),
+        lease_until=_utc(row["lease_until"]),
+        post_until=_utc(row["post_until"]),
+        request=StartRequest.from_json(request) if request else None,
+        release=_release(row, "release"),
+        second_release=_release(row, "second_release"),
+        reason=_gathered(row, "reason"),
+        attempts=row["attempts"],
+        failed_since=_utc_or_none(row.get("failed_since")),
+        not_before=_utc_or_none(row.get("not_before")),
+        etag=etag,
+    )
+
+
+def _release(row: Row, name: str) -> Release | None:
+    number = row.get(f"{name}_id")
+    return Release(int(number), row[f"{name}_url"]) if number else None
+
+
+def read_partition(row: Row) -> Partition:
+    """Read which partition a claim's row lies in."""
+    workspace = Workspace.parse(row["workspace"])
+    return Partition(row["rule"], workspace, row["model"], row["observed"])
+
+
+def mark_row(partition: Partition, mark: Mark) -> Row:
+    """Write a mark."""
+    row: dict[str, Any] = {
+        "PartitionKey": partition_key(partition),
+        "RowKey": MARK_KEY,
+        "version": mark.version,
+        "compared": mark.compared,
+        "ordering": mark.ordering,
+        "baseline": mark.baseline,
+        "in_flight": mark.in_flight,
+        "in_flight_until": mark.in_flight_until,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def read_mark(row: Row, etag: str) -> Mark:
+    """Read what `mark_row` wrote."""
+    return Mark(
+        version=row["version"],
+        compared=row.get("compared"),
+        ordering=row["ordering"],
+        baseline=row["baseline"],
+        in_flight=row["in_flight"],
+        in_flight_until=_utc_or_none(row.get("in_flight_until")),
+        etag=etag,
+    )
+
+
+def decision_row(decision: Decision, milliseconds: int, now: datetime, unique: str) -> Row:
+    """Write a decision: one partition a day, the newest first in it."""
+    clauses = [
+        {
+            "clause": clause.clause,
+            "expected": clause.expected,
+            "actual": clause.actual,
+            "met": clause.met,
+        }
+        for clause in decision.clauses
+    ]
+    fields = decision.log_fields(milliseconds)
+    reason = str(fields.pop("reason"))
+    row: dict[str, Any] = {
+        "PartitionKey": f"{now:%Y-%m-%d}",
+        "RowKey": f"{(_END_OF_TIME - now).total_seconds():015.3f}|{unique}",
+        "decided_at": now,
+        **{name: _plain(value) for name, value in fields.items() if value is not None},
+        "closest": decision.closest,
+        **_spread("reason", reason),
+        **_spread("clauses", json.dumps(clauses, ensure_ascii=False)),
+        **_spread("event", decision.event),
+    }
+    return row
+
+
+def _plain(value: object) -> object:
+    """Cut what a decision only shows; release ids outgrow the 32 bits of a plain integer."""
+    return value if isinstance(value, int) and value < 2**31 else str(value)[:_LONGEST_TEXT]
+
+
+def _spread(name: str, text: str) -> dict[str, str]:
+    """Spread a long text over `name`, `name_2` and so on."""
+    parts = [text[at : at + _LONGEST_TEXT] for at in range(0, len(text), _LONGEST_TEXT)]
+    return {
+        f"{name}_{number}" if number > 1 else name: part for number, part in enumerate(parts, 1)
+    }
+
+
+def _gathered(row: Row, name: str) -> str:
+    parts = [row.get(name, "")]
+    while (part := row.get(f"{name}_{len(parts) + 1}")) is not None:
+        parts.append(part)
+    return "".join(parts)
+
+
+def _escaped(text: str) -> str:
+    return _NOT_IN_KEYS.sub("~", text)
+
+
+def _digest(*texts: str) -> str:
+    framed = "".join(f"{len(text)}:{text}" for text in texts)
+    return hashlib.sha256(framed.encode()).hexdigest()[:32]
+
+
+def _utc(moment: datetime) -> datetime:
+    return datetime.fromtimestamp(moment.timestamp(), UTC)
+
+
+def _utc_or_none(moment: datetime | None) -> datetime | None:
+    return None if moment is None else _utc(moment)

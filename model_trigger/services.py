@@ -1,0 +1,100 @@
+"""Build the adapters from the settings: once, each when a function first needs it."""
+
+import base64
+import logging
+import time
+from collections.abc import Callable
+from functools import cache, partial
+
+from azure.core.credentials import AccessToken, TokenCredential
+from azure.data.tables import TableServiceClient
+
+from model_trigger.ledger import Ledger
+from model_trigger.ports import AzureDevOps, Services
+from model_trigger.rulebook import RuleBook
+from model_trigger.settings import Settings, SettingsError, read_rules, read_settings
+from model_trigger.targets import TargetError
+
+# Azure DevOps by its application id:
+# https://learn.microsoft.com/azure/devops/integrate/get-started/authentication/service-principal-managed-identity
+_AZURE_DEVOPS_SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
+_RENEW_BEFORE = 300.0
+
+
+@cache
+def services() -> Services:
+    """Give the services of this process.
+
+    Raises SettingsError that names what is missing or wrong; the next call tries again.
+    """
+    settings = read_settings()
+    # The SDKs tell every request at INFO, which would bury the decisions.
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    return Services(
+        ledger=Ledger.open(_tables(settings), settings.ledger_prefix),
+        azure_devops=cache(partial(_azure_devops, settings)),
+        rules=cache(lambda: RuleBook.read(read_rules(), settings.mode)),
+        workspaces=frozenset(workspace.key for workspace in settings.workspaces),
+        organization_url=settings.azure_devops_org_url,
+        project=settings.azure_devops_project,
+        claim_lease=settings.claim_lease,
+        list_lag=settings.list_lag,
+        retry_pause=settings.retry_pause,
+    )
+
+
+def _tables(settings: Settings) -> TableServiceClient:
+    """Open the storage account that the Functions host uses anyway."""
+    if settings.storage:
+        return TableServiceClient.from_connection_string(settings.storage, retry_total=0)
+    endpoint = settings.storage_table_uri
+    if not endpoint and settings.storage_account:
+        endpoint = f"https://{settings.storage_account}.table.core.windows.net"
+    if not endpoint:
+        msg = (
+            "no storage for the ledger: set AzureWebJobsStorage to a connection string, or "
+            "AzureWebJobsStorage__accountName (or __tableServiceUri) to use an identity"
+        )
+        raise SettingsError(msg)
+    credential = _credential(settings, settings.storage_client_id)
+    return TableServiceClient(endpoint, credential=credential, retry_total=0)
+
+
+def _azure_devops(settings: Settings) -> AzureDevOps:
+    # Imported when something is to be started: an event that no rule wants does without.
+    from model_trigger.azure_devops import AzureDevOps as Adapter  # noqa: PLC0415
+
+    return Adapter(authorization=_authorization(settings), clock=time.monotonic)
+
+
+def _authorization(settings: Settings) -> Callable[[str], str]:
+    if settings.azure_devops_pat:
+        basic = base64.b64encode(f":{settings.azure_devops_pat}".encode()).decode()
+        return lambda _: f"Basic {basic}"
+    return _Bearer(_credential(settings, settings.azure_client_id)).header
+
+
+def _credential(settings: Settings, client_id: str | None) -> TokenCredential:
+    """Give the app's managed identity in Azure, and the Azure CLI's login elsewhere."""
+    from azure.identity import AzureCliCredential, ManagedIdentityCredential  # noqa: PLC0415
+
+    if settings.identity_endpoint:
+        return ManagedIdentityCredential(client_id=client_id)
+    return AzureCliCredential()
+
+
+class _Bearer:
+    """The header with an Entra token, renewed five minutes before it expires."""
+
+    def __init__(self, credential: TokenCredential) -> None:
+        self._credential = credential
+        self._token: AccessToken | None = None
+
+    def header(self, organization_url: str) -> str:
+        """Give the header. Raises TargetError over plain HTTP, AzureError without a token."""
+        if not organization_url.startswith("https://"):
+            msg = f"a token is never sent over plain HTTP: give {organization_url} as https://"
+            raise TargetError(msg)
+        if self._token is None or self._token.expires_on - time.time() < _RENEW_BEFORE:
+            self._token = self._credential.get_token(_AZURE_DEVOPS_SCOPE)
+        return f"Bearer {self._token.token}"
