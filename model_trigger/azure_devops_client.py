@@ -31,7 +31,7 @@ from azure.devops.v7_1.release.models import ReleaseStartMetadata
 from azure.devops.v7_1.release.release_client import ReleaseClient
 from msrest.authentication import Authentication
 from msrest.exceptions import ClientRequestError
-from requests.exceptions import ConnectTimeout
+from requests.exceptions import ConnectTimeout, RequestException
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
 
 if TYPE_CHECKING:
@@ -119,8 +119,13 @@ class _Hardened(Client):
         response = self._client.send(
             request=request, headers=headers, content=content, timeout=timeout, **options
         )
+        try:
+            _ = response.content  # read here, where the answer may break off
+        except RequestException as error:
+            msg = "the answer broke off"
+            raise ClientRequestError(msg, error) from error
         if response.status_code != HTTPStatus.OK or not _is_json(response.headers):
-            raise AnswerError(response.status_code, response.headers, response.text())
+            raise AnswerError(response.status_code, response.headers, response.text)
         continuation_token.set(response.headers.get("X-MS-ContinuationToken"))
         return response
 

@@ -272,6 +272,21 @@ class Turn:
     lease: timedelta
 
 
+def kept(registration: Registration, reason: str, now: datetime) -> Claim:
+    """Keep a registration for a rule that cannot be read: nothing is claimed, no mark moves."""
+    return Claim(
+        registration=registration,
+        state=State.UNREADABLE,
+        owner="",
+        key="",
+        claimed_at=now,
+        lease_until=now,
+        post_until=now,
+        reason=reason,
+        failed_since=now,
+    )
+
+
 def _former(snapshot: Snapshot) -> Claim | None:
     """Give the claim that is taken again; what an unreadable rule kept was never claimed."""
     claim = snapshot.claim

@@ -11,7 +11,7 @@ from model_trigger.decisions import Decision, Outcome, not_matched, rejected
 from model_trigger.events import Registration, RejectedEventError, parse_event
 from model_trigger.ports import LedgerError, Services
 from model_trigger.rulebook import RuleBook
-from model_trigger.starting import attend
+from model_trigger.starting import attend, keep
 
 # Event Grid waits 30 s for an answer:
 # https://learn.microsoft.com/azure/event-grid/delivery-and-retry
@@ -84,9 +84,12 @@ def _decide_registration(
 ) -> Iterator[Decision]:
     evaluations = book.evaluate(registration)
     matched = [evaluation for evaluation in evaluations if evaluation.matched]
+    unreadable = book.unreadable_for(registration)
     for evaluation in matched:
         yield attend(evaluation, registration, services, deadline)
-    if not matched:
+    for broken in unreadable:
+        yield keep(broken, registration, services, deadline)
+    if not matched and not unreadable:
         yield not_matched(registration, evaluations, book.closest(registration))
 
 

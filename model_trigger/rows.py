@@ -21,7 +21,8 @@ MARK_KEY = "mark"
 
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._:@+=, -]")
 _LONGEST_READABLE = 200
-_LONGEST_TEXT = 32_000
+# Counted in UTF-16, where a character may take two units.
+_LONGEST_TEXT = 16_000
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
 Row = Mapping[str, Any]

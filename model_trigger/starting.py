@@ -32,6 +32,7 @@ from model_trigger.decisions import Decision, Outcome
 from model_trigger.events import Registration
 from model_trigger.grammar import Mode, Start
 from model_trigger.ports import AzureDevOpsError, ConflictError, LedgerError, Services
+from model_trigger.rulebook import BrokenRule
 from model_trigger.rules import Evaluation
 from model_trigger.targets import (
     NotStarted,
@@ -82,6 +83,24 @@ def attend(
         clauses=evaluation.clauses,
         release=done.release,
     )
+
+
+def keep(
+    broken: BrokenRule, registration: Registration, services: Services, deadline: Deadline
+) -> Decision:
+    """Keep a registration that a broken rule may want, until a person has mended the rule."""
+    partition = Partition(broken.name, registration.workspace, registration.model)
+    outcome, reason = Outcome.FAILED, broken.reason
+    try:
+        snapshot = services.ledger.read(partition, registration.version, deadline)
+        if snapshot.claim is None:
+            claim = claims.kept(registration, reason, snapshot.read_at)
+            services.ledger.write(partition, claim, None, deadline)
+    except ConflictError:
+        reason = f"{reason} (another delivery keeps it)"
+    except LedgerError as error:
+        outcome, reason = Outcome.PENDING, f"{reason}; {error}"
+    return Decision(outcome, reason, rule=broken.name, registration=registration)
 
 
 @dataclass

@@ -1,0 +1,72 @@
+"""Makes what tests are about: registrations, events, rules, deadlines."""
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from model_trigger.deadline import Deadline
+from model_trigger.events import EVENT_TYPE, Registration, Workspace
+from model_trigger.grammar import Mode
+from model_trigger.rulebook import RuleBook, RuleSource
+from model_trigger.rules import Rule
+
+WORKSPACE_ID = (
+    "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/ml-prod"
+    "/providers/Microsoft.MachineLearningServices/workspaces/ml-prod-ws"
+)
+WORKSPACE = Workspace.parse(WORKSPACE_ID)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def registration(version: str = "17", model: str = "churn", **fields: Any) -> Registration:
+    """Make a registration of churn 17, or as told."""
+    return Registration(
+        **{"workspace": WORKSPACE, "registered_at": NOON, **fields}, model=model, version=version
+    )
+
+
+def event(
+    version: object = 17, model: str = "churn", tags: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Make an event of Event Grid's schema."""
+    return {
+        "topic": WORKSPACE_ID,
+        "subject": f"models/{model}:{version}",
+        "eventType": EVENT_TYPE,
+        "eventTime": "2026-11-22T12:00:00.9584103Z",
+        "id": f"{model}-{version}",
+        "data": {
+            "ModelName": model,
+            "ModelVersion": version,
+            "ModelTags": tags,
+            "ModelProperties": {},
+        },
+        "dataVersion": "",
+        "metadataVersion": "1",
+    }
+
+
+def event_text(*arguments: Any, **options: Any) -> str:
+    """Make the text that a function is given for an event."""
+    return json.dumps(event(*arguments, **options))
+
+
+def rule(name: str = "churn", **fields: Any) -> Rule:
+    """Make a rule that starts release definition 1 for churn, or as told."""
+    return rulebook(**{name: fields}).rules[name]
+
+
+def rulebook(mode: Mode = Mode.LIVE, **rules: Mapping[str, Any]) -> RuleBook:
+    """Make a book of rules, each of which starts release definition 1 for churn, or as told."""
+    sources = {
+        name: RuleSource({"model": "churn", "release": {"definition": 1}, **fields})
+        for name, fields in rules.items()
+    }
+    return RuleBook.read(sources, mode)
+
+
+def deadline(seconds: float = 25) -> Deadline:
+    """Make a deadline on the real clock."""
+    return Deadline(time.monotonic() + seconds, time.monotonic, time.sleep)

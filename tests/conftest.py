@@ -1,0 +1,66 @@
+"""The parts that tests run against: real storage protocol, and a stand-in for Azure DevOps."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+from azure.data.tables import TableServiceClient
+
+from model_trigger.azure_devops import AzureDevOps as Adapter
+from model_trigger.ledger import Ledger
+from model_trigger.ports import Services
+from tests.build import rulebook
+from tests.sandbox.azure_devops import AzureDevOps
+from tests.sandbox.azurite import Azurite
+
+_prefixes = count(1)
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Azurite, once for all tests."""
+    with Azurite() as running:
+        yield running
+
+
+@pytest.fixture
+def azure_devops() -> Iterator[AzureDevOps]:
+    """The stand-in for Azure DevOps, empty."""
+    with AzureDevOps() as running:
+        yield running
+
+
+@pytest.fixture
+def ledger(azurite: Azurite) -> Iterator[Ledger]:
+    """An empty ledger in Azurite."""
+    with TableServiceClient.from_connection_string(
+        azurite.connection_string, retry_total=0
+    ) as tables:
+        yield Ledger.open(tables, f"test{next(_prefixes)}")
+
+
+@pytest.fixture
+def make_services(ledger: Ledger, azure_devops: AzureDevOps) -> Callable[..., Services]:
+    """Services with the real adapters; keywords replace single settings, `rules` gives the book."""
+    adapter = Adapter(authorization=lambda _: "Basic Om5vdC1hLXNlY3JldA==", clock=time.monotonic)
+    services = Services(
+        ledger=ledger,
+        azure_devops=lambda: adapter,
+        rules=partial(rulebook, churn={}),
+        workspaces=(),
+        organization_url=azure_devops.url,
+        project="ml",
+        claim_lease=timedelta(minutes=2),
+        list_lag=timedelta(minutes=2),
+        retry_pause=timedelta(minutes=5),
+    )
+
+    def make(**changes: Any) -> Services:
+        return replace(services, **changes)
+
+    return make

@@ -1,0 +1,385 @@
+"""The protocol of exactly once, as values."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_trigger import claims
+from model_trigger.claims import (
+    Busy,
+    Candidate,
+    Claim,
+    Done,
+    Held,
+    MakeMarkAnew,
+    Mark,
+    Settle,
+    Snapshot,
+    State,
+    Take,
+    TakeOver,
+    Turn,
+)
+from model_trigger.decisions import Outcome
+from model_trigger.targets import Release
+from model_trigger.versions import Scheme, parse_version
+from tests.build import NOON, registration
+
+LEASE = timedelta(minutes=2)
+TURN = Turn("me", "key", LEASE)
+RELEASE = Release(7, "https://dev.azure.com/contoso/ml/_release?releaseId=7")
+SECOND = Release(8, "https://dev.azure.com/contoso/ml/_release?releaseId=8")
+ORDERING = "integer version"
+
+
+def integer(text):
+    return parse_version(text, Scheme.INTEGER)
+
+
+def candidate(version="17", *, exclusive=True, ordering=ORDERING):
+    return Candidate(
+        registration=registration(version),
+        compared=integer(version),
+        ordering=ordering,
+        exclusive=exclusive,
+        read=integer,
+        compare=lambda found: integer(found.version),
+    )
+
+
+def claim(state=State.STARTING, version="17", **fields):
+    times = {"claimed_at": NOON, "lease_until": NOON + LEASE, "post_until": NOON + LEASE}
+    owned = {"owner": "other", "key": "its key", "attempts": 1, "etag": "etag"}
+    return Claim(**{**times, **owned, **fields}, registration=registration(version), state=state)
+
+
+def mark(version="17", **fields):
+    return Mark(**{"compared": version, "ordering": ORDERING, **fields}, version=version)
+
+
+def step(of_claim=None, of_mark=None, now=NOON, **options):
+    retry = options.pop("retry", False)
+    snapshot = Snapshot(of_claim, of_mark, now)
+    return claims.next_step(snapshot, candidate(**options), "me", retry=retry)
+
+
+def outcome(found):
+    return found.outcome if isinstance(found, Done) else type(found)
+
+
+@pytest.mark.parametrize(
+    ("expected", "of_claim", "of_mark"),
+    [
+        pytest.param(Take, None, None, id="the first version of a model is taken"),
+        pytest.param(Take, None, mark("9"), id="a newer version is taken"),
+        pytest.param(
+            Take, None, mark("17"), id="the mark's own version without a claim: forgotten"
+        ),
+        pytest.param(Outcome.SUPERSEDED, None, mark("18"), id="an older version never starts"),
+        pytest.param(
+            Outcome.SUPERSEDED, None, mark("16", compared="17"), id="an equal version is not newer"
+        ),
+        pytest.param(
+            Outcome.SUPERSEDED, None, mark("17", baseline=True), id="what was there before the rule"
+        ),
+        pytest.param(
+            Busy,
+            None,
+            mark("16", in_flight="16", in_flight_until=NOON + LEASE),
+            id="another version is being started",
+        ),
+        pytest.param(
+            Take,
+            None,
+            mark("16", in_flight="16", in_flight_until=NOON),
+            id="the slot's lease is over",
+        ),
+        pytest.param(
+            Outcome.SUPERSEDED,
+            None,
+            mark("18", in_flight="18", in_flight_until=NOON + LEASE),
+            id="a newer version is being started: no need to wait for it",
+        ),
+        pytest.param(MakeMarkAnew, None, mark("16", ordering="semver tag:v"), id="other ordering"),
+        pytest.param(Take, claim(State.UNREADABLE), None, id="kept while its rule was unreadable"),
+        pytest.param(Busy, claim(), mark(), id="another delivery is starting it"),
+        pytest.param(Held, claim(owner="me"), mark(), id="the answer to our own write was lost"),
+        pytest.param(TakeOver, claim(lease_until=NOON), mark(), id="a lease is over: unknown"),
+        pytest.param(
+            TakeOver, claim(owner="me", lease_until=NOON), mark(), id="our own lease is over, too"
+        ),
+        pytest.param(TakeOver, claim(lease_until=NOON), mark("18"), id="unknown, and superseded"),
+        pytest.param(Take, claim(State.WAITING), mark(), id="surely not started"),
+        pytest.param(
+            Outcome.PENDING,
+            claim(State.WAITING, not_before=NOON + LEASE),
+            mark(),
+            id="surely not started, before Retry-After",
+        ),
+        pytest.param(Settle, claim(State.WAITING), mark("18"), id="waited until it was superseded"),
+        pytest.param(Outcome.FAILED, claim(State.FAILED), mark(), id="refused"),
+        pytest.param(Outcome.DUPLICATE, claim(State.STARTED), mark("18"), id="started"),
+        pytest.param(Outcome.DUPLICATE, claim(State.OBSERVED), mark(), id="observed"),
+        pytest.param(Outcome.SUPERSEDED, claim(State.SUPERSEDED), mark("18"), id="superseded"),
+        pytest.param(Outcome.GIVEN_UP, claim(State.GIVEN_UP), mark(), id="given up"),
+        pytest.param(Outcome.CLOSED, claim(State.CLOSED), mark(), id="closed"),
+    ],
+)
+def test_the_next_step_of_a_rule_that_starts_newer_versions(expected, of_claim, of_mark):
+    assert expected == outcome(step(of_claim, of_mark))
+
+
+@pytest.mark.parametrize(
+    ("expected", "of_claim", "of_mark"),
+    [
+        pytest.param(Take, None, mark("18"), id="an older version is taken, too"),
+        pytest.param(
+            Take,
+            None,
+            mark("18", in_flight="18", in_flight_until=NOON + LEASE),
+            id="while another version is being started",
+        ),
+        pytest.param(MakeMarkAnew, None, mark("16", ordering="semver tag:v"), id="other ordering"),
+        pytest.param(Outcome.DUPLICATE, claim(State.STARTED), mark("18"), id="but none twice"),
+        pytest.param(Busy, claim(), mark("18"), id="nor two at the same time"),
+    ],
+)
+def test_the_next_step_of_a_rule_that_starts_every_version(expected, of_claim, of_mark):
+    assert expected == outcome(step(of_claim, of_mark, exclusive=False))
+
+
+@pytest.mark.parametrize(
+    ("expected", "of_claim", "of_mark", "minutes"),
+    [
+        pytest.param(Take, claim(State.FAILED), mark(), 0, id="without a pause"),
+        pytest.param(
+            Outcome.FAILED,
+            claim(State.FAILED, not_before=NOON + timedelta(minutes=5)),
+            mark(),
+            4,
+            id="within the pause",
+        ),
+        pytest.param(
+            Take,
+            claim(State.FAILED, not_before=NOON + timedelta(minutes=5)),
+            mark(),
+            5,
+            id="after the pause",
+        ),
+        pytest.param(Settle, claim(State.FAILED), mark("18"), 0, id="when superseded meanwhile"),
+    ],
+)
+def test_a_refused_start_is_tried_again_by_reconcile(expected, of_claim, of_mark, minutes):
+    now = NOON + timedelta(minutes=minutes)
+
+    assert expected == outcome(step(of_claim, of_mark, now, retry=True))
+
+
+def test_a_duplicate_carries_the_link_of_what_was_started():
+    assert RELEASE == step(claim(State.STARTED, release=RELEASE), mark()).release
+
+
+def test_a_delivery_beside_another_is_told_in_the_end_that_it_is_a_duplicate():
+    expected = Done(Outcome.DUPLICATE, "another delivery is starting it right now")
+
+    assert expected == step(claim(), mark()).otherwise
+
+
+def test_another_version_of_the_model_is_pending_in_the_end():
+    busy = step(None, mark("16", in_flight="16", in_flight_until=NOON + LEASE))
+
+    assert Done(Outcome.PENDING, "version 16 of the model is being started") == busy.otherwise
+
+
+@pytest.mark.parametrize(
+    ("sentence", "of_mark"),
+    [
+        ("version 18 is claimed, and is newer", mark("18")),
+        ("version 16 (17) is claimed, and is not older", mark("16", compared="17")),
+        (
+            "version 17 was registered before the rule, and is not older",
+            mark("17", baseline=True),
+        ),
+    ],
+)
+def test_what_supersedes_is_named(sentence, of_mark):
+    assert sentence == step(None, of_mark).reason
+
+
+def take(of_claim=None, of_mark=None, **options):
+    snapshot = Snapshot(of_claim, of_mark, NOON)
+    return claims.take(snapshot, candidate(**options), TURN, None)
+
+
+def test_a_claim_that_is_taken_has_a_lease_from_the_reading_on():
+    taken, _ = take()
+
+    assert (State.STARTING, "me", NOON + LEASE, NOON + LEASE) == (
+        taken.state,
+        taken.owner,
+        taken.lease_until,
+        taken.post_until,
+    )
+
+
+def test_a_claim_that_is_taken_again_keeps_its_key_its_age_and_its_count():
+    former = claim(State.WAITING, claimed_at=NOON - LEASE, failed_since=NOON - LEASE)
+    taken, _ = take(former, mark())
+
+    assert ("its key", NOON - LEASE, NOON - LEASE, 2, "etag") == (
+        taken.key,
+        taken.claimed_at,
+        taken.failed_since,
+        taken.attempts,
+        taken.etag,
+    )
+
+
+def test_what_an_unreadable_rule_kept_is_taken_as_if_it_had_come_just_now():
+    kept = claim(State.UNREADABLE, claimed_at=NOON - LEASE)
+    taken, _ = take(kept, None)
+
+    assert ("key", NOON, 1, "etag") == (taken.key, taken.claimed_at, taken.attempts, taken.etag)
+
+
+def test_the_mark_moves_with_the_claim_and_holds_its_start_in_flight():
+    _, moved = take(None, mark("16", baseline=True, etag="etag"))
+
+    assert mark("17", in_flight="17", in_flight_until=NOON + LEASE, etag="etag") == moved
+
+
+def test_the_mark_never_moves_back():
+    _, moved = take(None, mark("18"), exclusive=False)
+
+    assert moved is None
+
+
+def test_a_rule_that_starts_every_version_moves_the_mark_but_takes_no_slot():
+    busy = mark("16", in_flight="16", in_flight_until=NOON + LEASE, etag="etag")
+    _, moved = take(None, busy, exclusive=False)
+
+    assert replace(busy, version="17", compared="17") == moved
+
+
+def test_a_mark_made_anew_is_the_newest_of_all_claims_that_can_be_read():
+    known = [
+        claim(version="9"),
+        claim(version="10", state=State.FAILED),
+        claim(version="11", state=State.UNREADABLE),
+        claim(version="1.2.3"),
+    ]
+    old = mark("1.2.3", ordering="semver version", in_flight="10", in_flight_until=NOON, etag="e")
+
+    anew = claims.mark_anew(old, known, candidate())
+
+    assert mark("10", in_flight="10", in_flight_until=NOON, etag="e") == anew
+
+
+def test_a_mark_made_anew_from_claims_that_cannot_be_read_holds_nothing_back():
+    anew = claims.mark_anew(mark("1.2.3", ordering="semver version"), [], candidate())
+
+    assert isinstance(step(None, anew), Take)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "minutes"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60), (10_000, 60)]
+)
+def test_the_pauses_after_a_refusal_grow_to_an_hour(attempts, minutes):
+    pause = timedelta(minutes=5)
+    refused = claims.refused(claim(attempts=attempts), "no", NOON, pause)
+
+    assert NOON + timedelta(minutes=minutes) == refused.not_before
+
+
+def test_a_pause_longer_than_an_hour_stays_as_it_was_set():
+    pause = timedelta(hours=3)
+
+    assert NOON + pause == claims.refused(claim(), "no", NOON, pause).not_before
+
+
+def test_a_refusal_remembers_when_it_began():
+    again = claims.refused(claim(failed_since=NOON - LEASE), "no", NOON, LEASE)
+
+    assert NOON - LEASE == again.failed_since
+
+
+def test_an_unknown_outcome_may_be_looked_up_by_the_next_delivery():
+    let_go = claims.unknown(claim(), "lost", NOON + timedelta(seconds=9))
+
+    assert isinstance(step(let_go, mark(), NOON + timedelta(seconds=9)), TakeOver)
+
+
+@given(st.integers(min_value=-600, max_value=600))
+def test_only_well_after_the_last_possible_post_may_a_look_up_say_not_there(seconds):
+    lag = timedelta(minutes=2)
+    unknown = claims.taken_over(claim(), TURN, NOON + timedelta(hours=1))
+    looked_up_at = NOON + LEASE + lag + timedelta(seconds=seconds)
+
+    assert (seconds > 0) == claims.may_say_not_there(unknown, looked_up_at, lag)
+
+
+def test_a_take_over_for_a_look_up_sends_no_post():
+    taken = claims.taken_over(claim(), TURN, NOON + LEASE)
+
+    assert taken.is_looked_up
+    assert not claim().is_looked_up
+
+
+COMPLETED = claims.started(claim(owner="me"), RELEASE)
+
+
+@pytest.mark.parametrize(
+    ("current", "expected"),
+    [
+        pytest.param(None, None, id="forgotten meanwhile"),
+        pytest.param(
+            claim(owner="me", etag="new", second_release=SECOND),
+            replace(COMPLETED, etag="new", second_release=SECOND),
+            id="only noted upon meanwhile",
+        ),
+        pytest.param(COMPLETED, None, id="written already"),
+        pytest.param(
+            claim(State.STARTED, release=SECOND, second_release=RELEASE), None, id="told already"
+        ),
+        pytest.param(
+            claim(State.STARTED, release=SECOND),
+            claim(State.STARTED, release=SECOND, second_release=RELEASE),
+            id="another has started it: ours is the second",
+        ),
+        pytest.param(
+            claim(), claim(second_release=RELEASE), id="another is starting it: ours is the second"
+        ),
+        pytest.param(
+            claim(lease_until=NOON + LEASE * 2, etag="new"),
+            replace(COMPLETED, etag="new"),
+            id="another only looks it up",
+        ),
+        pytest.param(
+            claim(State.WAITING, etag="new"),
+            replace(COMPLETED, etag="new"),
+            id="another has found nothing, and not started it yet",
+        ),
+        pytest.param(
+            claim(State.SUPERSEDED, etag="new"), replace(COMPLETED, etag="new"), id="superseded"
+        ),
+    ],
+)
+def test_a_release_of_ours_is_never_passed_over(current, expected):
+    assert expected == claims.after_conflict(current, COMPLETED)
+
+
+def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
+    refused = claims.refused(claim(owner="me"), "no", NOON, LEASE)
+
+    assert claims.after_conflict(claim(), refused) is None
+
+
+def test_only_the_version_in_flight_frees_the_slot():
+    busy = mark("18", in_flight="17", in_flight_until=NOON)
+
+    assert mark("18") == claims.without_slot(busy, "17")
+    assert claims.without_slot(busy, "18") is None
+    assert claims.without_slot(None, "17") is None

@@ -1,0 +1,239 @@
+"""The ledger on the real storage protocol."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.data.tables import TableServiceClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_trigger import rows
+from model_trigger.claims import Claim, Mark, Partition, State
+from model_trigger.decisions import Decision, Outcome
+from model_trigger.ledger import Ledger
+from model_trigger.ports import ConflictError, LedgerError
+from model_trigger.rules import Clause
+from model_trigger.targets import Release, StartRequest, TargetKind
+from tests.build import NOON, WORKSPACE, deadline, registration
+
+PARTITION = Partition("churn", WORKSPACE, "churn")
+REQUEST = StartRequest(TargetKind.RELEASE, "https://dev.azure.com/contoso", "ml", 1, {"a": ["b"]})
+CLAIM = Claim(
+    registration=registration(tags={"stage": "prod"}),
+    state=State.FAILED,
+    owner="owner",
+    key="key",
+    claimed_at=NOON,
+    lease_until=NOON + timedelta(minutes=2),
+    post_until=NOON + timedelta(minutes=1),
+    request=REQUEST,
+    release=Release(2**40, "https://dev.azure.com/contoso/ml/_release?releaseId=7"),
+    reason="because",
+    attempts=3,
+    failed_since=NOON,
+    not_before=NOON + timedelta(minutes=5),
+    second_release=Release(8, "https://dev.azure.com/contoso/ml/_release?releaseId=8"),
+)
+MARK = Mark("17", "1.4.0", "semver tag:semver", in_flight="17", in_flight_until=NOON)
+
+
+def test_what_is_written_is_read_back_whole(ledger):
+    ledger.write(PARTITION, CLAIM, MARK, deadline())
+    snapshot = ledger.read(PARTITION, "17", deadline())
+
+    assert CLAIM == replace(snapshot.claim, etag="")
+    assert MARK == replace(snapshot.mark, etag="")
+
+
+def test_a_claim_with_nothing_optional_is_read_back_whole(ledger):
+    bare = replace(
+        CLAIM,
+        request=None,
+        release=None,
+        second_release=None,
+        reason="",
+        failed_since=None,
+        not_before=None,
+    )
+    ledger.write(PARTITION, bare, Mark("17", None, "integer version"), deadline())
+    snapshot = ledger.read(PARTITION, "17", deadline())
+
+    assert bare == replace(snapshot.claim, etag="")
+    assert snapshot.mark.compared is None
+
+
+def test_nothing_is_read_from_tables_that_do_not_exist_yet(ledger):
+    snapshot = ledger.read(PARTITION, "17", deadline())
+
+    assert (None, None) == (snapshot.claim, snapshot.mark)
+
+
+def test_leases_are_judged_by_the_clock_of_the_storage_service(ledger):
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    read_at = ledger.read(PARTITION, "17", deadline()).read_at
+
+    assert before <= read_at <= datetime.now(UTC)
+
+
+def test_a_claim_is_written_once_however_many_write_it_at_the_same_time(ledger):
+    def write(number):
+        try:
+            ledger.write(PARTITION, replace(CLAIM, owner=str(number)), None, deadline())
+        except ConflictError:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(16) as pool:
+        assert 1 == sum(pool.map(write, range(32)))
+
+
+def test_claim_and_mark_are_written_both_or_not_at_all(ledger):
+    ledger.write(PARTITION, None, MARK, deadline())
+
+    with pytest.raises(ConflictError):
+        ledger.write(PARTITION, CLAIM, MARK, deadline())
+    assert ledger.read(PARTITION, "17", deadline()).claim is None
+
+
+def test_what_has_changed_since_it_was_read_is_not_overwritten(ledger):
+    first, _ = ledger.write(PARTITION, CLAIM, None, deadline())
+    second, _ = ledger.write(PARTITION, replace(first, owner="second"), None, deadline())
+
+    with pytest.raises(ConflictError):
+        ledger.write(PARTITION, replace(first, owner="late"), None, deadline())
+    assert "second" == ledger.read(PARTITION, "17", deadline()).claim.owner
+    assert second.etag == ledger.read(PARTITION, "17", deadline()).claim.etag
+
+
+def test_what_has_been_removed_since_it_was_read_is_a_conflict(ledger):
+    written, _ = ledger.write(PARTITION, CLAIM, None, deadline())
+    ledger.releases.delete_entity(rows.partition_key(PARTITION), rows.claim_key("17"))
+
+    with pytest.raises(ConflictError):
+        ledger.write(PARTITION, written, None, deadline())
+
+
+def test_all_claims_of_a_partition_are_read_and_no_others(ledger):
+    for version in ("1", "2", "3"):
+        claim = replace(CLAIM, registration=registration(version))
+        ledger.write(PARTITION, claim, None, deadline())
+    ledger.write(PARTITION, None, MARK, deadline())
+    ledger.write(replace(PARTITION, model="fraud"), CLAIM, None, deadline())
+
+    found = ledger.claims(PARTITION, deadline())
+
+    assert {"1", "2", "3"} == {claim.version for claim in found}
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        pytest.param("a/b\\c#d?e", id="characters that keys may not hold"),
+        pytest.param("1%2f2", id="percent"),
+        pytest.param("it's", id="quote"),
+        pytest.param("naïve 版本 \x07", id="not ASCII, and a control character"),
+        pytest.param("v" * 5000, id="longer than a key"),
+        pytest.param("~", id="the character that stands for others"),
+    ],
+)
+def test_any_text_can_be_model_and_version(ledger, version):
+    partition = replace(PARTITION, model=version)
+    claim = replace(CLAIM, registration=registration(version, model=version))
+    ledger.write(partition, claim, MARK, deadline())
+
+    assert version == ledger.read(partition, version, deadline()).claim.version
+
+
+@given(st.lists(st.text(min_size=1, max_size=8), min_size=2, max_size=2, unique=True))
+def test_different_versions_have_different_keys(versions):
+    first, second = (rows.claim_key(version) for version in versions)
+
+    assert first != second
+
+
+@given(
+    st.lists(
+        st.builds(
+            Partition,
+            rule=st.sampled_from(["a", "ab", "a|b"]),
+            workspace=st.just(WORKSPACE),
+            model=st.text(min_size=1, max_size=4),
+            observed=st.booleans(),
+        ),
+        min_size=2,
+        max_size=2,
+        unique=True,
+    )
+)
+def test_different_partitions_have_different_keys(partitions):
+    first, second = (rows.partition_key(partition) for partition in partitions)
+
+    assert first != second
+
+
+def test_a_workspace_id_in_another_case_is_the_same_partition():
+    upper = replace(WORKSPACE, id=WORKSPACE.id.upper(), name=WORKSPACE.name.upper())
+
+    assert rows.partition_key(PARTITION) == rows.partition_key(replace(PARTITION, workspace=upper))
+
+
+def test_texts_longer_than_a_property_are_kept_whole(ledger):
+    claim = replace(
+        CLAIM,
+        reason="r" * 70_000,
+        registration=registration(tags={"notes": "\N{GRINNING FACE}" * 40_000}),
+        request=replace(REQUEST, body={"description": "d" * 100_000}),
+    )
+    ledger.write(PARTITION, claim, None, deadline())
+
+    assert claim == replace(ledger.read(PARTITION, "17", deadline()).claim, etag="")
+
+
+def test_a_decision_is_kept_with_its_clauses_under_its_day(ledger):
+    clause = Clause("version", ">=10", "9", met=False, sentence="version 9 is not in >=10")
+    decision = Decision(
+        Outcome.NOT_MATCHED, "because", registration=registration("9"), clauses=(clause,)
+    )
+    ledger.record(decision, 12, NOON, deadline())
+
+    (row,) = ledger.decisions.query_entities("PartitionKey eq '2026-11-22'")
+    assert ("not_matched", "churn", "9", "because", 12) == tuple(
+        row[name] for name in ("outcome", "model", "version", "reason", "milliseconds")
+    )
+    assert '"expected": ">=10", "actual": "9"' in row["clauses"]
+
+
+def test_the_newest_decision_of_a_day_comes_first(ledger):
+    for second in (1, 3, 2):
+        decision = Decision(Outcome.REJECTED, f"at {second}")
+        ledger.record(decision, 0, NOON + timedelta(seconds=second), deadline())
+
+    found = ledger.decisions.query_entities("PartitionKey eq '2026-11-22'")
+    assert ["at 3", "at 2", "at 1"] == [row["reason"] for row in found]
+
+
+def test_a_decision_with_the_longest_event_is_kept(ledger):
+    decision = Decision(Outcome.REJECTED, "r" * 100_000, event="\N{GRINNING FACE}" * 50_000)
+    ledger.record(decision, 0, NOON, deadline())
+
+    (row,) = ledger.decisions.query_entities("PartitionKey eq '2026-11-22'")
+    assert row["event"].startswith("\N{GRINNING FACE}")
+
+
+def test_storage_that_does_not_answer_is_named_within_the_deadline():
+    connection = (
+        "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=aGVsbG8=;"
+        "TableEndpoint=http://127.0.0.1:9/a;"
+    )
+    with TableServiceClient.from_connection_string(connection, retry_total=0) as tables:
+        lost = Ledger.open(tables, "test")
+
+        with pytest.raises(LedgerError, match=r"^table 'testreleases' of http://127.0.0.1:9/a: "):
+            lost.read(PARTITION, "17", deadline(1))
+
+
+def test_without_time_left_storage_is_not_called(ledger):
+    with pytest.raises(LedgerError, match=r"^no time was left to reach the ledger$"):
+        ledger.read(PARTITION, "17", deadline(0))
