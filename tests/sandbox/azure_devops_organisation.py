@@ -1,0 +1,155 @@
+"""What an organisation in the stand-in for Azure DevOps holds, described in a few lines."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from uuid import NAMESPACE_URL, uuid5
+
+SPECIFY_AT_RELEASE = "selectDuringReleaseCreationType"
+LATEST = "latestType"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A release variable; `allow_override` is the box "Settable at release time"."""
+
+    value: str = ""
+    allow_override: bool = True
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact of a release definition.
+
+    `reference` says where it comes from, as key → id. `latest` is the version that a release takes
+    when it asks for none, None when none is available; with `default_version` SPECIFY_AT_RELEASE a
+    release has to name one.
+    """
+
+    alias: str
+    type: str
+    reference: Mapping[str, str]
+    latest: str | None = "1"
+    default_version: str = LATEST
+
+
+def azure_ml_model(alias: str, model: str, **options: str | None) -> Artifact:
+    """An AzureML model artifact.
+
+    The JSON of the extension "ms-air-aiagility.vss-services-azureml" is not public. This follows
+    what other artifacts of extensions have in common, a `connection` and a `definition`:
+    https://github.com/microsoft/azure-pipelines-extensions/blob/master/docs/authoring/artifactextension.md
+    """
+    return Artifact(alias, "AzureML", {"connection": "azure-ml", "definition": model}, **options)
+
+
+def build_artifact(alias: str, definition: str, **options: str | None) -> Artifact:
+    """An artifact that a build produces; its versions are build ids."""
+    return Artifact(alias, "Build", {"project": "ml", "definition": definition}, **options)
+
+
+@dataclass(frozen=True)
+class ReleaseDefinition:
+    """A classic release definition; `triggers` are the aliases whose new versions start it."""
+
+    id: int
+    name: str
+    path: str = "\\"
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    artifacts: tuple[Artifact, ...] = ()
+    triggers: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ("Production",)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter that a YAML pipeline declares; without a default it has to be given."""
+
+    name: str
+    type: str = "string"
+    default: str | None = None
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A YAML pipeline; `variables` are those that may be set at queue time."""
+
+    id: int
+    name: str
+    folder: str = "\\"
+    parameters: tuple[Parameter, ...] = ()
+    variables: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ("Deploy",)
+    default_branch: str = "refs/heads/main"
+    branches: tuple[str, ...] = ("refs/heads/main",)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project; names are unique in an organisation and read without case."""
+
+    name: str
+    release_definitions: tuple[ReleaseDefinition, ...] = ()
+    pipelines: tuple[Pipeline, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """An id that is the same in every run."""
+        return str(uuid5(NAMESPACE_URL, self.name))
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a personal access token or a bearer token stands for, and what that one may do.
+
+    The two collections hold the ids of definitions; None means all of them.
+    """
+
+    name: str
+    secret: str
+    view: bool = True
+    create_releases: Collection[int] | None = None
+    queue_builds: Collection[int] | None = None
+    expired: bool = False
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """An organisation; without identities any credentials are good for everything."""
+
+    name: str
+    projects: tuple[Project, ...] = ()
+    identities: tuple[Identity, ...] = ()
+
+
+CHURN = ReleaseDefinition(
+    1,
+    "Deploy churn",
+    variables={
+        "modelName": Variable(),
+        "modelVersion": Variable(),
+        "modelUri": Variable(),
+        "environment": Variable("production", allow_override=False),
+    },
+    artifacts=(azure_ml_model("_churn", "churn"),),
+)
+FRAUD = ReleaseDefinition(
+    2, "Deploy fraud", variables={"modelName": Variable(), "modelVersion": Variable()}
+)
+DEPLOY_CHURN = Pipeline(
+    5,
+    "deploy-churn",
+    parameters=(
+        Parameter("modelName"),
+        Parameter("modelVersion"),
+        Parameter("modelTriggerKey", default=""),
+    ),
+)
+FABRIKAM = Organisation(
+    "fabrikam",
+    (
+        Project("ml", (CHURN, FRAUD), (DEPLOY_CHURN,)),
+        Project("My Project", (CHURN,)),
+    ),
+)
