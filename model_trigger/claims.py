@@ -182,7 +182,7 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """The claim will not be started any more: write that down."""
+    """The claim will not be started, or not any more: write that down."""
 
     claim: Claim
     done: Done
@@ -242,7 +242,7 @@ def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
     holds_mark = mark.version == candidate.version and not mark.baseline
     if not holds_mark and not candidate.newer_than(mark):
         done = Done(Outcome.SUPERSEDED, _superseded_by(mark, candidate))
-        return Settle(claim, done) if claim else done
+        return Settle(claim or _unclaimed(candidate.registration, now), done)
     if mark.in_flight not in {"", candidate.version} and _live(mark, now):
         reason = f"version {mark.in_flight} of the model is being started"
         return Busy(Done(Outcome.PENDING, reason))
@@ -274,6 +274,11 @@ class Turn:
 
 def kept(registration: Registration, reason: str, now: datetime) -> Claim:
     """Keep a registration for a rule that cannot be read: nothing is claimed, no mark moves."""
+    return replace(_unclaimed(registration, now), reason=reason, failed_since=now)
+
+
+def _unclaimed(registration: Registration, now: datetime) -> Claim:
+    """Make a row for a registration that nobody has claimed."""
     return Claim(
         registration=registration,
         state=State.UNREADABLE,
@@ -282,8 +287,6 @@ def kept(registration: Registration, reason: str, now: datetime) -> Claim:
         claimed_at=now,
         lease_until=now,
         post_until=now,
-        reason=reason,
-        failed_since=now,
     )
 
 

@@ -67,7 +67,9 @@ def step(of_claim=None, of_mark=None, now=NOON, **options):
 
 
 def outcome(found):
-    return found.outcome if isinstance(found, Done) else type(found)
+    """Name a step by its type, and an answer, settled or not, by its outcome."""
+    done = found.done if isinstance(found, Settle) else found
+    return done.outcome if isinstance(done, Done) else type(done)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,12 @@ def outcome(found):
             mark(),
             id="surely not started, before Retry-After",
         ),
-        pytest.param(Settle, claim(State.WAITING), mark("18"), id="waited until it was superseded"),
+        pytest.param(
+            Outcome.SUPERSEDED,
+            claim(State.WAITING),
+            mark("18"),
+            id="waited until it was superseded",
+        ),
         pytest.param(Outcome.FAILED, claim(State.FAILED), mark(), id="refused"),
         pytest.param(Outcome.DUPLICATE, claim(State.STARTED), mark("18"), id="started"),
         pytest.param(Outcome.DUPLICATE, claim(State.OBSERVED), mark(), id="observed"),
@@ -169,7 +176,9 @@ def test_the_next_step_of_a_rule_that_starts_every_version(expected, of_claim, o
             5,
             id="after the pause",
         ),
-        pytest.param(Settle, claim(State.FAILED), mark("18"), 0, id="when superseded meanwhile"),
+        pytest.param(
+            Outcome.SUPERSEDED, claim(State.FAILED), mark("18"), 0, id="when superseded meanwhile"
+        ),
     ],
 )
 def test_a_refused_start_is_tried_again_by_reconcile(expected, of_claim, of_mark, minutes):
@@ -206,7 +215,14 @@ def test_another_version_of_the_model_is_pending_in_the_end():
     ],
 )
 def test_what_supersedes_is_named(sentence, of_mark):
-    assert sentence == step(None, of_mark).reason
+    assert sentence == step(None, of_mark).done.reason
+
+
+def test_what_is_superseded_is_written_down():
+    settle = step(None, mark("18"))
+    settled = claims.settled(settle.claim, settle.done)
+
+    assert Done(Outcome.SUPERSEDED, settled.reason) == step(settled, mark("18"))
 
 
 def take(of_claim=None, of_mark=None, **options):
