@@ -1,0 +1,69 @@
+# The commands of this project: `make help`. PYTHON= names another Python, `make VENV=...` another
+# folder for its packages, which is emptied: so it is not taken from the environment.
+
+VENV := .venv
+PYTHON ?=
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
+NODE_MODULES := tests/sandbox/node_modules
+# one set-up at a time, where flock(1) is there to see to it
+LOCK := $(if $(shell command -v flock),flock .make/lock)
+
+.PHONY: help setup installed run test serve check bench package clean FORCE
+.DELETE_ON_ERROR:
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what the commands need, into this folder
+	@mkdir -p .make && $(LOCK) $(MAKE) --no-print-directory installed
+
+run: setup ## the main job once: deliver sample events to the app and print each decision
+	@$(VENV)/bin/python -m tests.sandbox.demo
+
+test: setup ## all tests
+	@$(VENV)/bin/python -m pytest
+
+serve: setup ## keep the sandbox up, with its page at http://localhost:7071/api/status
+	@$(VENV)/bin/python -m tests.sandbox.serve
+
+check: setup ## format, lint and types
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+
+bench: setup ## measure speed and size
+	@$(VENV)/bin/python -m tests.benchmarks
+
+package: setup ## dist/model-trigger.zip: what is deployed, with its dependencies
+	@$(VENV)/bin/python -m tests.package
+
+clean: ## remove all that the commands made
+	rm -rf $(VENV) .venv-3.* .make dist $(NODE_MODULES) .hypothesis .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+installed: $(VENV)/installed $(NODE_MODULES)/.package-lock.json
+
+# Runs each time, but writes pyvenv.cfg, and so counts as changed, only when another Python is taken
+# or the installation was cut short.
+$(VENV)/pyvenv.cfg: FORCE
+	@python=$$(PYTHON='$(PYTHON)' sh tests/find-python) || exit 1; \
+	minor='import sys; print(*sys.version_info[:2])'; \
+	if ! [ -f $(VENV)/installed ] \
+	|| [ "$$($(VENV)/bin/python -c "$$minor" 2>&1)" != "$$("$$python" -c "$$minor")" ]; then \
+		echo "Making $(VENV) with $$python"; "$$python" -m venv --clear $(VENV); \
+	fi
+
+# The worker library wants Python 3.13, but works below it: that is for development only.
+$(VENV)/installed: $(VENV)/pyvenv.cfg requirements.txt pyproject.toml
+	@echo "Installing Python packages into $(VENV)"
+	@$(PIP) install pip==26.3
+	@$(PIP) install -r requirements.txt --group dev
+	@$(PIP) install --ignore-requires-python --no-deps $$(sed -nE \
+		's/^(azure-functions-runtime|azurefunctions-extensions-base)(==[^ ;]+).*/\1\2/p' requirements.txt)
+	@touch $@
+
+$(NODE_MODULES)/.package-lock.json: tests/sandbox/package-lock.json
+	@sh tests/find-node
+	@echo "Installing Azurite into $(NODE_MODULES)"
+	@cd tests/sandbox && npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@

@@ -1,0 +1,163 @@
+"""Starts the programs of the sandbox as child processes, keeps what they print, and ends them.
+
+A child gets the settings that it is given, and of this process's environment only what programs
+need to run at all: the shell that starts the tests may hold the settings of a real organisation.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PASSED_ON = ("HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTECODE", "TMPDIR", "TZ")
+
+
+class ChildError(Exception):
+    """A child ended, or kept quiet for too long, before it printed what was waited for."""
+
+
+class Child:
+    """A running program; `lines` is what it has printed so far on standard output and error."""
+
+    def __init__(self, command: Sequence[str], settings: Mapping[str, str], folder: Path) -> None:
+        self.lines: list[str] = []
+        self._ended = False
+        self._news = threading.Condition()
+        inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        self._process = subprocess.Popen(  # noqa: S603 (the sandbox's own commands)
+            command,
+            cwd=folder,
+            env=inherited | dict(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            with self._news:
+                self.lines.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def find(self, pattern: str) -> list[re.Match[str]]:
+        """Return the match of each line so far in which the pattern is found."""
+        return [found for line in list(self.lines) if (found := re.search(pattern, line))]
+
+    def wait_for(self, pattern: str, count: int = 1, seconds: float = 30) -> list[re.Match[str]]:
+        """Return the matches as soon as `count` lines have one.
+
+        Raises ChildError with all that was printed when it ends, or the seconds pass, before that.
+        """
+        with self._news:
+            self._news.wait_for(lambda: self._ended or len(self.find(pattern)) >= count, seconds)
+        found = self.find(pattern)
+        if len(found) < count:
+            state = "ended" if self._ended else f"went on for {seconds} s"
+            printed = "\n".join(self.lines)
+            msg = f"{self._process.args} {state} without {count} x {pattern!r}:\n{printed}"
+            raise ChildError(msg)
+        return found
+
+    def stop(self, seconds: float = 30, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the program to end, kill it after `seconds`, and return its exit code."""
+        self._process.send_signal(number)
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        return self._close()
+
+    def kill(self) -> int:
+        """End the program at once, as a crash does (SIGKILL), and return its exit code."""
+        self._process.kill()
+        return self._close()
+
+    def wait(self, seconds: float = 30) -> int:
+        """Wait for the program to end by itself, and return its exit code."""
+        self._process.wait(seconds)
+        return self._close()
+
+    def _close(self) -> int:
+        code = self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
+        return code
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; the names of `headers` are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+class HostProcess(Child):
+    """The Functions host (host.py) on a free port, ready: `url` is where it listens."""
+
+    def __init__(self, settings: Mapping[str, str], app: Path = ROOT, *options: str) -> None:
+        command = [sys.executable, "-m", "tests.sandbox.host", "--port", "0", "--app", str(app)]
+        super().__init__([*command, *options], settings, ROOT)
+        try:
+            self.url = self.wait_for(r"^Host ready on (http://\S+)")[0][1]
+        except ChildError:
+            self.stop()
+            raise
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request and return the answer, whatever its status is."""
+        request = urllib.request.Request(  # noqa: S310 (always the loopback address above)
+            self.url + path, data=body, headers=dict(headers or {}), method=method
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            response = opener.open(request, timeout=60)
+        except urllib.error.HTTPError as error:
+            response = error
+        with response:
+            received = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, received, response.read().decode())
+
+    def deliver(self, events: object, function: str = "on_model_registered") -> Answer:
+        """Deliver events as Event Grid does: an array of events, or one CloudEvent by itself."""
+        path = f"/runtime/webhooks/EventGrid?functionName={function}"
+        headers = {"aeg-event-type": "Notification", "Content-Type": "application/json"}
+        return self.request("POST", path, json.dumps(events).encode(), headers)
+
+    def decisions(self, count: int = 0) -> list[dict]:
+        """Return the app's decision lines, read, as soon as there are `count` of them."""
+        found = (
+            self.wait_for(r"\bdecision (\{.*\})$", count)
+            if count
+            else self.find(r"\bdecision (\{.*\})$")
+        )
+        return [json.loads(match[1]) for match in found]

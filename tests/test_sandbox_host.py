@@ -1,0 +1,434 @@
+"""What the sandbox's Functions host does with a function app, seen from outside over HTTP."""
+
+import concurrent.futures
+import datetime as dt
+import json
+import signal
+import textwrap
+
+import pytest
+
+from tests.sandbox.ncrontab import Schedule
+from tests.sandbox.processes import ROOT, ChildError, HostProcess
+
+HOST_JSON = {"version": "2.0"}
+
+APP = '''
+import json
+import logging
+import os
+import sys
+import threading
+
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+barrier = threading.Barrier(int(os.environ.get("TOGETHER", "1")))
+
+
+@app.event_grid_trigger(arg_name="event")
+def on_event(event: str) -> None:
+    """Logs what came; waits for as many others as TOGETHER says."""
+    barrier.wait(timeout=2)
+    fields = json.loads(event)
+    setting = os.environ.get("SETTING")
+    logging.info("decision %s", json.dumps({"event": fields, "text": event, "setting": setting}))
+    if fields["id"] == "bad":
+        raise RuntimeError("boom")
+
+
+@app.timer_trigger(arg_name="timer", schedule="%SCHEDULE%")
+def tidy(timer: func.TimerRequest) -> None:
+    if timer.past_due or os.environ.get("TIDY") == "fail":
+        raise RuntimeError("untidy")
+    logging.info("tidied")
+
+
+@app.route("shelves/{shelf}/books", methods=["GET", "POST"])
+def books(req: func.HttpRequest) -> func.HttpResponse:
+    query, parameters = dict(req.params), dict(req.route_params)
+    heard = [req.method, req.url, parameters, query, req.get_body().decode()]
+    headers = {"X-Heard": req.headers["x-say"]}
+    return func.HttpResponse(json.dumps(heard), status_code=202, headers=headers)
+
+
+@app.route("shelves/top/books")
+def top(req: func.HttpRequest) -> str:
+    return "top"
+
+
+@app.route("broken")
+def broken(req: func.HttpRequest) -> str:
+    raise ValueError("secret")
+
+
+@app.route("path")
+def path(req: func.HttpRequest) -> str:
+    return json.dumps([os.getcwd(), *sys.path])
+'''
+
+EVENT = {"id": "1", "data": {"name": "churn ü", "at": "2026-01-02T03:04:05.0000000Z"}}
+VALIDATION = {"aeg-event-type": "SubscriptionValidation"}
+WEBHOOK = "/runtime/webhooks/EventGrid?functionName=on_event"
+
+
+def write_app(folder, source=APP, host_json=HOST_JSON, **settings):
+    (folder / "function_app.py").write_text(textwrap.dedent(source))
+    (folder / "host.json").write_text(json.dumps(host_json))
+    if settings:
+        values = {"IsEncrypted": False, "Values": settings}
+        (folder / "local.settings.json").write_text(json.dumps(values))
+    return folder
+
+
+def start(folder, *options, **settings):
+    return HostProcess({"SCHEDULE": "0 0 0 1 1 *", **settings}, folder, *options)
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    with start(write_app(tmp_path_factory.mktemp("app"))) as host:
+        yield host
+
+
+def decision(host, event_id):
+    """Return what the function logged about the event with this id."""
+    found = host.wait_for(rf'^INFO decision (.*"event": {{"id": "{event_id}".*)$')
+    return json.loads(found[0][1])
+
+
+def test_an_event_reaches_the_function_as_it_was_sent_and_its_decision_line_can_be_read(host):
+    answer = host.deliver([EVENT], "on_event")
+
+    assert (202, "") == (answer.status, answer.body)
+    heard = decision(host, "1")
+    assert EVENT == heard["event"]
+    text = '{"id":"1","data":{"name":"churn ü","at":"2026-01-02T03:04:05.0000000Z"}}'
+    assert text == heard["text"]
+
+
+def test_the_worker_library_keeps_its_routine_to_itself(host):
+    host.deliver([EVENT | {"id": "routine"}], "on_event")
+
+    assert decision(host, "routine")
+    assert [] == host.find("Function Type")
+
+
+def test_one_cloud_event_by_itself_is_a_delivery_of_one(host):
+    event = {"id": "cloud", "specversion": "1.0", "source": "s", "type": "t", "data": {}}
+
+    assert 202 == host.deliver(event, "on_event").status
+    assert event == decision(host, "cloud")["event"]
+
+
+def test_when_one_of_several_events_fails_all_are_tried_and_the_delivery_fails(host):
+    events = [EVENT | {"id": each} for each in ("before", "bad", "after")]
+
+    answer = host.deliver(events, "on_event")
+
+    expected = "Exception while executing function: Functions.on_event\nRuntimeError: boom"
+    assert (500, expected) == (answer.status, answer.body)
+    assert events == [decision(host, event["id"])["event"] for event in events]
+    host.wait_for(r"^ERROR Executed 'Functions.on_event' \(Failed\)")
+    host.wait_for(r"function_app.py\", line \d+, in on_event")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param([{"data": {"validationCode": "c0de"}}], id="event-grid-schema"),
+        pytest.param(
+            {"data": '{"validationCode": "c0de"}'}, id="cloud-events-data-encoded-once-more"
+        ),
+        pytest.param({"data": {"validationCode": "c0de"}}, id="cloud-events"),
+    ],
+)
+def test_the_validation_handshake_echoes_the_code(host, body):
+    answer = host.request("POST", WEBHOOK, json.dumps(body).encode(), VALIDATION)
+
+    assert 200 == answer.status
+    assert {"validationResponse": "c0de"} == json.loads(answer.body)
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [
+        pytest.param("eventgrid.azure.cn", "eventgrid.azure.cn", id="a-known-cloud"),
+        pytest.param("evil.example", "eventgrid.azure.net", id="anyone-else"),
+    ],
+)
+def test_the_handshake_of_cloud_events_allows_event_grid_only(host, asked, allowed):
+    answer = host.request("OPTIONS", WEBHOOK, headers={"WebHook-Request-Origin": asked})
+
+    assert (200, allowed) == (answer.status, answer.headers["webhook-allowed-origin"])
+
+
+@pytest.mark.parametrize(
+    ("status", "function", "kind", "body"),
+    [
+        pytest.param(202, "on_event", "Unsubscribe", b"", id="unsubscribe"),
+        pytest.param(400, "on_event", "", b"[]", id="no-event-type"),
+        pytest.param(400, "on_event", "Hello", b"[]", id="other-event-type"),
+        pytest.param(404, "nobody", "Notification", b"[]", id="unknown-function"),
+        pytest.param(404, "tidy", "Notification", b"[]", id="a-function-of-another-kind"),
+        pytest.param(500, "on_event", "SubscriptionValidation", b"{}", id="no-code"),
+        pytest.param(500, "on_event", "Notification", b"{", id="no-json"),
+        pytest.param(500, "on_event", "Notification", b"7", id="no-event"),
+    ],
+)
+def test_the_webhook_answers_like_the_extension(host, status, function, kind, body):
+    path = f"/runtime/webhooks/eventgrid?functionName={function}"
+
+    assert status == host.request("POST", path, body, {"aeg-event-type": kind}).status
+
+
+def test_an_http_function_gets_the_request_and_its_answer_comes_back_without_a_key(host):
+    path = "/api/Shelves/a%20b/books?q=1&q=2&empty="
+
+    answer = host.request("POST", path, b"body", {"X-Say": "hi"})
+
+    assert (202, "hi") == (answer.status, answer.headers["x-heard"])
+    expected = ["POST", host.url + path, {"shelf": "a b"}, {"q": "1,2", "empty": ""}, "body"]
+    assert expected == json.loads(answer.body)
+
+
+def test_a_route_that_is_spelled_out_goes_before_one_with_a_parameter(host):
+    assert "top" == host.request("GET", "/api/shelves/top/books").body
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "path"),
+    [
+        pytest.param(404, "PUT", "/api/shelves/1/books", id="method-that-is-not-listed"),
+        pytest.param(404, "GET", "/api/shelves", id="unknown-route"),
+        pytest.param(405, "PUT", WEBHOOK, id="method-that-the-webhook-has-not"),
+        pytest.param(404, "GET", "/shelves/top/books", id="without-the-prefix"),
+        pytest.param(404, "POST", "/admin/functions/nobody", id="unknown-timer"),
+        pytest.param(404, "GET", "/admin/functions/tidy", id="timers-are-fired-by-post"),
+        pytest.param(400, "POST", "/admin/functions/on_event", id="no-timer"),
+        pytest.param(500, "GET", "/api/broken", id="function-that-raises"),
+    ],
+)
+def test_a_request_that_cannot_be_served_gets_the_status_of_the_host(host, status, method, path):
+    answer = host.request(method, path)
+
+    assert status == answer.status
+    assert "secret" not in answer.body
+
+
+def test_the_host_lists_its_functions_and_says_that_it_runs(host):
+    listed = json.loads(host.request("GET", "/admin/functions").body)
+
+    assert {"on_event", "tidy", "books", "top", "broken", "path"} == {
+        each["name"] for each in listed
+    }
+    assert "Running" == json.loads(host.request("GET", "/admin/host/status").body)["state"]
+    assert "  on_event: eventGridTrigger" in host.lines
+    assert "  tidy: timerTrigger" in host.lines
+    assert "  books: httpTrigger GET,POST /api/shelves/{shelf}/books" in host.lines
+
+
+def test_a_timer_is_fired_on_request_and_has_run_when_the_answer_comes(host):
+    assert 202 == host.request("POST", "/admin/functions/tidy").status
+    host.wait_for("^INFO tidied$", seconds=5)
+
+
+def test_64_deliveries_at_once_are_all_served(host):
+    events = [EVENT | {"id": f"one of many {number}"} for number in range(64)]
+
+    with concurrent.futures.ThreadPoolExecutor(64) as pool:
+        answers = list(pool.map(lambda event: host.deliver([event], "on_event").status, events))
+
+    assert [202] * 64 == answers
+    heard = host.wait_for(r'"event": {"id": "(one of many \d+)"', count=64)
+    assert {event["id"] for event in events} == {found[1] for found in heard}
+
+
+@pytest.mark.parametrize(
+    ("threads", "status"),
+    [pytest.param("3", 202, id="enough"), pytest.param("2", 500, id="too-few")],
+)
+def test_the_thread_pool_has_the_size_that_the_setting_says(tmp_path, threads, status):
+    settings = {"PYTHON_THREADPOOL_THREAD_COUNT": threads, "TOGETHER": "3"}
+
+    with start(write_app(tmp_path), **settings) as host:
+        assert status == host.deliver([EVENT] * 3, "on_event").status
+
+
+def test_a_timer_that_fails_is_an_error_with_its_text(tmp_path):
+    with start(write_app(tmp_path), TIDY="fail") as host:
+        answer = host.request("POST", "/admin/functions/tidy")
+
+    assert 500 == answer.status
+    assert "RuntimeError: untidy" in answer.body
+
+
+def test_timers_fire_by_their_schedule_only_when_asked_for(tmp_path):
+    app = write_app(tmp_path)
+
+    with start(app, "--timers", SCHEDULE="* * * * * *") as host:
+        host.wait_for("^INFO tidied$", count=2, seconds=20)
+        fired = [line for line in host.lines if "tidied" in line]
+    with start(app, SCHEDULE="* * * * * *") as host, pytest.raises(ChildError):
+        host.wait_for("^INFO tidied$", seconds=1.5)
+
+    assert len(fired) >= 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        pytest.param({}, "from file", id="file"),
+        pytest.param({"SETTING": "from environment"}, "from environment", id="environment-wins"),
+    ],
+)
+def test_settings_come_from_the_environment_then_from_local_settings(
+    tmp_path, environment, expected
+):
+    app = write_app(tmp_path, SETTING="from file")
+
+    with start(app, **environment) as host:
+        host.deliver([EVENT], "on_event")
+
+        assert expected == host.decisions(1)[0]["setting"]
+
+
+def test_the_environment_of_the_tests_stays_with_the_tests(tmp_path, monkeypatch):
+    monkeypatch.setenv("SETTING", "of a real organisation")
+
+    with start(write_app(tmp_path)) as host:
+        host.deliver([EVENT], "on_event")
+
+        assert host.decisions(1)[0]["setting"] is None
+
+
+def test_the_route_prefix_is_that_of_host_json(tmp_path):
+    prefix = {"extensions": {"http": {"routePrefix": ""}}}
+
+    with start(write_app(tmp_path, host_json=HOST_JSON | prefix)) as host:
+        assert "top" == host.request("GET", "/shelves/top/books").body
+
+
+def test_an_unpacked_package_is_served_from_its_own_modules_and_packages(tmp_path):
+    packages = tmp_path / ".python_packages" / "lib" / "site-packages"
+    packages.mkdir(parents=True)
+
+    with start(write_app(tmp_path)) as host:
+        folder, *path = json.loads(host.request("GET", "/api/path").body)
+
+    assert [str(tmp_path)] * 2 == [folder, path[0]]
+    assert str(packages) == path[1]
+    assert str(ROOT) not in path
+
+
+@pytest.mark.parametrize(
+    ("source", "settings", "message"),
+    [
+        pytest.param(
+            APP.replace("event: str", "event: dict"),
+            {},
+            r"FunctionLoadError: cannot load the on_event function: .* annotation dict",
+            id="annotation-that-the-indexer-refuses",
+        ),
+        pytest.param(
+            "import no_such_module", {}, r"No module named 'no_such_module'", id="missing-module"
+        ),
+        pytest.param(
+            "", {}, "Could not find top level function app instances", id="app-without-functions"
+        ),
+        pytest.param(
+            APP, {"SCHEDULE": ""}, r"'%SCHEDULE%' does not resolve to a value", id="setting-not-set"
+        ),
+        pytest.param(
+            APP, {"SCHEDULE": "0 61 * * * *"}, r"minute is '61', allowed: 0-59", id="bad-schedule"
+        ),
+        pytest.param(
+            APP.replace("{shelf}", "{shelf:int}"), {}, r"parameters as {name} only", id="route"
+        ),
+    ],
+)
+def test_an_app_that_cannot_be_served_ends_the_host_with_the_reason(
+    tmp_path, source, settings, message
+):
+    with pytest.raises(ChildError, match=message):
+        start(write_app(tmp_path, source), **settings)
+
+
+def test_a_folder_without_an_app_is_named(tmp_path):
+    with pytest.raises(ChildError, match=rf"{tmp_path}/host.json is missing"):
+        start(tmp_path)
+
+
+def test_a_port_that_is_taken_is_named(host, tmp_path):
+    port = host.url.rpartition(":")[2]
+
+    with pytest.raises(ChildError, match=rf"Port {port}: .* Take another"):
+        start(write_app(tmp_path), "--port", port)
+
+
+def test_a_setting_that_is_not_text_is_named(tmp_path):
+    with pytest.raises(ChildError, match="SETTING is 7, a setting is text in double quotes"):
+        start(write_app(tmp_path, SETTING=7))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_host_that_is_asked_to_end_answers_what_is_under_way_and_ends_well(tmp_path, number):
+    source = APP.replace("barrier.wait(timeout=2)", 'logging.info("here"); time.sleep(1)')
+    app = write_app(tmp_path, source.replace("import json", "import json, time"))
+    host = start(app)
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        delivery = pool.submit(host.deliver, [EVENT], "on_event")
+        host.wait_for("^INFO here$")
+        code = host.stop(number=number)
+
+    assert 202 == delivery.result().status
+    assert 0 == code
+
+
+def test_a_host_can_be_killed_as_a_crash_does(tmp_path):
+    assert -signal.SIGKILL == start(write_app(tmp_path)).kill()
+
+
+@pytest.mark.parametrize(
+    ("expression", "after", "due"),
+    [
+        pytest.param(
+            "0 */5 * * * *", "2026-01-01 00:05:00", "2026-01-01 00:10:00", id="every-5-min"
+        ),
+        pytest.param("0 */5 * * * *", "2026-01-01 00:04:59.9", "2026-01-01 00:05:00", id="at-once"),
+        pytest.param("*/5 * * * *", "2026-12-31 23:57:00", "2027-01-01 00:00:00", id="five-fields"),
+        pytest.param("30 5/20 * * * *", "2026-01-01 00:05:30", "2026-01-01 00:25:30", id="from-on"),
+        pytest.param("0 30 9 * Jan Mon", "2026-01-05 09:30:00", "2026-01-12 09:30:00", id="names"),
+        pytest.param(
+            "0 0 0 13 * 5", "2026-01-01 00:00:00", "2026-02-13 00:00:00", id="day-and-weekday"
+        ),
+        pytest.param(
+            "0 0 9-17/4,20 * * *", "2026-01-01 13:00:00", "2026-01-01 17:00:00", id="ranges"
+        ),
+        pytest.param("0 0 0 29 2 *", "2096-03-01 00:00:00", "2104-02-29 00:00:00", id="leap-year"),
+        pytest.param("0 0 0 * * 0", "2026-01-01 12:00:00", "2026-01-04 00:00:00", id="sunday-is-0"),
+    ],
+)
+def test_a_schedule_is_due_when_ncrontab_says(expression, after, due):
+    moment = dt.datetime.fromisoformat(after).replace(tzinfo=dt.UTC)
+
+    expected = dt.datetime.fromisoformat(due).replace(tzinfo=dt.UTC)
+    assert expected == Schedule.parse(expression).next_after(moment)
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        pytest.param("* * *", "has 3 fields, an NCRONTAB expression has 6", id="fields"),
+        pytest.param("0 0 24 * * *", "hour is '24', allowed: 0-23", id="out-of-range"),
+        pytest.param("0 0 0 * * 7", "day of the week is '7', allowed: 0-6 or Sunday", id="no-7"),
+        pytest.param("0 */0 * * * *", r"minute is '\*/0'", id="step-of-nothing"),
+        pytest.param("0 9-5 * * * *", "minute is '9-5'", id="backwards"),
+        pytest.param("0 1, * * * *", "minute is ''", id="empty"),
+        pytest.param("0 0 0 30 2 *", "never due", id="30-february"),
+    ],
+)
+def test_a_schedule_that_ncrontab_refuses_is_refused(expression, message):
+    with pytest.raises(ValueError, match=message):
+        Schedule.parse(expression)
