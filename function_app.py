@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from model_trigger.handlers import handle_event
+from model_trigger import handlers
 from model_trigger.services import services
+from model_trigger.settings import reconcile_schedule
 
 app = func.FunctionApp()
 
@@ -12,4 +13,10 @@ app = func.FunctionApp()
 # cannot read into a failure before it is seen here.
 @app.event_grid_trigger(arg_name="event")
 def on_model_registered(event: str) -> None:
-    handle_event(event, services())
+    handlers.handle_event(event, services())
+
+
+# A start in flight is bound to its lease, so that two runs at once do no harm.
+@app.timer_trigger(arg_name="timer", schedule=reconcile_schedule(), use_monitor=True)
+def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host gives it
+    handlers.reconcile(services())

@@ -40,6 +40,9 @@ class State(StrEnum):
     UNREADABLE = "unreadable"
 
 
+OPEN = (State.STARTING, State.WAITING, State.FAILED, State.UNREADABLE)
+
+
 @dataclass(frozen=True, slots=True)
 class Partition:
     """What claims and a mark are about: one rule and one model of one workspace.
@@ -247,6 +250,15 @@ def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
         reason = f"version {mark.in_flight} of the model is being started"
         return Busy(Done(Outcome.PENDING, reason))
     return Take()
+
+
+def superseded_by_registered(
+    snapshot: Snapshot, candidate: Candidate, newer: Registration
+) -> Settle:
+    """Settle a version because a newer one that the rule wants is registered in the workspace."""
+    claim = snapshot.claim or _unclaimed(candidate.registration, snapshot.read_at)
+    reason = f"version {newer.version} is registered in the workspace, and is newer"
+    return Settle(claim, Done(Outcome.SUPERSEDED, reason))
 
 
 def _superseded_by(mark: Mark, candidate: Candidate) -> str:

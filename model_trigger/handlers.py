@@ -2,20 +2,26 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome, not_matched, rejected
 from model_trigger.events import Registration, RejectedEventError, parse_event
-from model_trigger.ports import LedgerError, Services
+from model_trigger.open_claims import finish_claims
+from model_trigger.ports import ConflictError, LedgerError, Services
+from model_trigger.rule_sources import RulesUnreadableError
 from model_trigger.rulebook import RuleBook
 from model_trigger.starting import attend, keep
+from model_trigger.workspaces import find_missing
 
 # Event Grid waits 30 s for an answer:
 # https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 _SECONDS = 25.0
+# host.json stops a function after 5 minutes, which is also how often reconcile runs.
+_RECONCILE_SECONDS = 240.0
 _LEVELS = {
     Outcome.FAILED: logging.ERROR,
     Outcome.GIVEN_UP: logging.ERROR,
@@ -38,9 +44,9 @@ class _Delivery:
     deadline: Deadline
 
     @classmethod
-    def begin(cls) -> "_Delivery":
+    def begin(cls, seconds: float = _SECONDS) -> "_Delivery":
         began = time.monotonic()
-        return cls(began, Deadline(began + _SECONDS, time.monotonic, time.sleep))
+        return cls(began, Deadline(began + seconds, time.monotonic, time.sleep))
 
     @property
     def milliseconds(self) -> int:
@@ -63,13 +69,37 @@ def handle_event(event: str, services: Services) -> None:
         raise DeliverAgainError("; ".join(unfinished))
 
 
+def reconcile(services: Services) -> None:
+    """Bring to an end what no delivery has, find what none has brought, and remove what is old.
+
+    It stops in time and goes on in the next run. Raises RulesUnreadableError when the rules cannot
+    be read, after what can be done without them, and LedgerError.
+    """
+    run = _Delivery.begin(_RECONCILE_SECONDS)
+    try:
+        book = services.rules()
+    except RulesUnreadableError:
+        _tell_all(finish_claims(None, services, run.deadline), services, run)
+        raise
+    _tell_all(finish_claims(book, services, run.deadline), services, run)
+    _tell_all(find_missing(book, services, run.deadline), services, run)
+    with suppress(ConflictError):
+        services.ledger.clean_up(datetime.now(UTC) - services.decision_retention, run.deadline)
+
+
+def _tell_all(decisions: Iterable[Decision], services: Services, run: _Delivery) -> None:
+    for decision in decisions:
+        _tell(decision, services, run)
+
+
 def _decide(event: str, services: Services, delivery: _Delivery) -> Iterator[Decision]:
     try:
         registration = parse_event(event)
     except RejectedEventError as error:
         yield rejected(str(error), event)
         return
-    if services.workspaces and registration.workspace.key not in services.workspaces:
+    accepted = {workspace.key for workspace in services.workspaces}
+    if accepted and registration.workspace.key not in accepted:
         reason = (
             f"workspace {registration.workspace.id} is not among WORKSPACES: add it there, "
             "or remove its event subscription"

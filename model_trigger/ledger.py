@@ -4,11 +4,13 @@
 each claim. `<prefix>decisions` holds one partition per day, the newest decision first.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -17,14 +19,17 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
 from model_trigger import rows
-from model_trigger.claims import Claim, Mark, Partition, Snapshot
+from model_trigger.claims import OPEN, Claim, Mark, Partition, Snapshot
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision
+from model_trigger.events import Workspace
+from model_trigger.passes import ModelSummary, RuleNote, WorkspaceNote
 from model_trigger.ports import ConflictError, LedgerError
 
 _CONFLICTS = (404, 409, 412)
 _PAUSES = (0.1, 0.4, 1.0)
 _LONGEST_CALL = 5.0
+_LARGEST_TRANSACTION = 100
 
 Result = TypeVar("Result")
 
@@ -108,20 +113,103 @@ class Ledger:
         keep = partial(self.decisions.upsert_entity, row, UpdateMode.REPLACE)
         _call(self.decisions, keep, deadline)
 
+    def open_claims(self, deadline: Deadline) -> Iterator[tuple[Partition, Claim]]:
+        """Read the claims that are not at their end, of all partitions. Raises LedgerError."""
+        states = " or ".join(f"state eq '{state}'" for state in OPEN)
+        for row in self._query(states, {}, deadline):
+            yield rows.read_partition(row), rows.read_claim(row, row.metadata["etag"])
+
+    def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
+        """Remove one claim, or all claims and the mark; give the row keys that were removed.
+
+        Raises LedgerError.
+        """
+        key = rows.partition_key(partition)
+        text, parameters = "PartitionKey eq @partition", {"partition": key}
+        if version is not None:
+            text, parameters = (
+                f"{text} and RowKey eq @row",
+                {**parameters, "row": rows.claim_key(version)},
+            )
+        return [
+            row["RowKey"]
+            for row in self._query(text, parameters, deadline)
+            if _removed(self.releases, row, deadline)
+        ]
+
+    def clean_up(self, before: datetime, deadline: Deadline) -> int:
+        """Remove the decisions of the days before; give how many.
+
+        Raises LedgerError, and ConflictError when another process does the same.
+        """
+        old = self._query(
+            "PartitionKey lt @day", {"day": f"{before:%Y-%m-%d}"}, deadline, table=self.decisions
+        )
+        for _, of_one_day in groupby(old, key=itemgetter("PartitionKey")):
+            day = list(of_one_day)
+            for at in range(0, len(day), _LARGEST_TRANSACTION):
+                removals = [("delete", row) for row in day[at : at + _LARGEST_TRANSACTION]]
+                send = partial(self.decisions.submit_transaction, removals)
+                _call(self.decisions, send, deadline)
+        return len(old)
+
+    def rule_notes(self, deadline: Deadline) -> tuple[Mapping[str, RuleNote], datetime]:
+        """Read what is noted of the rules, with storage's time. Raises LedgerError."""
+        dates: list[datetime] = []
+        found = self._query(
+            "PartitionKey eq @partition",
+            {"partition": rows.RULES_KEY},
+            deadline,
+            raw_response_hook=_date_into(dates),
+        )
+        return dict(rows.read_rule(row) for row in found), dates[0]
+
+    def note_rule(self, rule: str, note: RuleNote, deadline: Deadline) -> None:
+        """Note since when a rule selects as it does. Raises LedgerError."""
+        self._note(rows.rule_row(rule, note), deadline)
+
+    def workspace_note(self, workspace: Workspace, deadline: Deadline) -> WorkspaceNote | None:
+        """Read what is noted of a workspace; None when it is new. Raises LedgerError."""
+        parameters = {"partition": rows.workspace_key(workspace)}
+        return rows.read_workspace(self._query("PartitionKey eq @partition", parameters, deadline))
+
+    def note_workspace(self, workspace: Workspace, note: WorkspaceNote, deadline: Deadline) -> None:
+        """Note when a workspace's last completed pass began. Raises LedgerError."""
+        self._note(rows.workspace_row(workspace, note), deadline)
+
+    def note_model(self, workspace: Workspace, model: ModelSummary, deadline: Deadline) -> None:
+        """Note how a model was listed. Raises LedgerError."""
+        self._note(rows.model_row(workspace, model), deadline)
+
+    def _note(self, row: rows.Row, deadline: Deadline) -> None:
+        keep = partial(self.releases.upsert_entity, row, UpdateMode.REPLACE)
+        _call(self.releases, keep, deadline)
+
     def _query(
         self,
         text: str,
         parameters: Mapping[str, Any],
         deadline: Deadline,
+        table: TableClient | None = None,
         **options: Any,  # noqa: ANN401 - the SDK's own
     ) -> list[Any]:
+        queried = table or self.releases
+
         def read(**limits: Any) -> list[Any]:  # noqa: ANN401
-            found = self.releases.query_entities(
-                text, parameters=dict(parameters), **options, **limits
-            )
+            found = queried.query_entities(text, parameters=dict(parameters), **options, **limits)
             return list(found)
 
-        return _call(self.releases, read, deadline)
+        return _call(queried, read, deadline)
+
+
+def _removed(table: TableClient, row: Any, deadline: Deadline) -> bool:  # noqa: ANN401
+    """Remove a row as long as it has not changed; tell whether it was."""
+    condition = {"etag": row.metadata["etag"], "match_condition": MatchConditions.IfNotModified}
+    try:
+        _call(table, partial(table.delete_entity, row, **condition), deadline)
+    except ConflictError:
+        return False
+    return True
 
 
 def _operation(row: rows.Row, etag: str) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """What the handlers need from outside: the shapes that adapters have, and the errors they raise."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -8,6 +8,8 @@ from typing import Protocol
 from model_trigger.claims import Claim, Mark, Partition, Snapshot
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision
+from model_trigger.events import Registration, Workspace
+from model_trigger.passes import ModelSummary, RuleNote, WorkspaceNote
 from model_trigger.rulebook import RuleBook
 from model_trigger.targets import Definition, Release, StartRequest, StartResult, TargetAddress
 
@@ -22,6 +24,14 @@ class ConflictError(Exception):
 
 class AzureDevOpsError(Exception):
     """Azure DevOps could not be asked just now; it may pass."""
+
+
+class AzureMLError(Exception):
+    """The models of a workspace could not be listed just now; it may pass."""
+
+
+class WorkspaceAccessError(Exception):
+    """The models of a workspace cannot be listed; the message says who must do what about it."""
 
 
 class Ledger(Protocol):
@@ -47,6 +57,38 @@ class Ledger(Protocol):
         """Keep a decision."""
         ...
 
+    def open_claims(self, deadline: Deadline) -> Iterator[tuple[Partition, Claim]]:
+        """Read the claims that are not at their end, of all partitions."""
+        ...
+
+    def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
+        """Remove one claim, or all claims and the mark; give the row keys that were removed."""
+        ...
+
+    def clean_up(self, before: datetime, deadline: Deadline) -> int:
+        """Remove the decisions of the days before; give how many."""
+        ...
+
+    def rule_notes(self, deadline: Deadline) -> tuple[Mapping[str, RuleNote], datetime]:
+        """Read what is noted of the rules, with storage's time."""
+        ...
+
+    def note_rule(self, rule: str, note: RuleNote, deadline: Deadline) -> None:
+        """Note since when a rule selects as it does."""
+        ...
+
+    def workspace_note(self, workspace: Workspace, deadline: Deadline) -> WorkspaceNote | None:
+        """Read what is noted of a workspace; None when it is new."""
+        ...
+
+    def note_workspace(self, workspace: Workspace, note: WorkspaceNote, deadline: Deadline) -> None:
+        """Note since when a workspace is listed, and when its last completed pass began."""
+        ...
+
+    def note_model(self, workspace: Workspace, model: ModelSummary, deadline: Deadline) -> None:
+        """Note how a model was listed, once all that was found in it is decided."""
+        ...
+
 
 class AzureDevOps(Protocol):
     """Targets; the errors are TargetError (a person must act) and AzureDevOpsError (may pass)."""
@@ -66,21 +108,39 @@ class AzureDevOps(Protocol):
         ...
 
 
+class AzureML(Protocol):
+    """Models; the errors are WorkspaceAccessError (a person must act), AzureMLError (may pass)."""
+
+    def models(self, workspace: Workspace, deadline: Deadline) -> Iterator[ModelSummary]:
+        """List the active models of a workspace."""
+        ...
+
+    def versions(
+        self, workspace: Workspace, model: str, deadline: Deadline
+    ) -> Iterator[Registration]:
+        """List the active versions of a model."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The adapters, and the settings that the handlers go by.
 
     `rules` reads the rules once and raises RulesUnreadableError as long as they cannot be read;
-    `azure_devops` is built when it is first called. `workspaces` holds the keys of those that are
-    accepted; empty accepts any.
+    `azure_devops` and `azure_ml` are built when they are first called. Only events of the
+    `workspaces` are accepted, and these are reconciled; empty accepts any and reconciles none.
     """
 
     ledger: Ledger
     azure_devops: Callable[[], AzureDevOps]
+    azure_ml: Callable[[], AzureML]
     rules: Callable[[], RuleBook]
-    workspaces: Collection[str]
+    workspaces: Sequence[Workspace]
     organization_url: str | None
     project: str | None
     claim_lease: timedelta
     list_lag: timedelta
     retry_pause: timedelta
+    retry_for: timedelta
+    reconcile_lookback: timedelta
+    decision_retention: timedelta

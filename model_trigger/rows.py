@@ -8,16 +8,19 @@ https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-ser
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from model_trigger.claims import Claim, Mark, Partition, State
 from model_trigger.decisions import Decision
 from model_trigger.events import Registration, Workspace
+from model_trigger.passes import ModelSummary, RuleNote, WorkspaceNote
 from model_trigger.targets import Release, StartRequest
 
 MARK_KEY = "mark"
+WORKSPACE_KEY = "workspace"
+RULES_KEY = "rules"
 
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._:@+=, -]")
 _LONGEST_READABLE = 200
@@ -133,6 +136,73 @@ def read_mark(row: Row, etag: str) -> Mark:
         in_flight_until=_utc_or_none(row.get("in_flight_until")),
         etag=etag,
     )
+
+
+def workspace_key(workspace: Workspace) -> str:
+    """Give the key of the partition with what is noted of a workspace."""
+    shown = _escaped(workspace.name.lower())[:_LONGEST_READABLE]
+    return f"workspace|{shown}|{_digest(workspace.key)}"
+
+
+def workspace_row(workspace: Workspace, note: WorkspaceNote) -> Row:
+    """Write what is noted of a workspace, but for its models."""
+    row = {
+        "PartitionKey": workspace_key(workspace),
+        "RowKey": WORKSPACE_KEY,
+        "workspace": workspace.id,
+        "since": note.since,
+        "passed_at": note.passed_at,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def model_row(workspace: Workspace, model: ModelSummary) -> Row:
+    """Write how a model was listed."""
+    row = {
+        "PartitionKey": workspace_key(workspace),
+        "RowKey": f"model|{_escaped(model.name)[:_LONGEST_READABLE]}|{_digest(model.name)}",
+        "model": model.name,
+        "latest_version": model.latest_version,
+        "modified_at": model.modified_at,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def read_workspace(found: Iterable[Row]) -> WorkspaceNote | None:
+    """Read what `workspace_row` and `model_row` wrote; None when the workspace is new."""
+    listed = list(found)
+    note = next((row for row in listed if row["RowKey"] == WORKSPACE_KEY), None)
+    if note is None:
+        return None
+    models = (read_model(row) for row in listed if row["RowKey"] != WORKSPACE_KEY)
+    return WorkspaceNote(
+        since=_utc(note["since"]),
+        passed_at=_utc_or_none(note.get("passed_at")),
+        models={model.name: model for model in models},
+    )
+
+
+def read_model(row: Row) -> ModelSummary:
+    """Read what `model_row` wrote."""
+    changed = _utc_or_none(row.get("modified_at"))
+    return ModelSummary(row["model"], row.get("latest_version"), changed)
+
+
+def rule_row(rule: str, note: RuleNote) -> Row:
+    """Write what is noted of a rule."""
+    return {
+        "PartitionKey": RULES_KEY,
+        "RowKey": f"{_escaped(rule)[:_LONGEST_READABLE]}|{_digest(rule)}",
+        "rule": rule,
+        "selectors": note.selectors,
+        "since": note.since,
+        "has_baseline": note.has_baseline,
+    }
+
+
+def read_rule(row: Row) -> tuple[str, RuleNote]:
+    """Read what `rule_row` wrote."""
+    return row["rule"], RuleNote(row["selectors"], _utc(row["since"]), row["has_baseline"])
 
 
 def decision_row(decision: Decision, milliseconds: int, now: datetime, unique: str) -> Row:

@@ -10,7 +10,7 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.data.tables import TableServiceClient
 
 from model_trigger.ledger import Ledger
-from model_trigger.ports import AzureDevOps, Services
+from model_trigger.ports import AzureDevOps, AzureML, Services
 from model_trigger.rulebook import RuleBook
 from model_trigger.settings import Settings, SettingsError, read_rules, read_settings
 from model_trigger.targets import TargetError
@@ -33,13 +33,17 @@ def services() -> Services:
     return Services(
         ledger=Ledger.open(_tables(settings), settings.ledger_prefix),
         azure_devops=cache(partial(_azure_devops, settings)),
+        azure_ml=cache(partial(_azure_ml, settings)),
         rules=cache(lambda: RuleBook.read(read_rules(), settings.mode)),
-        workspaces=frozenset(workspace.key for workspace in settings.workspaces),
+        workspaces=settings.workspaces,
         organization_url=settings.azure_devops_org_url,
         project=settings.azure_devops_project,
         claim_lease=settings.claim_lease,
         list_lag=settings.list_lag,
         retry_pause=settings.retry_pause,
+        retry_for=settings.retry_for,
+        reconcile_lookback=settings.reconcile_lookback,
+        decision_retention=settings.decision_retention,
     )
 
 
@@ -65,6 +69,12 @@ def _azure_devops(settings: Settings) -> AzureDevOps:
     from model_trigger.azure_devops import AzureDevOps as Adapter  # noqa: PLC0415
 
     return Adapter(authorization=_authorization(settings), clock=time.monotonic)
+
+
+def _azure_ml(settings: Settings) -> AzureML:
+    from model_trigger.azure_ml import AzureMachineLearning  # noqa: PLC0415 - as above
+
+    return AzureMachineLearning(partial(_credential, settings, settings.azure_client_id))
 
 
 def _authorization(settings: Settings) -> Callable[[str], str]:

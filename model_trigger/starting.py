@@ -28,7 +28,14 @@ from model_trigger.decisions import Decision, Outcome
 from model_trigger.events import Registration
 from model_trigger.grammar import Mode, Start
 from model_trigger.holding import RESERVE, SHORTEST_CALL, Hold
-from model_trigger.ports import AzureDevOpsError, ConflictError, LedgerError, Services
+from model_trigger.ports import (
+    AzureDevOpsError,
+    AzureMLError,
+    ConflictError,
+    LedgerError,
+    Services,
+    WorkspaceAccessError,
+)
 from model_trigger.rulebook import BrokenRule
 from model_trigger.rules import Evaluation, Rule
 from model_trigger.targets import (
@@ -66,7 +73,7 @@ def attend(
     attempt = _Attempt(evaluation.rule, _candidate(evaluation, registration), hold)
     try:
         done = attempt.run(retry=retry)
-    except (AzureDevOpsError, LedgerError) as error:
+    except (AzureDevOpsError, AzureMLError, LedgerError) as error:
         done = Done(Outcome.PENDING, str(error))
     return Decision(
         outcome=done.outcome,
@@ -78,9 +85,9 @@ def attend(
     )
 
 
-def partition_of(rule: Rule, registration: Registration) -> Partition:
+def partition_of(rule: Rule | BrokenRule, registration: Registration) -> Partition:
     """Give the partition of a rule's claims on a model, as the rule's mode is now."""
-    observed = rule.mode is Mode.OBSERVE
+    observed = isinstance(rule, Rule) and rule.mode is Mode.OBSERVE
     return Partition(rule.name, registration.workspace, registration.model, observed)
 
 
@@ -88,7 +95,7 @@ def keep(
     broken: BrokenRule, registration: Registration, services: Services, deadline: Deadline
 ) -> Decision:
     """Keep a registration that a broken rule may want, until a person has mended the rule."""
-    partition = Partition(broken.name, registration.workspace, registration.model)
+    partition = partition_of(broken, registration)
     outcome, reason = Outcome.FAILED, broken.reason
     try:
         snapshot = services.ledger.read(partition, registration.version, deadline)
@@ -148,8 +155,7 @@ class _Attempt:
             case Done():
                 return step
             case Settle():
-                self.hold.write(claims.settled(step.claim, step.done), None)
-                return step.done
+                return self._settle(step)
             case MakeMarkAnew():
                 known = self.services.ledger.claims(self.hold.partition, self.deadline)
                 self.hold.write(None, claims.mark_anew(step.mark, known, self.candidate))
@@ -165,13 +171,36 @@ class _Attempt:
     def _take(self, snapshot: Snapshot) -> Done | None:
         """Prepare the POST, write the claim, then send the POST."""
         try:
+            newer = self._newer_registered()
+            if newer:
+                step = claims.superseded_by_registered(snapshot, self.candidate, newer)
+                return self._settle(step)
             request = self._request(claims.key_for(snapshot, self.hold.turn))
-        except (TargetError, UnsafeValueError) as error:
+        except (TargetError, UnsafeValueError, WorkspaceAccessError) as error:
             return self._refuse(snapshot, str(error))
         claim, mark = claims.take(snapshot, self.candidate, self.hold.turn, request)
         self.claimed_since = self.deadline.clock()
         written, moved = self.hold.write(claim, mark)
         return self._start(written or claim, moved or snapshot.mark)
+
+    def _newer_registered(self) -> Registration | None:
+        """Look for a newer version that the rule wants, for `start: latest`.
+
+        Raises AzureMLError, WorkspaceAccessError.
+        """
+        if self.rule.start is not Start.LATEST:
+            return None
+        found = self.candidate.registration
+        listed = self.services.azure_ml().versions(found.workspace, found.model, self.deadline)
+        for evaluation, registration in ((self.rule.evaluate(one), one) for one in listed):
+            version = evaluation.version
+            if evaluation.matched and version and version.newer_than(self.candidate.compared):
+                return registration
+        return None
+
+    def _settle(self, step: Settle) -> Done:
+        self.hold.write(claims.settled(step.claim, step.done), None)
+        return step.done
 
     def _request(self, key: str) -> StartRequest:
         services = self.services

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from azure.data.tables import TableServiceClient
 
-from model_trigger.azure_devops import AzureDevOps as Adapter
+from model_trigger.azure_devops import AzureDevOps as AzureDevOpsAdapter
+from model_trigger.azure_ml import AzureMachineLearning as AzureMLAdapter
 from model_trigger.ledger import Ledger
 from model_trigger.ports import Services
-from tests.build import rulebook
+from tests.build import WORKSPACE, rulebook
 from tests.sandbox.azure_devops import AzureDevOps
+from tests.sandbox.azure_ml import AzureMachineLearning
 from tests.sandbox.azurite import Azurite
+from tests.sandbox.credentials import StaticCredential
 
 _prefixes = count(1)
 
@@ -36,6 +39,17 @@ def azure_devops() -> Iterator[AzureDevOps]:
 
 
 @pytest.fixture
+def azure_ml(monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureMachineLearning]:
+    """The stand-in for Azure ML with one workspace, empty."""
+    with AzureMachineLearning((WORKSPACE.id,)) as running:
+        for name, value in running.settings.items():
+            monkeypatch.setenv(name, value)
+        # The client sets this one itself; so it is taken back.
+        monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
+        yield running
+
+
+@pytest.fixture
 def ledger(azurite: Azurite) -> Iterator[Ledger]:
     """An empty ledger in Azurite."""
     with TableServiceClient.from_connection_string(
@@ -47,10 +61,12 @@ def ledger(azurite: Azurite) -> Iterator[Ledger]:
 @pytest.fixture
 def make_services(ledger: Ledger, azure_devops: AzureDevOps) -> Callable[..., Services]:
     """Services with the real adapters; keywords replace single settings, `rules` gives the book."""
-    adapter = Adapter(authorization=lambda _: "Basic Om5vdC1hLXNlY3JldA==", clock=time.monotonic)
+    releases = AzureDevOpsAdapter(lambda _: "Basic Om5vdC1hLXNlY3JldA==", time.monotonic)
+    models = AzureMLAdapter(StaticCredential)
     services = Services(
         ledger=ledger,
-        azure_devops=lambda: adapter,
+        azure_devops=lambda: releases,
+        azure_ml=lambda: models,
         rules=partial(rulebook, churn={}),
         workspaces=(),
         organization_url=azure_devops.url,
@@ -58,6 +74,9 @@ def make_services(ledger: Ledger, azure_devops: AzureDevOps) -> Callable[..., Se
         claim_lease=timedelta(minutes=2),
         list_lag=timedelta(minutes=2),
         retry_pause=timedelta(minutes=5),
+        retry_for=timedelta(days=1),
+        reconcile_lookback=timedelta(days=1),
+        decision_retention=timedelta(days=90),
     )
 
     def make(**changes: Any) -> Services:

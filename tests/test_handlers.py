@@ -89,7 +89,7 @@ def test_garbage_is_rejected_kept_and_not_delivered_again(make_services, decisio
 
 
 def test_an_event_of_a_workspace_that_is_not_listed_is_rejected(make_services, decisions):
-    handle_event(event_text(17), make_services(workspaces={"/some/other"}))
+    handle_event(event_text(17), make_services(workspaces=[replace(WORKSPACE, id="/some/other")]))
 
     (decision,) = decisions()
     assert "rejected" == decision["outcome"]
@@ -98,7 +98,7 @@ def test_an_event_of_a_workspace_that_is_not_listed_is_rejected(make_services, d
 
 def test_workspaces_are_compared_without_case(make_services, decisions):
     shouted = json.dumps({**event(17), "topic": WORKSPACE_ID.upper()})
-    handle_event(shouted, make_services(workspaces={WORKSPACE.key}))
+    handle_event(shouted, make_services(workspaces=[WORKSPACE]))
 
     assert ["started"] == [each["outcome"] for each in decisions()]
 
