@@ -94,6 +94,21 @@ class Child:
         self._process.kill()
         return self._close()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the program is gone."""
+        return self._process.poll() is not None
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the program is stopped (SIGSTOP), as the kernel says."""
+        state = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8").rpartition(") ")[2][0]
+        return state == "T"
+
+    def thaw(self) -> None:
+        """Let a stopped program go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     def wait(self, seconds: float = 30) -> int:
         """Wait for the program to end by itself, and return its exit code."""
         self._process.wait(seconds)
@@ -118,8 +133,10 @@ class Answer:
 class HostProcess(Child):
     """The Functions host (host.py) on a free port, ready: `url` is where it listens."""
 
+    module = "tests.sandbox.host"
+
     def __init__(self, settings: Mapping[str, str], app: Path = ROOT, *options: str) -> None:
-        command = [sys.executable, "-m", "tests.sandbox.host", "--port", "0", "--app", str(app)]
+        command = [sys.executable, "-m", self.module, "--port", "0", "--app", str(app)]
         super().__init__([*command, *options], settings, ROOT)
         try:
             self.url = self.wait_for(r"^Host ready on (http://\S+)")[0][1]
@@ -153,6 +170,10 @@ class HostProcess(Child):
         headers = {"aeg-event-type": "Notification", "Content-Type": "application/json"}
         return self.request("POST", path, json.dumps(events).encode(), headers)
 
+    def fire(self, timer: str) -> Answer:
+        """Fire a timer, and wait until it is done."""
+        return self.request("POST", f"/admin/functions/{timer}", b"{}")
+
     def decisions(self, count: int = 0) -> list[dict]:
         """Return the app's decision lines, read, as soon as there are `count` of them."""
         found = (
@@ -161,3 +182,9 @@ class HostProcess(Child):
             else self.find(r"\bdecision (\{.*\})$")
         )
         return [json.loads(match[1]) for match in found]
+
+
+class MortalHost(HostProcess):
+    """A host that dies, or freezes, at a line of the app: see mortal.py for the settings."""
+
+    module = "tests.sandbox.mortal"

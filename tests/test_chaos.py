@@ -1,0 +1,82 @@
+"""Exactly once, nothing lost, never back: while everything fails."""
+
+import json
+import os
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from secrets import randbelow
+
+from tests.build import event
+from tests.sandbox.chaos import FINAL, Plan, run
+from tests.sandbox.processes import HostProcess, MortalHost
+
+
+def test_everything_fails_and_still_each_release_starts_once(capsys):
+    plan = Plan(seed=int(os.environ.get("CHAOS_SEED") or randbelow(10**6)))
+    result = run(plan)
+    with capsys.disabled():
+        told = f"{len(result.releases)} releases, {result.deaths} deaths, {result.seconds:.0f} s"
+        os.write(1, f" [CHAOS_SEED={plan.seed}: {told}] ".encode())
+
+    registrations = [
+        (f"model-{model}", version)
+        for model in range(plan.models)
+        for version in range(1, plan.versions + 1)
+    ]
+    assert Counter(registrations) == Counter(result.started(1))
+    newer = result.started(2)
+    assert len(newer) == len(set(newer))
+    for model in range(plan.models):
+        versions = [version for name, version in newer if name == f"model-{model}"]
+        assert all(older < version for older, version in pairwise(versions)), versions
+        assert plan.versions == versions[-1]
+    for rule in ("every", "newer"):
+        for model, version in registrations:
+            assert result.outcomes[rule, model, str(version)] & FINAL, (rule, model, version)
+    assert result.deaths
+
+
+def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
+    azurite, azure_devops, ledger
+):
+    settings = {
+        "AzureWebJobsStorage": azurite.connection_string,
+        "AZURE_DEVOPS_ORG_URL": azure_devops.url,
+        "AZURE_DEVOPS_PROJECT": "ml",
+        "AZURE_DEVOPS_PAT": "any",
+        "LEDGER_PREFIX": ledger.releases.table_name.removesuffix("releases"),
+        "RULES": json.dumps({"churn": {"model": "churn", "release": {"definition": 1}}}),
+        "CLAIM_LEASE": "PT2S",
+        "LIST_LAG": "PT1S",
+    }
+    # Between its last check and the POST.
+    freezing = {**settings, "MORTAL_FREEZE": "azure_devops.py:start"}
+    with (
+        MortalHost(freezing) as frozen,
+        HostProcess(settings) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        delivery = pool.submit(frozen.deliver, [event(17)])
+        wait_until(lambda: frozen.is_frozen)
+        wait_until(lambda: other.fire("reconcile") and azure_devops.releases)
+        frozen.thaw()
+        delivery.result()
+        (told,) = frozen.wait_for("duplicate_release")
+
+    first, second = azure_devops.releases
+    (claim,) = ledger.releases.query_entities("state eq 'started'")
+    assert (str(first["id"]), str(second["id"])) == (
+        claim["release_id"],
+        claim["second_release_id"],
+    )
+    assert told.string.startswith("ERROR duplicate_release churn: ")
+
+
+def wait_until(condition, seconds=30):
+    """Wait until the condition holds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.2)
