@@ -34,8 +34,8 @@ check: setup ## format, lint and types
 bench: setup ## measure speed and size
 	@$(VENV)/bin/python -m tests.benchmarks
 
-package: setup ## dist/model-trigger.zip: what is deployed, with its dependencies
-	@$(VENV)/bin/python -m tests.package
+package: ## dist/model-trigger.zip: what is deployed, with its dependencies
+	@python=$$(sh tests/find-python 3.13) || exit 1; "$$python" infra/package.py
 
 clean: ## remove all that the commands made
 	rm -rf $(VENV) .venv-3.* .make dist $(NODE_MODULES) .hypothesis .pytest_cache .ruff_cache

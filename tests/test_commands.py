@@ -169,7 +169,6 @@ def test_make_alone_lists_the_commands():
         pytest.param("check", "ruff check .", id="check-lint"),
         pytest.param("check", "pyright --pythonpath other/bin/python", id="check-types"),
         pytest.param("bench", "python -m tests.benchmarks", id="bench"),
-        pytest.param("package", "python -m tests.package", id="package"),
     ],
 )
 def test_a_command_sets_up_first_and_then_runs_in_the_folder_that_is_named(target, command):

@@ -61,13 +61,13 @@ class Plan:
     """How much is delivered, and how badly things go."""
 
     seed: int
-    models: int = 8
-    versions: int = 12
+    models: int = 10
+    versions: int = 20
     deliveries: int = 2
     at_once: int = 8
     fault_chance: float = 0.02
     storage_chance: float = 0.02
-    death_chance: float = 0.00003
+    death_chance: float = 0.000008
 
 
 @dataclass

@@ -134,9 +134,10 @@ class HostProcess(Child):
     """The Functions host (host.py) on a free port, ready: `url` is where it listens."""
 
     module = "tests.sandbox.host"
+    python = sys.executable
 
     def __init__(self, settings: Mapping[str, str], app: Path = ROOT, *options: str) -> None:
-        command = [sys.executable, "-m", self.module, "--port", "0", "--app", str(app)]
+        command = [self.python, "-m", self.module, "--port", "0", "--app", str(app)]
         super().__init__([*command, *options], settings, ROOT)
         try:
             self.url = self.wait_for(r"^Host ready on (http://\S+)")[0][1]
