@@ -11,7 +11,7 @@ from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome, not_matched, rejected
 from model_trigger.events import Registration, RejectedEventError, parse_event
 from model_trigger.open_claims import finish_claims
-from model_trigger.ports import ConflictError, LedgerError, Services
+from model_trigger.ports import ConflictError, LedgerError, OutcomeError, Services
 from model_trigger.rule_sources import RulesUnreadableError
 from model_trigger.rulebook import RuleBook
 from model_trigger.starting import attend, keep
@@ -133,4 +133,17 @@ def _tell(decision: Decision, services: Services, delivery: _Delivery) -> bool:
     except LedgerError as error:
         _log.warning("the decision could not be kept: %s", error)
         return False
+    _publish(decision, milliseconds, services, delivery)
     return True
+
+
+def _publish(
+    decision: Decision, milliseconds: int, services: Services, delivery: _Delivery
+) -> None:
+    """Tell others, if any want to know; nothing of ours depends on it."""
+    if services.outcomes is None:
+        return
+    try:
+        services.outcomes.publish(decision, milliseconds, delivery.deadline)
+    except OutcomeError as error:
+        _log.warning("%s", error)

@@ -34,6 +34,10 @@ class WorkspaceAccessError(Exception):
     """The models of a workspace cannot be listed; the message says who must do what about it."""
 
 
+class OutcomeError(Exception):
+    """Others could not be told what was decided; nothing else depends on it."""
+
+
 class Ledger(Protocol):
     """Claims, marks and decisions; the errors are ConflictError and LedgerError."""
 
@@ -122,6 +126,14 @@ class AzureML(Protocol):
         ...
 
 
+class Outcomes(Protocol):
+    """Whoever wants to know what was decided; the error is OutcomeError."""
+
+    def publish(self, decision: Decision, milliseconds: int, deadline: Deadline) -> None:
+        """Tell what was decided."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The adapters, and the settings that the handlers go by.
@@ -134,6 +146,7 @@ class Services:
     ledger: Ledger
     azure_devops: Callable[[], AzureDevOps]
     azure_ml: Callable[[], AzureML]
+    outcomes: Outcomes | None
     rules: Callable[[], RuleBook]
     workspaces: Sequence[Workspace]
     organization_url: str | None

@@ -10,7 +10,7 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.data.tables import TableServiceClient
 
 from model_trigger.ledger import Ledger
-from model_trigger.ports import AzureDevOps, AzureML, Services
+from model_trigger.ports import AzureDevOps, AzureML, Outcomes, Services
 from model_trigger.rulebook import RuleBook
 from model_trigger.settings import Settings, SettingsError, read_rules, read_settings
 from model_trigger.targets import TargetError
@@ -34,6 +34,7 @@ def services() -> Services:
         ledger=Ledger.open(_tables(settings), settings.ledger_prefix),
         azure_devops=cache(partial(_azure_devops, settings)),
         azure_ml=cache(partial(_azure_ml, settings)),
+        outcomes=_outcomes(settings),
         rules=cache(lambda: RuleBook.read(read_rules(), settings.mode)),
         workspaces=settings.workspaces,
         organization_url=settings.azure_devops_org_url,
@@ -75,6 +76,15 @@ def _azure_ml(settings: Settings) -> AzureML:
     from model_trigger.azure_ml import AzureMachineLearning  # noqa: PLC0415 - as above
 
     return AzureMachineLearning(partial(_credential, settings, settings.azure_client_id))
+
+
+def _outcomes(settings: Settings) -> Outcomes | None:
+    if not settings.outcome_topic_endpoint:
+        return None
+    from model_trigger.outcomes import OutcomeTopic  # noqa: PLC0415 - as above
+
+    credential = partial(_credential, settings, settings.azure_client_id)
+    return OutcomeTopic(settings.outcome_topic_endpoint, credential)
 
 
 def _authorization(settings: Settings) -> Callable[[str], str]:

@@ -67,6 +67,7 @@ def make_services(ledger: Ledger, azure_devops: AzureDevOps) -> Callable[..., Se
         ledger=ledger,
         azure_devops=lambda: releases,
         azure_ml=lambda: models,
+        outcomes=None,
         rules=partial(rulebook, churn={}),
         workspaces=(),
         organization_url=azure_devops.url,

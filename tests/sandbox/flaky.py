@@ -14,11 +14,12 @@ class FlakyProxy:
     """Forwards HTTP to `target`; each request fails with `chance`, by a generator with `seed`.
 
     A failure is an answer 503 or a connection that is closed, and one half of the failures comes
-    after the request was carried out.
+    after the request was carried out. `requests` holds the first line of each.
     """
 
     def __init__(self, target: str, seed: int, chance: float) -> None:
         self.chance = chance
+        self.requests: list[str] = []
         self._random = random.Random(seed)  # noqa: S311 - chance that repeats
         self._lock = Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -36,9 +37,10 @@ class FlakyProxy:
         self._server.server_close()
         self._thread.join()
 
-    def draw(self) -> str:
-        """Draw what happens to the next request: nothing, or `busy` or `close`, before or after."""
+    def draw(self, request: str) -> str:
+        """Draw what happens to a request: nothing, or `busy` or `close`, before or after."""
         with self._lock:
+            self.requests.append(request)
             if self._random.random() >= self.chance:
                 return "pass"
             return self._random.choice(["busy before", "busy after", "close before", "close after"])
@@ -59,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fate = self.server.proxy.draw()
+        fate = self.server.proxy.draw(f"{self.command} {self.path}")
         if fate.endswith("before"):
             return self._fail(fate)
         status, headers, answer = self._carry_out(body)
