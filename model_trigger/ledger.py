@@ -23,7 +23,7 @@ from model_trigger.claims import OPEN, Claim, Mark, Partition, Snapshot
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision
 from model_trigger.events import Workspace
-from model_trigger.passes import ModelSummary, RuleNote, WorkspaceNote
+from model_trigger.passes import ModelNote, RuleNote, WorkspaceNote
 from model_trigger.ports import ConflictError, LedgerError
 
 _CONFLICTS = (404, 409, 412)
@@ -177,9 +177,9 @@ class Ledger:
         """Note when a workspace's last completed pass began. Raises LedgerError."""
         self._note(rows.workspace_row(workspace, note), deadline)
 
-    def note_model(self, workspace: Workspace, model: ModelSummary, deadline: Deadline) -> None:
+    def note_model(self, workspace: Workspace, note: ModelNote, deadline: Deadline) -> None:
         """Note how a model was listed. Raises LedgerError."""
-        self._note(rows.model_row(workspace, model), deadline)
+        self._note(rows.model_row(workspace, note), deadline)
 
     def _note(self, row: rows.Row, deadline: Deadline) -> None:
         keep = partial(self.releases.upsert_entity, row, UpdateMode.REPLACE)

@@ -14,6 +14,11 @@ from model_trigger.events import Registration
 from model_trigger.rulebook import BrokenRule
 from model_trigger.rules import Evaluation, Rule
 
+# The list of a model's versions lags behind what is said of the model, half a minute in the tests
+# of https://github.com/Azure/azure-sdk-for-python (sdk/ml/azure-ai-ml/tests/model/e2etests): for so
+# long after a change, each pass lists the versions again.
+SETTLING = timedelta(minutes=10)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
@@ -27,6 +32,14 @@ class ModelSummary:
     name: str
     latest_version: str | None
     modified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNote:
+    """How a model was listed, and when it was first seen so, by storage's clock."""
+
+    model: ModelSummary
+    seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ class WorkspaceNote:
 
     since: datetime
     passed_at: datetime | None = None
-    models: Mapping[str, ModelSummary] = field(default_factory=dict[str, ModelSummary])
+    models: Mapping[str, ModelNote] = field(default_factory=dict[str, ModelNote])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +83,14 @@ class Pass:
         names = [rule.name for rule in rules]
         if not names:
             return False
-        changed = self.workspace.models.get(model.name) != model
-        return changed or not all(self.rules[name].has_baseline for name in names)
+        if not all(self.rules[name].has_baseline for name in names):
+            return True
+        return self.began_at < self.noted(model).seen_at + SETTLING
+
+    def noted(self, model: ModelSummary) -> ModelNote:
+        """Give what is noted of a model; what is new is seen now."""
+        note = self.workspace.models.get(model.name)
+        return note if note and note.model == model else ModelNote(model, self.began_at)
 
     def is_baseline(self, rule: str, registration: Registration) -> bool:
         """Tell whether a registration was there before the rule, or before the workspace."""

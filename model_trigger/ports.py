@@ -9,7 +9,7 @@ from model_trigger.claims import Claim, Mark, Partition, Snapshot
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision
 from model_trigger.events import Registration, Workspace
-from model_trigger.passes import ModelSummary, RuleNote, WorkspaceNote
+from model_trigger.passes import ModelNote, ModelSummary, RuleNote, WorkspaceNote
 from model_trigger.rulebook import RuleBook
 from model_trigger.targets import Definition, Release, StartRequest, StartResult, TargetAddress
 
@@ -89,7 +89,7 @@ class Ledger(Protocol):
         """Note since when a workspace is listed, and when its last completed pass began."""
         ...
 
-    def note_model(self, workspace: Workspace, model: ModelSummary, deadline: Deadline) -> None:
+    def note_model(self, workspace: Workspace, note: ModelNote, deadline: Deadline) -> None:
         """Note how a model was listed, once all that was found in it is decided."""
         ...
 

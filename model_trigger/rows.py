@@ -15,7 +15,7 @@ from typing import Any
 from model_trigger.claims import Claim, Mark, Partition, State
 from model_trigger.decisions import Decision
 from model_trigger.events import Registration, Workspace
-from model_trigger.passes import ModelSummary, RuleNote, WorkspaceNote
+from model_trigger.passes import ModelNote, ModelSummary, RuleNote, WorkspaceNote
 from model_trigger.targets import Release, StartRequest
 
 MARK_KEY = "mark"
@@ -156,14 +156,16 @@ def workspace_row(workspace: Workspace, note: WorkspaceNote) -> Row:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def model_row(workspace: Workspace, model: ModelSummary) -> Row:
+def model_row(workspace: Workspace, note: ModelNote) -> Row:
     """Write how a model was listed."""
+    model = note.model
     row = {
         "PartitionKey": workspace_key(workspace),
         "RowKey": f"model|{_escaped(model.name)[:_LONGEST_READABLE]}|{_digest(model.name)}",
         "model": model.name,
         "latest_version": model.latest_version,
         "modified_at": model.modified_at,
+        "seen_at": note.seen_at,
     }
     return {name: value for name, value in row.items() if value is not None}
 
@@ -178,14 +180,15 @@ def read_workspace(found: Iterable[Row]) -> WorkspaceNote | None:
     return WorkspaceNote(
         since=_utc(note["since"]),
         passed_at=_utc_or_none(note.get("passed_at")),
-        models={model.name: model for model in models},
+        models={note.model.name: note for note in models},
     )
 
 
-def read_model(row: Row) -> ModelSummary:
+def read_model(row: Row) -> ModelNote:
     """Read what `model_row` wrote."""
     changed = _utc_or_none(row.get("modified_at"))
-    return ModelSummary(row["model"], row.get("latest_version"), changed)
+    model = ModelSummary(row["model"], row.get("latest_version"), changed)
+    return ModelNote(model, _utc(row["seen_at"]))
 
 
 def rule_row(rule: str, note: RuleNote) -> Row:

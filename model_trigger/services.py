@@ -99,8 +99,11 @@ def _credential(settings: Settings, client_id: str | None) -> TokenCredential:
     from azure.identity import AzureCliCredential, ManagedIdentityCredential  # noqa: PLC0415
 
     if settings.identity_endpoint:
-        return ManagedIdentityCredential(client_id=client_id)
-    return AzureCliCredential()
+        # A token is asked for within a delivery, which has 25 s for everything.
+        return ManagedIdentityCredential(
+            client_id=client_id, retry_total=1, connection_timeout=2, read_timeout=5
+        )
+    return AzureCliCredential(process_timeout=10)
 
 
 class _Bearer:

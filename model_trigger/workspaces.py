@@ -108,7 +108,11 @@ class _Look:
     ) -> Decisions:
         """Go through a model's versions for each rule that is about it."""
         azure_ml = self.services.azure_ml()
-        versions = list(azure_ml.versions(self.workspace, model.name, self.deadline))
+        try:
+            versions = list(azure_ml.versions(self.workspace, model.name, self.deadline))
+        except WorkspaceAccessError as error:
+            _log.error("reconcile: %s", error)  # the others go on
+            return False
         decided = True
         for rule in rules:
             missing = [one for one in versions if this.may_be_missing(rule.name, one)]
@@ -124,7 +128,7 @@ class _Look:
                 decided = decided and decision.outcome is not Outcome.PENDING
                 yield decision
         if decided:
-            self.services.ledger.note_model(self.workspace, model, self.deadline)
+            self.services.ledger.note_model(self.workspace, this.noted(model), self.deadline)
         return decided
 
     def _mark_baseline(self, rule: Rule, there: Sequence[Registration]) -> None:

@@ -10,23 +10,15 @@ import pytest
 import requests
 from azure.core.exceptions import ClientAuthenticationError
 
-from model_trigger.azure_ml import (
-    AzureMachineLearning,
-    AzureMLError,
-    ModelSummary,
-    WorkspaceAccessError,
-)
+from model_trigger.azure_ml import AzureMachineLearning
 from model_trigger.deadline import Deadline
 from model_trigger.events import Registration, Workspace
+from model_trigger.passes import ModelSummary
+from model_trigger.ports import AzureMLError, WorkspaceAccessError
 from tests.sandbox.azure_ml import AzureMachineLearning as Sandbox
 from tests.sandbox.azure_ml_workspaces import WORKSPACE, Model
 from tests.sandbox.credentials import StaticCredential
 from tests.sandbox.processes import ROOT, Child
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:marshmallow"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:azure.ai.ml"),
-]
 
 NOON = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
 FABRIKAM = Workspace.parse(WORKSPACE)

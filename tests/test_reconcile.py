@@ -1,6 +1,7 @@
 """What reconcile brings to an end, finds and removes: real ledger, real clients, every fault."""
 
 import json
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,11 +16,6 @@ from model_trigger.grammar import Mode
 from model_trigger.handlers import handle_event, reconcile
 from model_trigger.rule_sources import RulesUnreadableError
 from tests.build import WORKSPACE, deadline, event_text, rulebook
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:marshmallow"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:azure.ai.ml"),
-]
 
 DECISION = "decision "
 LEASE = timedelta(minutes=2)
@@ -65,26 +61,29 @@ class App:
     def claim(self, version="17", partition=CHURN):
         return self.services.ledger.read(partition, version, deadline()).claim
 
-    def let_pass(self, time, version="17", partition=CHURN):
+    def let_pass(self, passed, version="17", partition=CHURN):
         """Let time pass for a claim, by writing all its times earlier."""
         claim = self.claim(version, partition)
         earlier = {
-            name: getattr(claim, name) - time
+            name: getattr(claim, name) - passed
             for name in ("claimed_at", "lease_until", "post_until", "not_before", "failed_since")
             if getattr(claim, name)
         }
         self.services.ledger.write(partition, replace(claim, **earlier), None, deadline())
 
-    def let_a_pass_be(self, time):
+    def let_a_pass_be(self, older_by):
         """Let the rules, the workspace and its last pass be that much older."""
         ledger = self.services.ledger
         notes, _ = ledger.rule_notes(deadline())
         for name, note in notes.items():
-            ledger.note_rule(name, replace(note, since=note.since - time), deadline())
+            ledger.note_rule(name, replace(note, since=note.since - older_by), deadline())
         note = ledger.workspace_note(WORKSPACE, deadline())
-        passed_at = note.passed_at and note.passed_at - time
-        older = replace(note, since=note.since - time, passed_at=passed_at)
+        passed_at = note.passed_at and note.passed_at - older_by
+        older = replace(note, since=note.since - older_by, passed_at=passed_at)
         ledger.note_workspace(WORKSPACE, older, deadline())
+        for model in note.models.values():
+            seen_at = model.seen_at - older_by
+            ledger.note_model(WORKSPACE, replace(model, seen_at=seen_at), deadline())
 
 
 @pytest.fixture(name="app")
@@ -229,10 +228,35 @@ def test_a_rule_that_changes_what_it_starts_goes_on_as_before(settled):
 def test_one_list_call_is_made_when_nothing_is_new(settled):
     settled.azure_ml.register("churn", "17")
     settled.reconcile()
+    settled.let_a_pass_be(timedelta(minutes=11))
     before = len(settled.azure_ml.requests)
     settled.reconcile()
 
     assert 1 == len(settled.azure_ml.requests) - before
+
+
+def test_a_version_that_its_list_shows_late_is_found(settled):
+    settled.azure_ml.list_lag = 1.0
+    settled.azure_ml.register("churn", "17")
+
+    assert [] == settled.reconcile()
+    time.sleep(1.1)
+    assert [("churn", "17", "started")] == settled.reconcile()
+
+
+def test_a_model_that_is_deleted_meanwhile_stops_no_other(settled):
+    settled.azure_ml.register("churn", "17")
+    settled.azure_ml.register("churn-2", "1")
+    settled.with_rules(churn={"model": "churn*"})
+    settled.reconcile()
+    settled.let_a_pass_be(timedelta(days=7))
+    settled.azure_ml.register("churn", "18")
+    settled.azure_ml.register("churn-2", "2")
+    settled.azure_ml.fault("error", verb="GET", path="churn/versions", status=404)
+    settled.reconcile()
+
+    assert "does not find the versions of model 'churn'" in settled.caplog.text
+    assert ["2"] == settled.versions
 
 
 def test_what_is_pending_is_looked_at_again(settled):

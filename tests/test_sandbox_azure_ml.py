@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,11 +18,6 @@ from tests.sandbox.azure_ml import AzureMachineLearning
 from tests.sandbox.azure_ml_workspaces import WORKSPACE
 from tests.sandbox.credentials import StaticCredential
 from tests.sandbox.processes import ROOT, Child
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:marshmallow"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:azure.ai.ml"),
-]
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 MODELS = f"{WORKSPACE}/models?api-version=2023-08-01-preview"
@@ -126,6 +122,24 @@ def test_a_list_shows_what_its_view_type_says_newest_first(azure_ml, clock, view
     assert versions == [version.version for version in listed]
 
 
+@pytest.mark.parametrize(
+    ("query", "versions"),
+    [
+        pytest.param("$top=1", ["3"], id="the newest"),
+        pytest.param("$top=1&$orderBy=createdtime%20asc", ["1"], id="the oldest"),
+        pytest.param("$orderBy=createdtime%20asc&$skip=1", ["2", "3"], id="all but the oldest"),
+    ],
+)
+def test_a_list_is_ordered_and_cut_as_it_is_asked_for(azure_ml, clock, query, versions):
+    for _ in range(3):
+        azure_ml.register("churn")
+        clock.move(minutes=1)
+    _, page = get(
+        azure_ml, MODELS.replace("/models", "/models/churn/versions") + f"&{query}", TOKEN
+    )
+    assert versions == [version["name"] for version in page["value"]]
+
+
 def test_an_archived_model_leaves_the_list_of_active_ones(azure_ml):
     azure_ml.register("churn")
     azure_ml.archive("churn")
@@ -164,7 +178,7 @@ def test_what_is_not_there_cannot_be_archived(azure_ml):
         azure_ml.archive("churn", "2")
 
 
-def test_lists_may_lag_behind_registrations(clock, monkeypatch):
+def test_the_list_of_versions_may_lag_behind_a_registration(clock, monkeypatch):
     with AzureMachineLearning(list_lag=30, clock=clock) as azure_ml:
         use(monkeypatch, azure_ml.settings)
         azure_ml.register("churn", "1")
@@ -172,10 +186,10 @@ def test_lists_may_lag_behind_registrations(clock, monkeypatch):
         azure_ml.register("churn", "2")
         ml = client()
         assert ["1"] == [version.version for version in ml.models.list("churn")]
-        assert ["1"] == [model.latest_version for model in ml.models.list()]
+        assert ["2"] == [model.latest_version for model in ml.models.list()]
         assert "2" == ml.models.get("churn", "2").version
         clock.move(seconds=31)
-        assert 2 == len(list(ml.models.list("churn")))
+        assert ["2", "1"] == [version.version for version in ml.models.list("churn")]
 
 
 @pytest.mark.parametrize(
@@ -264,6 +278,13 @@ def test_it_can_be_stopped_and_started_again_under_the_same_addresses(azure_ml):
     azure_ml.start()
     assert addresses == (azure_ml.url, azure_ml.control_url)
     assert 200 == get(azure_ml, MODELS, TOKEN)[0]
+
+
+def test_it_leaves_no_certificate_behind():
+    with AzureMachineLearning() as azure_ml:
+        trusted = Path(azure_ml.settings["REQUESTS_CA_BUNDLE"])
+        assert trusted.exists()
+    assert not trusted.exists()
 
 
 def test_a_managed_identity_gets_a_token_for_what_it_asks(azure_ml):

@@ -52,8 +52,9 @@ class AzureMachineLearning:
     control_port  the same for the port that speaks plain HTTP
     ca_file       where the certificate goes that clients are to trust; None is a temporary file
     page_size     how many models or versions a page of a list holds
-    list_lag      seconds that a new version is missing from lists, as it is in the service: its
-                  own tests wait 30 s (Azure/azure-sdk-for-python, sdk/ml/azure-ai-ml/tests/model)
+    list_lag      seconds that a new version is missing from the list of versions, as in the
+                  service: the client's own tests wait 30 s for its index to be up to date
+                  (Azure/azure-sdk-for-python, sdk/ml/azure-ai-ml/tests/model/e2etests)
     clock         the present moment in UTC: what models are registered on
     """
 
@@ -182,7 +183,7 @@ class AzureMachineLearning:
         except (ServiceError, KeyError, TypeError, ValueError) as error:
             return answer({"message": f"Not understood: {error!r}"}, 400)
         views: dict[str, Callable[[], list[Json]]] = {
-            "models": lambda: list(self._workspaces.documents(self.clock())),
+            "models": lambda: list(self._workspaces.documents()),
             "requests": lambda: [each.document() for each in self.requests],
             "faults": self._faults.documents,
         }
@@ -223,7 +224,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="of TLS; 0 takes a free one (default)")
     parser.add_argument("--control-port", type=int, default=0, help="of plain HTTP; the same")
     parser.add_argument("--ca-file", type=Path, help="where the certificate to trust is written")
-    parser.add_argument("--list-lag", type=float, default=0, help="seconds until lists show it")
+    parser.add_argument(
+        "--list-lag", type=float, default=0, help="seconds until a version is listed"
+    )
     options = parser.parse_args()
     with AzureMachineLearning(**vars(options)) as azure_ml:
         trusted = azure_ml.settings["REQUESTS_CA_BUNDLE"]

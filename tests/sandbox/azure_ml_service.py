@@ -73,14 +73,14 @@ class Service:
         if model is None:
             raise _no_model(route["model"])
         if route["versions"] is None:
-            return model.document(request.time)
+            return model.document()
         if route["version"] is None:
             return self._versions(request, model)
         return _version(model, route["version"])
 
     def _models(self, request: Request, workspace: str) -> Json:
         listed = _viewed(request, self.workspaces.models(workspace))
-        return self._page(request, listed, lambda model: model.document(request.time))
+        return self._page(request, listed, Model.document)
 
     def _versions(self, request: Request, model: Model) -> Json:
         known = [each for each in model.newest_first if each.listed_from <= request.time]

@@ -19,7 +19,7 @@ WORKSPACE = (
 
 @dataclass
 class Version:
-    """One version of a model; lists show it from `listed_from` on."""
+    """One version of a model; the list of versions shows it from `listed_from` on."""
 
     name: str
     tags: Mapping[str, str]
@@ -52,9 +52,13 @@ class Model:
         numbers = [int(name) for name in self.versions if name.isdecimal()]
         return str(max(numbers, default=0) + 1)
 
-    def document(self, now: datetime) -> Json:
-        """The container as the service's JSON; registering a version does not modify it."""
-        listed = [version for version in self.newest_first if version.listed_from <= now]
+    def document(self) -> Json:
+        """The container as the service's JSON.
+
+        Registering a version is seen at once in latestVersion, and never in lastModifiedAt: so it
+        was recorded.
+        """
+        newest = next(iter(self.newest_first), None)
         return {
             "id": self.id,
             "name": self.name,
@@ -64,7 +68,7 @@ class Model:
                 "tags": {},
                 "properties": {},
                 "isArchived": self.archived,
-                "latestVersion": listed[0].name if listed else None,
+                "latestVersion": newest and newest.name,
                 "nextVersion": self.next_version,
             },
             "systemData": _system_data(self.created, self.modified),
@@ -128,12 +132,12 @@ class Workspaces:
             known.modified = given.modified
         return known.name
 
-    def documents(self, now: datetime) -> Iterator[Json]:
+    def documents(self) -> Iterator[Json]:
         """Give every model with its versions, for those who look from another process."""
         for workspace in self.ids:
             for model in self.models(workspace):
                 versions = [model.version_document(each) for each in model.newest_first]
-                yield {**model.document(now), "versions": versions}
+                yield {**model.document(), "versions": versions}
 
 
 def _system_data(created: datetime, modified: datetime) -> Json:
