@@ -245,12 +245,10 @@ def test_a_version_that_its_list_shows_late_is_found(settled):
 
 
 def test_a_model_that_is_deleted_meanwhile_stops_no_other(settled):
-    settled.azure_ml.register("churn", "17")
-    settled.azure_ml.register("churn-2", "1")
     settled.with_rules(churn={"model": "churn*"})
     settled.reconcile()
     settled.let_a_pass_be(timedelta(days=7))
-    settled.azure_ml.register("churn", "18")
+    settled.azure_ml.register("churn", "17")
     settled.azure_ml.register("churn-2", "2")
     settled.azure_ml.fault("error", verb="GET", path="churn/versions", status=404)
     settled.reconcile()
