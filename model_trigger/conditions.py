@@ -48,10 +48,12 @@ class Globs:
     def parse(cls, globs: Sequence[str]) -> "Globs":
         """Read a list of globs, where a leading `!` excludes.
 
-        Raises ValueError when the list is empty or holds an empty glob.
+        Raises ValueError when the list is empty or holds an empty glob; its message continues a
+        sentence that begins with the list.
         """
         if not globs or any(not glob.removeprefix("!") for glob in globs):
-            msg = "expected a glob on the model's name, such as churn or churn-*, or a list of them"
+            what = "an empty glob" if globs else "no glob"
+            msg = f"has {what}; expected a glob such as churn or churn-*, or a list of globs"
             raise ValueError(msg)
         included = tuple(glob for glob in globs if not glob.startswith("!"))
         excluded = tuple(glob[1:] for glob in globs if glob.startswith("!"))
@@ -60,7 +62,11 @@ class Globs:
     def fit(self, name: str) -> bool:
         """Tell whether the name is included and not excluded."""
         included = any(fits(glob, name) for glob in self.included)
-        return included and not any(fits(glob, name) for glob in self.excluded)
+        return included and self.excluding(name) is None
+
+    def excluding(self, name: str) -> str | None:
+        """Give the first glob that excludes the name, None when none does."""
+        return next((glob for glob in self.excluded if fits(glob, name)), None)
 
     def __str__(self) -> str:
         return ", ".join([*self.included, *(f"!{glob}" for glob in self.excluded)])
@@ -71,7 +77,7 @@ class Condition:
     """What the value of one tag or property must be: any of some tests.
 
     A test is a text (equal), a glob, `>=0.9` (`>` `>=` `<` `<=`, numbers), `*` (present), or one of
-    these behind `!` (not). An absent value meets only what is behind `!`.
+    these behind one `!` (not). An absent value meets only what is behind `!`.
     """
 
     tests: tuple[str, ...]
@@ -80,38 +86,43 @@ class Condition:
     def parse(cls, tests: Sequence[str]) -> "Condition":
         """Read the tests.
 
-        Raises ValueError when there is none, or a comparison lacks its number.
+        Raises ValueError when there is none, or a comparison lacks its number; its message
+        continues a sentence that begins with the tests.
         """
         if not tests:
-            msg = "expected a condition, such as prod, prod-*, >=0.9, !dev or *, or a list of them"
+            msg = "has no condition; expected one such as prod, prod-*, >=0.9, !dev or *"
             raise ValueError(msg)
-        for test in tests:
-            comparison = _COMPARISON.fullmatch(test.removeprefix("!"))
-            if comparison and _number(comparison["bound"]) is None:
-                msg = f"expected a number after {comparison['operator']}, such as >=0.9"
+        for comparison in filter(None, map(_comparison, tests)):
+            if _number(comparison["bound"]) is None:
+                msg = f"has no number after {comparison['operator']}; expected one, as in >=0.9"
                 raise ValueError(msg)
         return cls(tuple(tests))
 
     def holds(self, value: str | None) -> bool:
         """Tell whether the value, None when absent, meets one of the tests."""
-        return any(_holds(test, value) for test in self.tests)
+        return any(
+            _meets(test.removeprefix("!"), value) != test.startswith("!") for test in self.tests
+        )
 
     def wants_number(self, value: str | None) -> bool:
-        """Tell whether a number was compared with a value that is none."""
-        compares = any(_COMPARISON.fullmatch(test.removeprefix("!")) for test in self.tests)
+        """Tell whether there are only comparisons, and the value is no number to compare."""
+        compares = all(_comparison(test) for test in self.tests)
         return compares and value is not None and _number(value) is None
 
     def __str__(self) -> str:
         return " or ".join(test or '""' for test in self.tests)
 
 
-def _holds(test: str, value: str | None) -> bool:
-    if test.startswith("!"):
-        return not _holds(test[1:], value)
+def _meets(test: str, value: str | None) -> bool:
+    """Tell whether the value meets a test that has no `!` before it."""
     if value is None:
         return False
     comparison = _COMPARISON.fullmatch(test)
     return _compares(comparison, value) if comparison else fits(test, value)
+
+
+def _comparison(test: str) -> re.Match[str] | None:
+    return _COMPARISON.fullmatch(test.removeprefix("!"))
 
 
 def _compares(comparison: re.Match[str], value: str) -> bool:
@@ -122,4 +133,4 @@ def _compares(comparison: re.Match[str], value: str) -> bool:
 
 
 def _number(text: str) -> Decimal | None:
-    return Decimal(text.strip()) if _NUMBER.fullmatch(text.strip()) else None
+    return Decimal(text) if _NUMBER.fullmatch(text.strip()) else None

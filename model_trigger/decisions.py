@@ -1,14 +1,19 @@
 """What one rule did with one registration, and why: the answer that is logged, kept and shown."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 
 from model_trigger.events import Registration
 from model_trigger.rules import Clause, Evaluation
 from model_trigger.targets import Release
+from model_trigger.wording import quoted
 
-_EXCERPT = 100_000
+# A decision is kept in one entity of at most 1 MiB:
+# https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+_LONGEST_EVENT = 100_000
+_MOST_CLAUSES = 300
 
 
 class Outcome(StrEnum):
@@ -67,12 +72,17 @@ class Decision:
 
     def log_line(self, milliseconds: int) -> str:
         """Give the log line: `decision {...}`, one line of JSON."""
-        return f"decision {json.dumps(self.log_fields(milliseconds), ensure_ascii=False)}"
+        fields = self.log_fields(milliseconds)
+        line = json.dumps(fields, ensure_ascii=False)
+        # What is not printable could break the line, or forge another.
+        return f"decision {line if line.isprintable() else json.dumps(fields)}"
 
 
 def rejected(reason: str, event: str, registration: Registration | None = None) -> Decision:
     """Decide on what is not a readable event, or comes from where none is accepted."""
-    return Decision(Outcome.REJECTED, reason, registration=registration, event=event[:_EXCERPT])
+    return Decision(
+        Outcome.REJECTED, reason, registration=registration, event=event[:_LONGEST_EVENT]
+    )
 
 
 def not_matched(
@@ -81,26 +91,20 @@ def not_matched(
     """Decide on a registration that no rule wants.
 
     The reason names the closest rule; the clauses are the failed ones of every rule whose model
-    fitted, each under the rule's name.
+    fitted, each under the rule's name, and those of the closest rule when no model fitted.
     """
-    clauses = tuple(
-        _named(evaluation.rule.name, clause)
-        for evaluation in evaluations
+    if closest is None:
+        reason = f"no rule is about model {quoted(registration.model)}"
+        return Decision(Outcome.NOT_MATCHED, reason, registration=registration)
+    failed = (
+        replace(clause, clause=f"{evaluation.rule.name}.{clause.clause}")
+        for evaluation in evaluations or (closest,)
         for clause in evaluation.failed
     )
-    if closest is None:
-        reason = f"no rule is about model {registration.model!r}"
-        return Decision(Outcome.NOT_MATCHED, reason, registration=registration, clauses=clauses)
     return Decision(
         Outcome.NOT_MATCHED,
         f"no rule matched; closest is {closest.rule.name!r}: {closest.reason}",
         registration=registration,
-        clauses=clauses or tuple(_named(closest.rule.name, clause) for clause in closest.failed),
+        clauses=tuple(islice(failed, _MOST_CLAUSES)),
         closest=closest.rule.name,
-    )
-
-
-def _named(rule: str, clause: Clause) -> Clause:
-    return Clause(
-        f"{rule}.{clause.clause}", clause.expected, clause.actual, clause.met, clause.sentence
     )

@@ -15,17 +15,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from model_trigger.wording import shown
+
 EVENT_TYPE = "Microsoft.MachineLearningServices.ModelRegistered"
 
 _WORKSPACE_ID = re.compile(
-    r"/subscriptions/(?P<subscription_id>[^/\s]+)/resourceGroups/(?P<resource_group>[^/\s]+)"
-    r"/providers/Microsoft\.MachineLearningServices/workspaces/(?P<name>[^/\s]+)/?",
+    r"/subscriptions/(?P<subscription_id>[^/\s]{1,260})"
+    r"/resourceGroups/(?P<resource_group>[^/\s]{1,260})"
+    r"/providers/Microsoft\.MachineLearningServices/workspaces/(?P<name>[^/\s]{1,260})/?",
     re.IGNORECASE,
 )
-_EXCERPT = 200
-# Tags and properties are kept beside the claim, in a table entity of at most 1 MiB
-# (https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model).
-_MOST_TAG_CHARACTERS = 200_000
+# A registration is kept with its claim, in an entity of at most 1 MiB with at most 64 KiB a text:
+# https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+_LONGEST_TEXT = 10_000
+_LONGEST_TAGS = 100_000
 
 
 class RejectedEventError(ValueError):
@@ -61,7 +64,7 @@ class Workspace:
         match = _WORKSPACE_ID.fullmatch(resource_id)
         if match is None:
             msg = (
-                f"{resource_id[:_EXCERPT]!r} is not the resource id of a workspace; expected "
+                f"{shown(resource_id)} is not the resource id of a workspace; expected "
                 "/subscriptions/<id>/resourceGroups/<group>/providers/"
                 "Microsoft.MachineLearningServices/workspaces/<name>"
             )
@@ -120,25 +123,11 @@ def parse_event(text: str) -> Registration:
 
     Raises RejectedEventError with the reason when it is anything else.
     """
-    event = _single_event(_load(text))
-    event_type = event.get("eventType", event.get("type"))
-    if not isinstance(event_type, str) or event_type.lower() != EVENT_TYPE.lower():
-        msg = (
-            f"the event's type is {_excerpt(event_type)}, not {EVENT_TYPE!r}: "
-            "set the event subscription's included event types to that one"
-        )
-        raise RejectedEventError(msg)
-    data = _object(event.get("data"), "data")
-    subject_model, subject_version = _subject(event.get("subject"))
-    return Registration(
-        workspace=_workspace(event.get("topic") or event.get("source")),
-        model=_name(_member(data, "modelName"), subject_model),
-        version=_version(_member(data, "modelVersion"), subject_version),
-        tags=_texts(_member(data, "modelTags"), "data.modelTags"),
-        properties=_texts(_member(data, "modelProperties"), "data.modelProperties"),
-        registered_at=_time(event.get("eventTime", event.get("time"))),
-        event_id=str(event.get("id") or ""),
-    )
+    try:
+        return _registration(_single_event(_load(text)))
+    except RecursionError as error:
+        msg = "the event is nested too deeply to be read"
+        raise RejectedEventError(msg) from error
 
 
 def lookup(texts: Mapping[str, str], key: str) -> str | None:
@@ -156,9 +145,10 @@ def lookup(texts: Mapping[str, str], key: str) -> str | None:
 def _load(text: str) -> object:
     try:
         loaded: object = json.loads(text)
-        json.dumps(loaded, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        msg = f"the event is not JSON ({error}): {_excerpt(text)}"
+        # Python reads more than JSON allows, which could be neither logged nor kept.
+        json.dumps(loaded, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        msg = f"the event is not JSON ({error}): {shown(text)}"
         raise RejectedEventError(msg) from error
     return loaded
 
@@ -168,19 +158,49 @@ def _single_event(loaded: object) -> Mapping[str, object]:
         events = cast("list[object]", loaded)
         if len(events) != 1:
             msg = (
-                f"the delivery holds {len(events)} events: "
-                "set the event subscription's maxEventsPerBatch to 1"
+                f"the delivery holds {len(events)} events, expected one: "
+                "set maxEventsPerBatch of the event subscription to 1"
             )
             raise RejectedEventError(msg)
         loaded = events[0]
     return _object(loaded, "the event")
 
 
+def _registration(event: Mapping[str, object]) -> Registration:
+    _check_type(event.get("eventType") or event.get("type"))
+    data = _members(event.get("data"), "data")
+    subject_model, subject_version = _subject(event.get("subject"))
+    event_id = event.get("id")
+    return Registration(
+        workspace=_workspace(event.get("topic") or event.get("source")),
+        model=_required(_member(data, "modelName"), subject_model, "data.modelName"),
+        version=_required(_version(data), subject_version, "data.modelVersion"),
+        tags=_texts(_member(data, "modelTags"), "data.modelTags"),
+        properties=_texts(_member(data, "modelProperties"), "data.modelProperties"),
+        registered_at=_time(event.get("eventTime") or event.get("time")),
+        event_id=event_id[:_LONGEST_TEXT] if isinstance(event_id, str) else "",
+    )
+
+
+def _check_type(event_type: object) -> None:
+    if not isinstance(event_type, str) or event_type.lower() != EVENT_TYPE.lower():
+        msg = (
+            f"the event's type is {shown(event_type)}, expected {shown(EVENT_TYPE)}: "
+            "let the event subscription include this type only"
+        )
+        raise RejectedEventError(msg)
+
+
 def _object(value: object, path: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        msg = f"{path} is {_excerpt(value)}, expected a JSON object"
+        msg = f"{path} is {shown(value)}, expected a JSON object"
         raise RejectedEventError(msg)
     return cast("dict[str, object]", value)
+
+
+def _members(value: object, path: str) -> Mapping[str, object]:
+    """Read a JSON object that may be missing."""
+    return {} if value is None else _object(value, path)
 
 
 def _member(data: Mapping[str, object], name: str) -> object:
@@ -191,53 +211,52 @@ def _member(data: Mapping[str, object], name: str) -> object:
 
 def _workspace(topic: object) -> Workspace:
     if not isinstance(topic, str):
-        msg = f"the event names no workspace: topic is {_excerpt(topic)}"
+        msg = f"the event's topic is {shown(topic)}, expected the resource id of a workspace"
         raise RejectedEventError(msg)
     try:
         return Workspace.parse(topic)
     except ValueError as error:
-        msg = f"the event's topic is not a workspace: {error}"
+        msg = f"the event's topic {error}"
         raise RejectedEventError(msg) from error
 
 
 def _subject(subject: object) -> tuple[str | None, str | None]:
-    """Model and version from `models/<name>:<version>`; a name may itself hold colons."""
+    """Read model and version from `models/<name>:<version>`; a name may itself hold colons."""
     if not isinstance(subject, str) or not subject.lower().startswith("models/"):
         return None, None
     name, colon, version = subject[len("models/") :].rpartition(":")
-    return (name or None, version or None) if colon else (None, None)
+    return (name, version) if colon else (None, None)
 
 
-def _name(value: object, fallback: str | None) -> str:
-    name = fallback if value is None else value
-    if not isinstance(name, str) or not name:
-        msg = f"data.modelName is {_excerpt(name)}, expected the model's name"
+def _version(data: Mapping[str, object]) -> object:
+    """Give the version, a whole number as text: 0 is a version too."""
+    version = _member(data, "modelVersion")
+    is_number = isinstance(version, int) and not isinstance(version, bool)
+    return str(version) if is_number else version
+
+
+def _required(value: object, fallback: str | None, path: str) -> str:
+    text = fallback if value in (None, "") else value
+    if not isinstance(text, str) or not text:
+        msg = f"{path} is {shown(value)}, expected text; nor does the subject give it"
         raise RejectedEventError(msg)
-    return name
-
-
-def _version(value: object, fallback: str | None) -> str:
-    version = fallback if value is None else value
-    if isinstance(version, int) and not isinstance(version, bool):
-        return str(version)
-    if not isinstance(version, str) or not version:
-        msg = f"data.modelVersion is {_excerpt(version)}, expected the model's version"
+    if len(text) > _LONGEST_TEXT:
+        msg = f"{path} has {len(text):,} characters, at most {_LONGEST_TEXT:,} are read"
         raise RejectedEventError(msg)
-    return version
+    return text
 
 
 def _texts(value: object, path: str) -> Mapping[str, str]:
-    if value is None:
-        return {}
-    texts = {key: _text(item) for key, item in _object(value, path).items()}
-    length = sum(len(key) + len(text) for key, text in texts.items())
-    if length > _MOST_TAG_CHARACTERS:
-        msg = f"{path} holds {length:,} characters, at most {_MOST_TAG_CHARACTERS:,} are read"
+    texts = {key: _text(item) for key, item in _members(value, path).items()}
+    length = len(json.dumps(texts))
+    if length > _LONGEST_TAGS:
+        msg = f"{path} has {length:,} characters as JSON, at most {_LONGEST_TAGS:,} are read"
         raise RejectedEventError(msg)
     return texts
 
 
-def _text(item: Any) -> str:  # noqa: ANN401 - any JSON value may stand in a tag
+def _text(item: object) -> str:
+    """Give a tag's value as text; null is an empty one."""
     if item is None:
         return ""
     return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
@@ -252,8 +271,3 @@ def _time(value: object) -> datetime | None:
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _excerpt(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _EXCERPT else f"{shown[:_EXCERPT]}…"

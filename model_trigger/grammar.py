@@ -6,9 +6,10 @@ The JSON Schema that completes rules in editors is made from these classes.
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Self, cast
+from typing import Annotated, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,15 +17,23 @@ from pydantic import (
     StrictStr,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
+from pydantic_core import PydanticKnownError
 
 from model_trigger.conditions import Condition, Globs
-from model_trigger.templates import Template
+from model_trigger.templates import Template, placeholder_problem
 from model_trigger.versions import Range, Scheme
+from model_trigger.wording import nearest
 
 _SOURCE = re.compile(r"version|(?P<kind>tag|property):(?P<key>.+)", re.IGNORECASE | re.DOTALL)
-_ORGANIZATION_URL = re.compile(r"https?://[^/\s?#]+(/[^\s?#]*)?")
+_ORGANIZATION_URL = re.compile(r"https?://[^/@\s?#]+(/[^\s?#]*)?")
+_SERVICES = re.compile(
+    r"(https?://)?([^/@\s]+@)?dev\.azure\.com/(?P<organization>[^/\s?#]+).*", re.IGNORECASE
+)
+_DIGITS = re.compile(r"[0-9]+")
+# Ids are 32-bit integers in the REST API of Azure DevOps.
+_HIGHEST_ID = 2**31 - 1
+_MOST_DIGITS = 11
 
 
 class Start(StrEnum):
@@ -48,53 +57,79 @@ class Mode(StrEnum):
         return max(self, other, key=order.index)
 
 
-def _texts(value: object, expected: str) -> list[str]:
-    items = cast("list[object]", value) if isinstance(value, list) else [value]
+# The messages of the errors below continue a sentence that begins with the value.
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        kind = "string_type"
+        raise PydanticKnownError(kind)
+    return value
+
+
+def _texts(value: object) -> list[str]:
+    """Read a text, or a list of texts."""
+    if not isinstance(value, list):
+        return [_text(value)]
+    items = cast("list[object]", value)
     if not all(isinstance(item, str) for item in items):
-        raise ValueError(expected)
+        msg = "is not a list of texts; write each in quotes"
+        raise ValueError(msg)
     return cast("list[str]", items)
 
 
 def read_globs(value: object) -> Globs:
     """Read the field `model`; raises ValueError, with a sentence for users."""
-    return Globs.parse(_texts(value, "expected a glob as text, or a list of such texts"))
+    return Globs.parse(_texts(value))
 
 
 def _condition(value: object) -> Condition:
-    return Condition.parse(
-        _texts(value, "expected text in quotes, or a list of such texts: tags are text")
-    )
+    return Condition.parse(_texts(value))
 
 
 def _template(value: object) -> Template:
-    if not isinstance(value, str):
-        msg = 'expected text in quotes, such as "3" or "{model_version}"'
-        raise ValueError(msg)  # noqa: TRY004 - pydantic reports ValueError
-    return Template.parse(value)
+    return Template.parse(_text(value))
+
+
+def _placeholder(name: str) -> str:
+    problem = placeholder_problem(name)
+    if problem:
+        raise ValueError(problem)
+    return name
 
 
 def _id_or_name(value: object) -> int | str:
-    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
-    if isinstance(number, bool) or not isinstance(number, int | str) or not number:
-        msg = "expected the id, a number from the address bar, or the name"
-        raise ValueError(msg)
-    return number
+    """Read an id, or a name; digits alone are an id, since settings are text."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value[:_MOST_DIGITS])
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _HIGHEST_ID:
+        return value
+    msg = "is neither an id, the number in the address of its page, nor a name"
+    raise ValueError(msg)
 
 
 def _version_source(value: object) -> str:
     match = _SOURCE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        msg = "expected version, tag:<key> or property:<key>"
+        _, colon, key = str(value).partition(":")
+        near = ("version", *(f"{kind}:{key}" for kind in ("tag", "property") if colon and key))
+        msg = f"is not version, tag:<key> or property:<key>{nearest(str(value), near)}"
         raise ValueError(msg)
     kind = match["kind"]
     return f"{kind.lower()}:{match['key']}" if kind else "version"
 
 
 def _organization_url(value: object) -> str:
-    if not isinstance(value, str) or not _ORGANIZATION_URL.fullmatch(value):
-        msg = "expected an address such as https://dev.azure.com/contoso"
+    url = value.rstrip("/") if isinstance(value, str) else ""
+    services = _SERVICES.fullmatch(url)
+    whole = f"https://dev.azure.com/{services['organization']}" if services else url
+    if not _ORGANIZATION_URL.fullmatch(url) or url.lower() != whole.lower():
+        hint = f"; did you mean {whole!r}?" if services else ""
+        msg = f"is not the address of an organisation, such as https://dev.azure.com/contoso{hint}"
         raise ValueError(msg)
-    return value.rstrip("/")
+    return url
 
 
 GlobsField = Annotated[Globs, PlainValidator(read_globs, json_schema_input_type=str | list[str])]
@@ -105,6 +140,7 @@ TemplateField = Annotated[Template, PlainValidator(_template, json_schema_input_
 IdOrName = Annotated[int | str, PlainValidator(_id_or_name, json_schema_input_type=int | str)]
 OrganizationUrl = Annotated[str, PlainValidator(_organization_url, json_schema_input_type=str)]
 NonEmpty = Annotated[StrictStr, Field(min_length=1)]
+Placeholder = Annotated[NonEmpty, AfterValidator(_placeholder)]
 
 
 class _Fields(BaseModel):
@@ -161,7 +197,7 @@ class PipelineFields(_Fields):
 
 
 class RuleFields(_Fields):
-    """Which registrations start which target."""
+    """Which registrations start which target; RuleBook sees to it that there is exactly one."""
 
     model: GlobsField = Field(
         description="Glob on the model's name, or a list of globs; a leading ! excludes."
@@ -194,7 +230,7 @@ class RuleFields(_Fields):
         default=Mode.LIVE,
         description="live; observe: everything but the start; off: matches nothing.",
     )
-    allow_unsafe: tuple[NonEmpty, ...] = Field(
+    allow_unsafe: tuple[Placeholder, ...] = Field(
         default=(), description="Placeholders whose values may hold any character: tag.notes."
     )
     release: ReleaseFields | None = Field(default=None, description="A classic release definition.")
@@ -207,18 +243,3 @@ class RuleFields(_Fields):
         if "scheme" in info.data:
             Range.parse(version, info.data["scheme"])
         return version
-
-    @field_validator("allow_unsafe")
-    @classmethod
-    def _placeholders_exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            Template.parse(f"{{{name}}}")
-        return names
-
-    @model_validator(mode="after")
-    def _one_target(self) -> Self:
-        if (self.release is None) == (self.pipeline is None):
-            stated = "both are given" if self.release else "none is given"
-            msg = f"expected one of release and pipeline, {stated}"
-            raise ValueError(msg)
-        return self

@@ -1,19 +1,15 @@
 """Say what is wrong with a rule: path, value, what is allowed and the nearest valid spelling."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from model_trigger.grammar import PipelineFields, ReleaseFields, RuleFields
-from model_trigger.templates import KEYED_PLACEHOLDERS, PLACEHOLDERS, UnknownPlaceholderError
-
-_EXCERPT = 120
-_NO_VALUE = object()
+from model_trigger.versions import RangeError
+from model_trigger.wording import nearest, one_line, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +25,23 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {f'{self.value} ' if self.value else ''}{self.message}"
+        return one_line(f"{self.path}: {f'{self.value} ' if self.value else ''}{self.message}")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenTwice:
+    """Stands for the value of a name that is given twice in a JSON object: nothing is guessed."""
+
+    def __str__(self) -> str:
+        return "given twice"
+
+
+_NO_VALUE = object()
 
 
 def problem(path: str, message: str, value: object = _NO_VALUE) -> Problem:
     """Make a problem; the value, when there is one, is shown as JSON."""
-    return Problem(path, "" if value is _NO_VALUE else _shown(value), message)
-
-
-def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Give the ending `; did you mean …?` when one of the allowed words is near, otherwise ""."""
-    by_folded = {candidate.lower(): candidate for candidate in allowed}
-    found = get_close_matches(word.lower(), by_folded, n=1, cutoff=0.6)
-    return f"; did you mean {by_folded[found[0]]!r}?" if found else ""
+    return Problem(path, "" if value is _NO_VALUE else shown(value), message)
 
 
 def explain(error: ValidationError, rule: str, origins: Mapping[str, str]) -> Iterator[Problem]:
@@ -50,40 +50,55 @@ def explain(error: ValidationError, rule: str, origins: Mapping[str, str]) -> It
     `origins` maps a field to the app setting that gave it; such a field is named by its setting.
     """
     for complaint in error.errors(include_url=False):
-        yield Problem(
-            path=_path(rule, complaint["loc"], origins),
-            value=_shown(complaint["input"]) if complaint["type"] not in _VALUELESS else "",
-            message=_message(complaint),
-        )
+        path, value = _path(rule, complaint["loc"], origins), complaint["input"]
+        if isinstance(value, GivenTwice):
+            yield problem(path, "is given twice; keep one of the two")
+        elif complaint["loc"][-1:] == ("[key]",):
+            yield problem(path, "has an entry without a proper name; name it or remove it")
+        elif complaint["type"] in _VALUELESS:
+            yield problem(path, wording(complaint))
+        else:
+            yield problem(path, wording(complaint), value)
 
 
-_VALUELESS = ("missing", "extra_forbidden")
-_TYPES = {
-    "string_type": 'is not text; write it in quotes, such as "10"',
-    "string_too_short": "is empty; write a text or leave the field out",
-    "dict_type": "is not a JSON object, such as {{}}",
-    "mapping_type": "is not a JSON object, such as {{}}",
-    "tuple_type": "is not a list of texts",
-    "model_type": "is not a JSON object with the fields {fields}",
-}
-
-
-def _message(complaint: ErrorDetails) -> str:
-    kind, word = complaint["type"], str(complaint["loc"][-1] if complaint["loc"] else "")
-    fields = list(_owner(complaint["loc"]).model_fields)
-    if kind == "missing":
-        return (
-            f"is missing; {RuleFields.model_fields['model'].description}"
-            if word == "model"
-            else "is missing"
-        )
-    if kind == "extra_forbidden":
-        return f"is not a field; allowed: {', '.join(fields)}{nearest(word, fields)}"
+def wording(complaint: ErrorDetails) -> str:
+    """Say what is wrong, continuing a sentence that begins with the value."""
+    kind, value = complaint["type"], complaint["input"]
+    if kind in _OWNER_MATTERS:
+        return _about_fields(complaint)
     if kind == "enum":
         return _not_one_of(complaint)
     if kind == "value_error":
-        return _own_words(complaint["ctx"]["error"] if "ctx" in complaint else None)
-    return _TYPES.get(kind, complaint["msg"]).format(fields=", ".join(fields))
+        error = complaint["ctx"]["error"] if "ctx" in complaint else ""
+        return f"is not right: {error}" if isinstance(error, RangeError) else str(error)
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return f'is not text; write it in quotes: "{json.dumps(value)}"'
+    if kind == "tuple_type" and isinstance(value, str):
+        return f"is not a list; write {json.dumps([value], ensure_ascii=False)}"
+    return _WORDS.get(kind, complaint["msg"])
+
+
+_VALUELESS = ("missing", "extra_forbidden")
+_OWNER_MATTERS = ("missing", "extra_forbidden", "model_type")
+_WORDS = {
+    "string_type": "is not text",
+    "string_unicode": "has half a character, which no text can hold",
+    "string_too_short": "is empty; write a text, or leave the field out",
+    "dict_type": 'is not a JSON object, such as {"name": "value"}',
+    "tuple_type": "is not a list of texts",
+}
+
+
+def _about_fields(complaint: ErrorDetails) -> str:
+    loc = complaint["loc"]
+    owner = _owner(loc)
+    fields, word = list(owner.model_fields), str(loc[-1] if loc else "")
+    if complaint["type"] == "missing":
+        what = str(owner.model_fields[word].description).rstrip(".")
+        return f"is missing; expected the {what[0].lower()}{what[1:]}"
+    if complaint["type"] == "model_type":
+        return f"is not a JSON object with the fields {', '.join(fields)}"
+    return f"is not a field; allowed: {', '.join(fields)}{nearest(word, fields)}"
 
 
 def _owner(loc: tuple[int | str, ...]) -> type[BaseModel]:
@@ -99,26 +114,13 @@ def _not_one_of(complaint: ErrorDetails) -> str:
     return f"is not one of {', '.join(allowed)}{nearest(str(complaint['input']), allowed)}"
 
 
-def _own_words(error: object) -> str:
-    if isinstance(error, UnknownPlaceholderError):
-        keyed = [f"{kind}.<key>" for kind in KEYED_PLACEHOLDERS]
-        allowed = ", ".join(f"{{{name}}}" for name in [*PLACEHOLDERS, *keyed])
-        return f"is not right: {error}; allowed: {allowed}{nearest(error.name, PLACEHOLDERS)}"
-    return f"is not right: {error}"
-
-
 def _path(rule: str, loc: tuple[int | str, ...], origins: Mapping[str, str]) -> str:
+    """Lead to a field: by the app setting that gave it, or from the rule."""
     steps = [str(step) for step in loc]
+    if steps[-1:] == ["[key]"]:
+        steps = steps[:-2]
     for length in range(len(steps), 0, -1):
         origin = origins.get(".".join(steps[:length]))
         if origin:
             return ".".join([origin, *steps[length:]])
     return ".".join([rule, *steps])
-
-
-def _shown(value: object) -> str:
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except TypeError:
-        text = repr(cast("Any", value))
-    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"

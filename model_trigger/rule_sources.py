@@ -6,26 +6,28 @@ field: text stays the text it is, maps and lists are given as JSON, `null` remov
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from model_trigger.problems import Problem, problem
+from model_trigger.problems import GivenTwice, Problem, problem
 from model_trigger.rulebook import RuleSource
+from model_trigger.wording import nearest
 
 _PREFIX = "RULES__"
 _TARGETS = ("release", "pipeline")
+# The fields that are given as JSON, each with an example.
 _AS_JSON = {
-    "tags",
-    "properties",
-    "allow_unsafe",
-    "release",
-    "release.variables",
-    "release.artifacts",
-    "pipeline",
-    "pipeline.parameters",
-    "pipeline.variables",
-    "pipeline.stages_to_skip",
+    "tags": '{"stage": "prod"}',
+    "properties": '{"accuracy": ">=0.9"}',
+    "allow_unsafe": '["tag.notes"]',
+    "release": '{"definition": 12}',
+    "release.variables": '{"stage": "{tag.stage}"}',
+    "release.artifacts": '{"_churn": "{model_version}"}',
+    "pipeline": '{"id": 12}',
+    "pipeline.parameters": '{"stage": "{tag.stage}"}',
+    "pipeline.variables": '{"stage": "{tag.stage}"}',
+    "pipeline.stages_to_skip": '["test"]',
 }
 
 
@@ -38,11 +40,28 @@ def gather(settings: Mapping[str, str], file: str, file_name: str) -> dict[str, 
 
     Raises RulesUnreadableError when RULES or the file is not a JSON object.
     """
-    inline = next((value for name, value in settings.items() if name.upper() == "RULES"), "")
+    inline = find_setting(settings, "RULES")
     rules = {**read_rules_text(file, file_name), **read_rules_text(inline, "RULES")}
     overrides = _overrides(settings)
     names = [*rules, *(name for name in overrides if name not in rules)]
-    return {name: _override(rules.get(name), overrides.get(name, ())) for name in names}
+    return {
+        name: _override(rules[name], overrides.get(name, ()))
+        if name in rules
+        else _only_settings(name, overrides[name], rules)
+        for name in names
+    }
+
+
+def find_setting(settings: Mapping[str, str], name: str) -> str:
+    """Give the value of a setting, its name compared without case; empty when there is none.
+
+    Raises RulesUnreadableError when two names differ only in case.
+    """
+    found = sorted(setting for setting in settings if setting.upper() == name)
+    if len(found) > 1:
+        msg = f"{' and '.join(found)} differ only in case; remove one of the two"
+        raise RulesUnreadableError(msg)
+    return settings[found[0]] if found else ""
 
 
 def read_rules_text(text: str, origin: str) -> dict[str, object]:
@@ -53,51 +72,72 @@ def read_rules_text(text: str, origin: str) -> dict[str, object]:
     if not text.strip():
         return {}
     try:
-        rules: object = json.loads(text, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError) as error:
-        msg = f"{origin} is not JSON ({error}), so that every event waits: mend it"
+        rules = _json(text)
+    except ValueError as error:
+        msg = f"{origin} is not JSON: {error}"
         raise RulesUnreadableError(msg) from error
     if not isinstance(rules, dict):
-        msg = f"{origin} is not a JSON object of rule names and rules: mend it; events wait"
+        msg = f'{origin} is not a JSON object of rules by name, such as {{"churn": {{...}}}}'
         raise RulesUnreadableError(msg)
     named = cast("dict[str, object]", rules)
     return {name: rule for name, rule in named.items() if name != "$schema"}
 
 
+def _json(text: str) -> object:
+    """Read JSON. Raises ValueError."""
+    try:
+        return json.loads(text, object_pairs_hook=_distinct)
+    except RecursionError as error:
+        msg = "it is nested too deeply"
+        raise ValueError(msg) from error
+
+
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        msg = f"{twice!r} is given twice"
-        raise ValueError(msg)
-    return found
+    """Make an object; a name that is given twice has no value, so that only its rule breaks."""
+    counts = Counter(name for name, _ in pairs)
+    return {name: value if counts[name] == 1 else GivenTwice() for name, value in pairs}
 
 
 @dataclass(frozen=True, slots=True)
 class _Override:
-    """One `RULES__<rule>__<field>`: `path` is `version`, or `release.definition`."""
+    """One `RULES__<rule>__<field>`; the steps are `version`, or `release` and `definition`."""
 
     setting: str
-    path: str
+    steps: tuple[str, ...]
     text: str
 
+    @property
+    def path(self) -> str:
+        return ".".join(self.steps)
 
-def _overrides(environment: Mapping[str, str]) -> dict[str, list[_Override]]:
+
+def _overrides(settings: Mapping[str, str]) -> dict[str, list[_Override]]:
     """Find the settings that give fields, by rule; a whole target before a field of it."""
     found: dict[str, list[_Override]] = defaultdict(list)
-    for setting in sorted(environment, key=lambda name: (name.count("__"), name)):
+    for setting in sorted(settings, key=lambda name: (name.count("__"), name)):
         if setting.upper().startswith(_PREFIX):
-            rule, _, field = setting[len(_PREFIX) :].lower().partition("__")
-            path = field.replace("__", ".")
-            found[rule].append(_Override(setting, path, environment[setting]))
+            rule, *steps = setting[len(_PREFIX) :].lower().split("__")
+            found[rule].append(_Override(setting, tuple(steps), settings[setting]))
     return found
+
+
+def _only_settings(name: str, overrides: Sequence[_Override], rules: Collection[str]) -> RuleSource:
+    """Gather a rule that stands in settings only: without a model it is surely misspelled."""
+    source = _override({}, overrides)
+    if "model" in source.origins:
+        return source
+    setting = overrides[0].setting
+    found = problem(
+        setting, f"there is no rule {name!r} in RULES or RULES_FILE{nearest(name, rules)}"
+    )
+    return RuleSource(source.fields, source.origins, (found, *source.problems))
 
 
 def _override(written: object, overrides: Sequence[_Override]) -> RuleSource:
     """Put the settings over what was written, field by field."""
-    if not overrides or not isinstance(written, dict | None):
+    if not overrides or not isinstance(written, dict):
         return RuleSource(written)
-    fields = dict(cast("dict[str, object]", written or {}))
+    fields = dict(cast("dict[str, object]", written))
     origins: dict[str, str] = {}
     problems: list[Problem] = []
     for override in overrides:
@@ -109,44 +149,60 @@ def _override(written: object, overrides: Sequence[_Override]) -> RuleSource:
 
 
 def _put(fields: dict[str, object], override: _Override, origins: dict[str, str]) -> None:
-    """Put one field where it belongs. Raises ValueError, with a sentence for users."""
+    """Put one field where it belongs.
+
+    Raises ValueError, whose message continues a sentence that begins with the setting's value.
+    """
+    _check_steps(override)
     if override.path in origins:
-        msg = f"is {origins[override.path]} in another case: remove one of the two"
+        msg = f"is also given by {origins[override.path]}, in other case; remove one of the two"
         raise ValueError(msg)
     origins[override.path] = override.setting
-    owner, _, field = override.path.rpartition(".")
-    if owner:
-        fields = _owner_of(fields, owner)
+    *owners, field = override.steps
     value = _value(override)
+    for owner in owners:
+        if value is None and owner not in fields:
+            return
+        fields = _inner(fields, owner)
     if value is None:
         fields.pop(field, None)
     else:
         fields[field] = value
 
 
-def _owner_of(fields: dict[str, object], owner: str) -> dict[str, object]:
-    if owner not in _TARGETS:
-        msg = "goes too deep: give maps and lists as JSON, in the setting of the field itself"
+def _check_steps(override: _Override) -> None:
+    if not override.steps or not all(override.steps):
+        msg = f"is for no field; name the setting {_PREFIX}<rule>__<field>"
         raise ValueError(msg)
-    inner = fields.get(owner)
+    deepest = 2 if override.steps[0] in _TARGETS else 1
+    if len(override.steps) > deepest:
+        setting = "__".join(override.setting.split("__")[: 2 + deepest])
+        msg = (
+            f"goes too deep; give all of {'.'.join(override.steps[:deepest])} as JSON in {setting}"
+        )
+        raise ValueError(msg)
+
+
+def _inner(fields: dict[str, object], owner: str) -> dict[str, object]:
+    """Give a copy of a target in its place; one that is not a map is left to be complained of."""
+    inner = fields.get(owner, {})
     copied = dict(cast("dict[str, object]", inner)) if isinstance(inner, dict) else {}
-    fields[owner] = copied
+    if isinstance(inner, dict):
+        fields[owner] = copied
     return copied
 
 
 def _value(override: _Override) -> object:
     """Read the text of a setting: text stays the text it is, maps and lists are JSON."""
-    if not override.path:
-        msg = "names no field: name it RULES__<rule>__<field>"
-        raise ValueError(msg)
-    text = override.text.strip()
+    text, example = override.text.strip(), _AS_JSON.get(override.path)
     if text == "null":
         return None
-    is_list = override.path == "model" and text.startswith("[")
-    if not is_list and override.path not in _AS_JSON:
+    if override.path == "model" and text.startswith("["):
+        example = '["churn-*", "!churn-test"]'
+    if example is None:
         return override.text
     try:
-        return json.loads(text, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError) as error:
-        msg = f"is not JSON: {error}"
+        return _json(text)
+    except ValueError as error:
+        msg = f"is not JSON such as {example}: {error}"
         raise ValueError(msg) from error

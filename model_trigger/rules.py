@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
-from model_trigger.conditions import Condition, fits
+from model_trigger.conditions import Condition, Globs, fits
 from model_trigger.events import Registration, Workspace, lookup
 from model_trigger.grammar import Mode, PipelineFields, ReleaseFields, RuleFields, Start
 from model_trigger.versions import Range, Version, VersionError, parse_version
+from model_trigger.wording import excerpt, quoted
 
-_SELECTORS = {
+_SELECTORS = (
     "model",
     "workspace",
     "scheme",
@@ -20,7 +22,8 @@ _SELECTORS = {
     "start",
     "tags",
     "properties",
-}
+)
+_KINDS = {"tag": "tags", "property": "properties"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Rule:
-    """A valid rule under its name, ready to match."""
+    """A valid rule under its name, ready to match; `mode` is the stricter of its and the app's."""
 
     name: str
     fields: RuleFields
@@ -91,9 +94,13 @@ class Rule:
 
     @cached_property
     def selectors(self) -> str:
-        """A digest of all fields that select registrations: it changes when one of them does."""
-        fields = {name: str(getattr(self.fields, name)) for name in sorted(_SELECTORS)}
-        return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:16]
+        """A digest of all that selects registrations: it changes when a field of these does.
+
+        The mode is one of them, so that going live starts nothing that was registered earlier.
+        """
+        fields = {name: _plain(getattr(self.fields, name)) for name in _SELECTORS}
+        text = json.dumps({**fields, "mode": self.mode}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
     def _range(self) -> Range:
@@ -108,16 +115,16 @@ class Rule:
 
         Raises VersionError when it is absent or cannot be read under the rule's scheme.
         """
-        source = self.fields.version_from
-        kind, _, key = source.partition(":")
-        if kind == "version":
-            return parse_version(registration.version, self.fields.scheme)
-        texts = registration.tags if kind == "tag" else registration.properties
-        text = lookup(texts, key)
+        kind, _, key = self.fields.version_from.partition(":")
+        text = self._version_text(registration)
         if text is None:
-            msg = f"the model has no {kind} {key!r}, from which the rule reads the version"
+            msg = f"the version stands in {kind} {quoted(key)}, which is absent"
             raise VersionError(msg)
-        return parse_version(text, self.fields.scheme)
+        try:
+            return parse_version(text, self.fields.scheme)
+        except VersionError as error:
+            msg = f"in {kind} {quoted(key)}, {error}" if key else str(error)
+            raise VersionError(msg) from error
 
     def evaluate(self, registration: Registration) -> Evaluation:
         """Hold the registration against every clause."""
@@ -132,35 +139,45 @@ class Rule:
         return Evaluation(self, clauses, version)
 
     def _model(self, model: str) -> Clause:
-        met, globs = self.fits_model(model), self.fields.model
+        globs = self.fields.model
+        met, excluding = globs.fit(model), globs.excluding(model)
         verb = "fits" if met else "does not fit"
-        return Clause("model", str(globs), model, met, f"model {model!r} {verb} {str(globs)!r}")
+        by = quoted(f"!{excluding}")
+        told = f"is excluded by {by}" if excluding else f"{verb} {quoted(str(globs))}"
+        return _clause("model", str(globs), model, f"model {quoted(model)} {told}", met=met)
 
     def _workspace(self, workspace: Workspace) -> Iterator[Clause]:
         pattern = self.fields.workspace
         if pattern is None:
             return
-        by_id = pattern.startswith("/")
-        actual = workspace.id if by_id else workspace.name
+        actual = workspace.id if pattern.startswith("/") else workspace.name
         met = fits(pattern.rstrip("/").lower(), actual.lower())
         verb = "fits" if met else "does not fit"
-        yield Clause("workspace", pattern, actual, met, f"workspace {actual!r} {verb} {pattern!r}")
+        told = f"workspace {quoted(actual)} {verb} {quoted(pattern)}"
+        yield _clause("workspace", pattern, actual, told, met=met)
 
     def _version(self, registration: Registration) -> tuple[Clause, Version | None]:
-        wanted = self.fields.version or "*"
+        wanted = self.fields.version.strip() or "*"
         try:
             version = self.read_version(registration)
         except VersionError as error:
-            return Clause(
-                "version", wanted, _actual(registration, self), met=False, sentence=str(error)
-            ), None
+            actual = self._version_text(registration)
+            actual = "absent" if actual is None else actual
+            return _clause("version", wanted, actual, str(error), met=False), None
         met = self._range.admits(version)
-        where = _where(self.fields.version_from)
-        sentence = f"{where} {version.text} is {'' if met else 'not '}in {wanted}"
+        kind, _, key = self.fields.version_from.partition(":")
+        source = f" from {kind} {quoted(key)}" if key else ""
+        verb = "is in" if met else "is not in"
+        told = f"version {excerpt(version.text)}{source} {verb} {excerpt(wanted)}"
         surprise = None if met else self._range.explain(version)
-        if surprise:
-            sentence = f"{sentence}: {surprise}"
-        return Clause("version", wanted, version.text, met, sentence), version
+        told = f"{told}: {surprise}" if surprise else told
+        return _clause("version", wanted, version.text, told, met=met), version
+
+    def _version_text(self, registration: Registration) -> str | None:
+        kind, _, key = self.fields.version_from.partition(":")
+        if kind == "version":
+            return registration.version
+        return lookup(registration.tags if kind == "tag" else registration.properties, key)
 
     def _texts(self, registration: Registration) -> Iterator[Clause]:
         for key, condition in self.fields.tags.items():
@@ -170,31 +187,29 @@ class Rule:
 
     def _mode(self) -> Iterator[Clause]:
         if self.mode is Mode.OFF:
-            yield Clause(
-                "mode", "live or observe", "off", met=False, sentence="the rule is switched off"
-            )
+            app, rule = "the app is switched off by its setting MODE", "the rule is switched off"
+            told = rule if self.fields.mode is Mode.OFF else app
+            yield _clause("mode", "live or observe", "off", told, met=False)
 
 
-def _actual(registration: Registration, rule: Rule) -> str:
-    kind, _, key = rule.fields.version_from.partition(":")
-    if kind == "version":
-        return registration.version
-    texts = registration.tags if kind == "tag" else registration.properties
-    return lookup(texts, key) or "absent"
+def _plain(value: object) -> object:
+    """Write a selector as JSON can, without an order that says nothing."""
+    if isinstance(value, Mapping):
+        conditions = cast("Mapping[str, Condition]", value)
+        return {key: sorted(condition.tests) for key, condition in conditions.items()}
+    return [sorted(value.included), sorted(value.excluded)] if isinstance(value, Globs) else value
 
 
-def _where(version_from: str) -> str:
-    kind, _, key = version_from.partition(":")
-    return f"the version in {kind} {key!r}," if key else "version"
+def _clause(name: str, expected: str, actual: str, sentence: str, *, met: bool) -> Clause:
+    """Make a clause; what is long is cut, since every clause is kept, logged and shown."""
+    return Clause(name, excerpt(expected), excerpt(actual), met, sentence)
 
 
 def _text_clause(kind: str, key: str, condition: Condition, value: str | None) -> Clause:
     met = condition.holds(value)
-    plural = {"tag": "tags", "property": "properties"}[kind]
-    actual = "absent" if value is None else value
-    stated = f"{kind} {key!r} is {'absent' if value is None else repr(value)}"
+    stated = f"{kind} {quoted(key)} is {'absent' if value is None else quoted(value)}"
     if not met and condition.wants_number(value):
-        sentence = f"{stated}, not a number, expected {condition}"
-    else:
-        sentence = f"{stated}, {'as' if met else 'not as'} expected: {condition}"
-    return Clause(f"{plural}.{key}", str(condition), actual, met, sentence)
+        stated = f"{stated}, which is not a number"
+    told = f"{stated}, {'which meets' if met else 'expected'} {excerpt(str(condition))}"
+    actual = "absent" if value is None else value
+    return _clause(f"{_KINDS[kind]}.{key}", str(condition), actual, told, met=met)

@@ -1,7 +1,7 @@
 """What a target is asked to start, and what it may answer: values shared by core and adapters."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -10,6 +10,7 @@ from model_trigger.events import Registration
 from model_trigger.grammar import PipelineFields, ReleaseFields
 from model_trigger.rules import Rule
 from model_trigger.templates import Template, Values
+from model_trigger.wording import quoted
 
 DEFAULT_VARIABLES = {
     "modelName": "model_name",
@@ -20,6 +21,7 @@ DEFAULT_VARIABLES = {
     "subscriptionId": "subscription_id",
 }
 DEFAULT_PARAMETERS = {"modelName": "model_name", "modelVersion": "model_version"}
+KEY_PARAMETER = "modelTriggerKey"
 _DEFAULT_DESCRIPTION = Template.parse("{model_name} {model_version} registered in {workspace}")
 
 
@@ -36,12 +38,16 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TargetAddress:
-    """Where a target is: `definition` is its id or its name."""
+    """Where a target is: `definition` is its id or its name, which may stand after its folder.
+
+    `branch` is the one whose YAML a pipeline runs; None for the pipeline's default branch.
+    """
 
     kind: TargetKind
     organization_url: str
     project: str
     definition: int | str
+    branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,36 @@ class Definition:
 
     `variables` maps each variable of a release definition to whether it is settable at release
     time; `artifacts` maps each artifact's alias to the AzureML model it stands for, or None.
+    `triggers` are the aliases of AzureML artifacts whose new versions start the definition by
+    itself. `takes_key` is whether a pipeline declares the parameter `modelTriggerKey`.
     """
 
     id: int
     name: str
     variables: Mapping[str, bool] = field(default_factory=dict[str, bool])
     artifacts: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    triggers: tuple[str, ...] = ()
+    takes_key: bool = False
+
+    @property
+    def doubled(self) -> str:
+        """What a person is told when the definition starts by itself, besides being started."""
+        aliases = ", ".join(map(quoted, self.triggers))
+        return (
+            f"release definition {quoted(self.name)} ({self.id}) also starts by itself, so that "
+            f"every version is released twice: switch off the continuous deployment trigger of its "
+            f"artifact {aliases}"
+        )
+
+    def declared(self, variable: str) -> str | None:
+        """Give the definition's spelling of a variable; None when it declares no such one.
+
+        Azure DevOps compares the names of variables without case: `src/Agent.Worker/Variables.cs`
+        in https://github.com/microsoft/azure-pipelines-agent.
+        """
+        if variable in self.variables:
+            return variable
+        return next((name for name in self.variables if name.lower() == variable.lower()), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +174,12 @@ def address_of(rule: Rule, organization_url: str | None, project: str | None) ->
         msg = f"no {wanted} is configured: set the app setting {setting}, or {field_path}"
         raise TargetError(msg)
     kind = TargetKind.RELEASE if is_release else TargetKind.PIPELINE
-    definition = target.definition if isinstance(target, ReleaseFields) else target.id
-    return TargetAddress(kind, organization_url.rstrip("/"), project, definition)
+    definition, branch = (
+        (target.definition, None)
+        if isinstance(target, ReleaseFields)
+        else (target.id, target.branch)
+    )
+    return TargetAddress(kind, organization_url.rstrip("/"), project, definition, branch)
 
 
 def request_for(
@@ -153,15 +187,15 @@ def request_for(
 ) -> StartRequest:
     """Fill a rule's target from a registration.
 
-    Raises UnsafeValueError for a value that may not be handed over, and TargetError for a variable
-    that the definition does not let anyone set.
+    `key` finds again what was started. Raises UnsafeValueError for a value that may not be handed
+    over, and TargetError for variables that the definition does not let anyone set.
     """
     values = Values(registration, rule.name, rule.fields.allow_unsafe)
     target = rule.target
     body = (
         _release_body(target, definition, values, key)
         if isinstance(target, ReleaseFields)
-        else _run_body(target, values)
+        else _run_body(target, definition, values, key)
     )
     return StartRequest(
         address.kind, address.organization_url, address.project, definition.id, body
@@ -173,19 +207,38 @@ def key_mark(key: str) -> str:
     return f"[model-trigger:{key}]"
 
 
+def resources(branch: str | None) -> dict[str, Any]:
+    """Write the branch that a pipeline runs as the part of the body that names it."""
+    if not branch:
+        return {}
+    ref = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
+    return {"resources": {"repositories": {"self": {"refName": ref}}}}
+
+
 def _release_body(
     target: ReleaseFields, definition: Definition, values: Values, key: str
 ) -> dict[str, Any]:
-    variables = _defaults(DEFAULT_VARIABLES, values, definition.variables)
-    variables |= _filled(target.variables, values)
-    _check_settable(variables, definition)
     description = values.describe(target.description or _DEFAULT_DESCRIPTION)
+    variables = _variables(target, definition, values)
     return {
         "definitionId": definition.id,
         "description": f"{description} {key_mark(key)}".lstrip(),
         "variables": {name: {"value": value} for name, value in variables.items()},
         "artifacts": _artifacts(target, definition, values),
     }
+
+
+def _variables(target: ReleaseFields, definition: Definition, values: Values) -> Mapping[str, str]:
+    """Give what the definition takes by default, and over it what the rule says."""
+    _check_settable(target.variables, definition)
+    given = {definition.declared(name) or name: one for name, one in target.variables.items()}
+    defaults = {definition.declared(name) or name: one for name, one in DEFAULT_VARIABLES.items()}
+    variables = {
+        name: values.safe(placeholder)
+        for name, placeholder in defaults.items()
+        if definition.variables.get(name) and name not in given
+    }
+    return variables | _filled(given, values)
 
 
 def _artifacts(
@@ -204,43 +257,42 @@ def _artifacts(
     ]
 
 
-def _run_body(target: PipelineFields, values: Values) -> dict[str, Any]:
-    everything = dict.fromkeys(DEFAULT_PARAMETERS, True)
-    parameters = (
-        _defaults(DEFAULT_PARAMETERS, values, everything)
-        if target.parameters is None
-        else _filled(target.parameters, values)
-    )
-    body: dict[str, Any] = {"templateParameters": parameters}
+def _run_body(
+    target: PipelineFields, definition: Definition, values: Values, key: str
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"templateParameters": _parameters(target, values)}
+    if definition.takes_key:
+        body["templateParameters"][KEY_PARAMETER] = key
     if target.variables:
         filled = _filled(target.variables, values)
         body["variables"] = {name: {"value": value} for name, value in filled.items()}
-    if target.branch:
-        ref = target.branch if target.branch.startswith("refs/") else f"refs/heads/{target.branch}"
-        body["resources"] = {"repositories": {"self": {"refName": ref}}}
+    body |= resources(target.branch)
     if target.stages_to_skip:
         body["stagesToSkip"] = list(target.stages_to_skip)
     return body
 
 
-def _defaults(
-    names: Mapping[str, str], values: Values, settable: Mapping[str, bool]
-) -> dict[str, str]:
-    return {
-        name: values.safe(placeholder) for name, placeholder in names.items() if settable.get(name)
-    }
+def _parameters(target: PipelineFields, values: Values) -> dict[str, str]:
+    if target.parameters is None:
+        return {name: values.safe(placeholder) for name, placeholder in DEFAULT_PARAMETERS.items()}
+    return _filled(target.parameters, values)
 
 
 def _filled(templates: Mapping[str, Template], values: Values) -> dict[str, str]:
     return {name: values.fill(template) for name, template in templates.items()}
 
 
-def _check_settable(variables: Mapping[str, str], definition: Definition) -> None:
-    for name in variables:
-        if not definition.variables.get(name):
-            state = "is not settable" if name in definition.variables else "does not exist"
-            msg = (
-                f"variable {name!r} {state} in release definition {definition.name!r} "
-                f"({definition.id}): add it at scope Release and tick Settable at release time"
-            )
-            raise TargetError(msg)
+def _check_settable(variables: Iterable[str], definition: Definition) -> None:
+    states = [
+        f"variable {quoted(name)} {'does not exist' if declared is None else 'is not settable'}"
+        for name in variables
+        for declared in [definition.declared(name)]
+        if declared is None or not definition.variables[declared]
+    ]
+    if states:
+        msg = (
+            f"in release definition {quoted(definition.name)} ({definition.id}) "
+            f"{' and '.join(states)}: add what is missing at scope Release, and tick Settable at "
+            "release time"
+        )
+        raise TargetError(msg)

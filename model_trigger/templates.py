@@ -5,11 +5,11 @@ scripts: a substituted value holds harmless characters only, unless the rule all
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from string import Formatter
 
 from model_trigger.events import Registration, lookup
+from model_trigger.wording import nearest, quoted
 
 PLACEHOLDERS = (
     "model_name",
@@ -23,10 +23,13 @@ PLACEHOLDERS = (
 )
 KEYED_PLACEHOLDERS = ("tag", "property")
 
+_TOKEN = re.compile(r"(?P<literal>[^{}]+)|(?P<brace>\{\{|\}\})|\{(?P<name>[^{}]*)\}|(?P<lone>[{}])")
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._:/@+,=-]|^-")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Line breaks of every kind, and what changes the direction of writing.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 # The key that finds a release again is the last of its kind in the description, and ours alone.
 _KEY_MARK = re.compile(r"\[(?=model-trigger:)", re.IGNORECASE)
+_LONGEST_DESCRIPTION = 1000
 
 
 class UnsafeValueError(ValueError):
@@ -44,16 +47,24 @@ class Template:
     def parse(cls, text: str) -> "Template":
         """Read a template.
 
-        Raises ValueError when a brace is not closed or a placeholder is unknown.
+        Raises ValueError when a brace stands alone or a placeholder is unknown; its message
+        continues a sentence that begins with the text.
         """
-        try:
-            parsed = list(Formatter().parse(text))
-        except ValueError as error:
-            msg = f"{error}: write {{{{ and }}}} for braces that stand for themselves"
-            raise ValueError(msg) from error
-        for _, name, spec, conversion in parsed:
-            _check_placeholder(name, spec, conversion)
-        return cls(text, tuple((literal, name) for literal, name, _, _ in parsed))
+        return cls(text, tuple(_parts(text)))
+
+
+def placeholder_problem(name: str) -> str | None:
+    """Say why a name is not a placeholder, continuing a sentence that begins with it.
+
+    None when it is one.
+    """
+    kind, _, key = name.partition(".")
+    if name in PLACEHOLDERS or (kind in KEYED_PLACEHOLDERS and key):
+        return None
+    keyed = [f"{one}.{key.strip('{}') or '<key>'}" for one in KEYED_PLACEHOLDERS]
+    allowed = ", ".join([*PLACEHOLDERS, *(f"{one}.<key>" for one in KEYED_PLACEHOLDERS)])
+    hint = nearest(name.strip("{}"), [*PLACEHOLDERS, *keyed])
+    return f"is not a placeholder; allowed: {allowed}{hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +81,21 @@ class Values:
         Raises UnsafeValueError when a value is absent or holds a character that is not allowed.
         """
         return "".join(
-            literal if name is None else literal + self.safe(name)
-            for literal, name in template.parts
+            literal if name is None else self.safe(name) for literal, name in template.parts
         )
 
     def describe(self, template: Template) -> str:
         """Substitute every placeholder for people to read; control characters are removed.
 
-        An absent tag or property becomes empty text. No value can yield the key of a release.
+        An absent tag or property becomes empty text, and what is long is cut. No template and no
+        value can yield the key of a release.
         """
         filled = "".join(
-            literal if name is None else literal + (self.raw(name) or "")
-            for literal, name in template.parts
+            literal if name is None else self.raw(name) or "" for literal, name in template.parts
         )
-        return _KEY_MARK.sub("(", _CONTROL.sub(" ", filled))
+        described = _KEY_MARK.sub("(", _CONTROL.sub(" ", filled))
+        is_long = len(described) > _LONGEST_DESCRIPTION
+        return f"{described[:_LONGEST_DESCRIPTION]}…" if is_long else described
 
     def safe(self, name: str) -> str:
         """Give the value of a placeholder, refused when it could harm a deployment script.
@@ -93,14 +105,14 @@ class Values:
         value = self.raw(name)
         if value is None:
             kind, _, key = name.partition(".")
-            msg = f"{{{name}}} has no value: the model has no {kind} {key!r}"
+            msg = f"{{{name}}} has no value: the model has no {kind} {quoted(key)}"
             raise UnsafeValueError(msg)
         unsafe = _UNSAFE.search(value)
-        if unsafe and name not in self.allow_unsafe:
+        if unsafe and not self._is_allowed(name):
             where = "begins with" if unsafe[0] == "-" else "holds"
             msg = (
                 f"{{{name}}} {where} {unsafe[0]!r}, which could change what a deployment script "
-                f"does: rename it, or add {name!r} to the rule's allow_unsafe"
+                f"does: change it, or add {quoted(name)} to the rule's allow_unsafe"
             )
             raise UnsafeValueError(msg)
         return value
@@ -113,6 +125,10 @@ class Values:
         if kind == "property":
             return lookup(self.registration.properties, key)
         return self._plain()[name]
+
+    def _is_allowed(self, name: str) -> bool:
+        """Tell whether the rule allows any value; the keys of tags are compared without case."""
+        return name.lower() in {allowed.lower() for allowed in self.allow_unsafe}
 
     def _plain(self) -> Mapping[str, str]:
         registration, workspace = self.registration, self.registration.workspace
@@ -129,18 +145,18 @@ class Values:
         }
 
 
-def _check_placeholder(name: str | None, spec: str | None, conversion: str | None) -> None:
-    if name is None:
-        return
-    kind, dot, key = name.partition(".")
-    known = name in PLACEHOLDERS or (kind in KEYED_PLACEHOLDERS and bool(dot and key))
-    if not known or spec or conversion:
-        raise UnknownPlaceholderError(name)
-
-
-class UnknownPlaceholderError(ValueError):
-    """A template names a placeholder that there is not."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{{{name}}} is not a placeholder")
-        self.name = name
+def _parts(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yield texts as they are, and placeholders by their names."""
+    for token in _TOKEN.finditer(text):
+        name = token["name"]
+        if token["lone"]:
+            msg = "has a brace without its counterpart; a brace that stands for itself is doubled"
+            raise ValueError(msg)
+        if name is None:
+            yield token["literal"] or token["brace"][0], None
+            continue
+        problem = placeholder_problem(name)
+        if problem:
+            msg = f"has {{{name}}}, which {problem}"
+            raise ValueError(msg)
+        yield "", name

@@ -1,0 +1,154 @@
+"""Decisions: their log line, and what is said when no rule wants a registration."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_trigger.decisions import Decision, Outcome, not_matched, rejected
+from model_trigger.rules import Clause
+from model_trigger.targets import Release
+from tests.build import WORKSPACE_ID, registration, rulebook
+
+relaxed = settings(deadline=None)
+
+
+def logged(decision: Decision, milliseconds: int = 42) -> dict[str, object]:
+    line = decision.log_line(milliseconds)
+    assert line.startswith("decision {")
+    return json.loads(line.removeprefix("decision "))
+
+
+def unwanted(book, **described) -> Decision:
+    wanted = registration(**described)
+    return not_matched(wanted, book.evaluate(wanted), book.closest(wanted))
+
+
+def test_the_log_line_holds_every_field_in_its_order():
+    decision = Decision(
+        Outcome.STARTED,
+        "because",
+        rule="churn",
+        registration=registration(event_id="e1", source="reconcile"),
+        release=Release(4711, "https://dev.azure.com/contoso/r"),
+    )
+    expected = {
+        "outcome": "started",
+        "rule": "churn",
+        "model": "churn",
+        "version": "17",
+        "workspace": WORKSPACE_ID,
+        "reason": "because",
+        "release_id": 4711,
+        "release_url": "https://dev.azure.com/contoso/r",
+        "event_id": "e1",
+        "source": "reconcile",
+        "milliseconds": 42,
+    }
+    assert list(expected.items()) == list(logged(decision).items())
+
+
+def test_what_is_not_known_is_null_in_the_log_line():
+    found = logged(rejected("no event", "x"))
+
+    assert {"outcome": "rejected", "reason": "no event", "source": "event", "milliseconds": 42} == {
+        name: value for name, value in found.items() if value is not None
+    }
+
+
+@relaxed
+@given(st.text(st.characters(codec=None)), st.text(), st.text())
+def test_the_log_line_is_one_line_whatever_is_in_it(reason, model, version):
+    decision = Decision(Outcome.FAILED, reason, registration=registration(version, model))
+
+    assert decision.log_line(1).isprintable()
+    assert (reason, model) == tuple(logged(decision)[name] for name in ("reason", "model"))
+
+
+def test_letters_of_all_languages_stay_readable_in_the_log_line():
+    assert '"reason": "Übergröße 模型"' in Decision(Outcome.PENDING, "Übergröße 模型").log_line(1)
+
+
+def test_the_outcomes_are_those_that_are_documented():
+    documented = (
+        "started observed duplicate superseded not_matched failed given_up closed pending rejected"
+    )
+    assert documented.split() == list(Outcome)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_person_is_needed_for_what_does_not_end_by_itself(outcome):
+    expected = outcome in {"failed", "given_up", "rejected"}
+    assert expected == outcome.needs_a_person
+
+
+def test_a_rejected_event_is_kept_as_far_as_it_is_not_huge():
+    decision = rejected("why", "x" * 100_001, registration())
+
+    assert ("x" * 100_000, "why", "17") == (
+        decision.event,
+        decision.reason,
+        decision.registration.version,
+    )
+
+
+def test_a_registration_that_no_rule_wants_is_told_the_closest_rule_and_every_failed_clause():
+    book = rulebook(
+        prod={"version": ">=20", "tags": {"stage": "prod"}},
+        eu={"model": "ch*", "workspace": "eu"},
+        other={"model": "fraud"},
+    )
+    decision = unwanted(book)
+
+    assert (Outcome.NOT_MATCHED, "", "eu") == (decision.outcome, decision.rule, decision.closest)
+    expected = "no rule matched; closest is 'eu': workspace 'ml-prod-ws' does not fit 'eu'"
+    assert expected == decision.reason
+    assert (
+        Clause("prod.version", ">=20", "17", met=False, sentence="version 17 is not in >=20"),
+        Clause(
+            "prod.tags.stage",
+            "prod",
+            "absent",
+            met=False,
+            sentence="tag 'stage' is absent, expected prod",
+        ),
+        Clause(
+            "eu.workspace",
+            "eu",
+            "ml-prod-ws",
+            met=False,
+            sentence="workspace 'ml-prod-ws' does not fit 'eu'",
+        ),
+    ) == decision.clauses
+
+
+def test_a_model_that_is_spelled_nearly_like_that_of_a_rule_is_told_so():
+    decision = unwanted(rulebook(churn={"version": ">=20"}), model="chrun")
+
+    assert "churn" == decision.closest
+    assert (
+        "no rule matched; closest is 'churn': model 'chrun' does not fit 'churn'; "
+        "version 17 is not in >=20"
+    ) == decision.reason
+    assert ["churn.model", "churn.version"] == [clause.clause for clause in decision.clauses]
+
+
+@pytest.mark.parametrize("book", [rulebook(), rulebook(churn={})], ids=["no-rules", "far-rule"])
+def test_a_model_that_no_rule_is_about_is_told_so(book):
+    decision = unwanted(book, model="it's")
+
+    assert ('no rule is about model "it\'s"', (), "") == (
+        decision.reason,
+        decision.clauses,
+        decision.closest,
+    )
+
+
+def test_so_many_clauses_are_kept_as_one_entity_of_the_ledger_holds():
+    rules = {f"r{number}": {"tags": {"a": "x" * 500}} for number in range(1_000)}
+    decision = unwanted(rulebook(**rules), tags={"a": "y" * 500})
+
+    assert 300 == len(decision.clauses)
+    kept = [[one.clause, one.expected, one.actual] for one in decision.clauses]
+    assert len(json.dumps(kept)) * 2 < 500_000

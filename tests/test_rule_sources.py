@@ -1,0 +1,423 @@
+"""Rules from a file, from RULES and from one setting for one field; and what is wrong with them."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_trigger.grammar import PipelineFields, ReleaseFields, RuleFields
+from model_trigger.problems import GivenTwice
+from model_trigger.rule_sources import RulesUnreadableError, gather, read_rules_text
+from model_trigger.rulebook import RuleBook
+
+relaxed = settings(deadline=None)
+CHURN = {"model": "churn", "release": {"definition": 1}}
+
+
+def gathered(settings=None, rules=None, file=""):
+    """Gather settings, RULES from a value or a text, and the text of a file."""
+    inline = (
+        rules
+        if isinstance(rules, str)
+        else json.dumps({"churn": CHURN} if rules is None else rules)
+    )
+    return gather({"RULES": inline} | (settings or {}), file, "RULES_FILE rules.json")
+
+
+def fields(settings=None, rules=None):
+    """Give what became of the rule churn."""
+    return gathered(settings, rules)["churn"].fields
+
+
+def told(settings=None, rules=None) -> list[str]:
+    return [str(one) for one in RuleBook.read(gathered(settings, rules)).problems]
+
+
+# Where rules come from.
+
+
+def test_without_any_setting_there_are_no_rules():
+    assert {} == gather({}, "", "RULES_FILE")
+    assert {} == gather({"RULES": "", "OTHER": "x"}, " \n", "RULES_FILE rules.json")
+
+
+def test_a_rule_in_rules_replaces_the_whole_one_of_the_file_and_the_others_stay():
+    file = json.dumps(
+        {"$schema": "x", "churn": {"model": "a", "tags": {}}, "fraud": {"model": "f"}}
+    )
+    found = gathered(rules={"churn": CHURN, "other": 5}, file=file)
+
+    assert {"churn": CHURN, "fraud": {"model": "f"}, "other": 5} == {
+        name: source.fields for name, source in found.items()
+    }
+
+
+def test_the_setting_of_a_field_counts_more_than_rules_and_file():
+    file = json.dumps({"fraud": {"model": "fraud", "version": "1"}})
+    settings = {"RULES__churn__version": ">=10", "RULES__fraud__version": "2"}
+    found = gathered(settings, file=file)
+
+    assert CHURN | {"version": ">=10"} == found["churn"].fields
+    assert {"model": "fraud", "version": "2"} == found["fraud"].fields
+    assert {"version": "RULES__churn__version"} == found["churn"].origins
+
+
+def test_a_rule_may_stand_in_settings_only():
+    found = gathered(
+        {
+            "RULES__fraud__model": "fraud-*",
+            "RULES__fraud__pipeline__id": "12",
+            "RULES__fraud__pipeline__stages_to_skip": '["test"]',
+        }
+    )
+    book = RuleBook.read(found)
+
+    assert ["churn", "fraud"] == list(book.rules)
+    expected = {"model": "fraud-*", "pipeline": {"id": "12", "stages_to_skip": ["test"]}}
+    assert expected == found["fraud"].fields
+
+
+@pytest.mark.parametrize(
+    "setting", ["RULES__CHURN__VERSION", "rules__churn__version", "Rules__Churn__Version"]
+)
+def test_names_of_settings_are_read_without_case(setting):
+    found = gather({"rules": json.dumps({"churn": CHURN}), setting: ">=10"}, "", "")
+
+    assert CHURN | {"version": ">=10"} == found["churn"].fields
+
+
+def test_what_was_written_is_left_as_it_was():
+    rules = {"churn": CHURN}
+    gathered({"RULES__churn__release__project": "ml", "RULES__churn__version": "1"}, rules)
+
+    assert {"churn": {"model": "churn", "release": {"definition": 1}}} == rules
+
+
+# What the text of a setting becomes.
+
+
+@pytest.mark.parametrize(
+    "text", ["1.10", "007", "true", "12", ">=10 <20", " 3 ", "[1]", '"x"', "{}", "", "NULL", "a,b"]
+)
+def test_text_stays_the_text_it_is(text):
+    assert text == fields({"RULES__churn__version": text})["version"]
+    assert text == fields({"RULES__churn__release__project": text})["release"]["project"]
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "expected"),
+    [
+        ("tags", '{"stage": ["prod", "!x"]}', {"stage": ["prod", "!x"]}),
+        ("properties", ' {"auc": ">=0.9"} ', {"auc": ">=0.9"}),
+        ("allow_unsafe", '["tag.notes"]', ["tag.notes"]),
+        ("model", '["churn-*", "!churn-test"]', ["churn-*", "!churn-test"]),
+        ("model", "churn-[ab]*", "churn-[ab]*"),
+        ("release", '{"definition": "1.10"}', {"definition": "1.10"}),
+    ],
+)
+def test_maps_and_lists_are_given_as_json(field, text, expected):
+    assert expected == fields({f"RULES__churn__{field}": text})[field]
+
+
+@pytest.mark.parametrize(
+    ("owner", "field", "text", "expected"),
+    [
+        ("release", "definition", "7", "7"),
+        ("release", "variables", '{"a": "{rule}"}', {"a": "{rule}"}),
+        ("release", "artifacts", '{"_churn": "3"}', {"_churn": "3"}),
+        ("release", "description", "{rule}", "{rule}"),
+        ("pipeline", "id", "deploy", "deploy"),
+        ("pipeline", "branch", "main", "main"),
+        ("pipeline", "parameters", "{}", {}),
+        ("pipeline", "variables", '{"a": "b"}', {"a": "b"}),
+        ("pipeline", "stages_to_skip", '["a"]', ["a"]),
+    ],
+)
+def test_the_fields_of_a_target_are_entered_one_level_deeper(owner, field, text, expected):
+    rules = {"churn": {"model": "churn", owner: {"project": "ml"}}}
+    found = fields({f"RULES__churn__{owner}__{field}": text}, rules)
+
+    assert {"project": "ml", field: expected} == found[owner]
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("RULES__churn__version", {}),
+        ("RULES__churn__tags", {}),
+        ("RULES__churn__release", {"model": "churn"}),
+        ("RULES__churn__release__definition", {"release": {}}),
+        ("RULES__churn__release__project", {}),
+        ("RULES__churn__pipeline__project", {}),
+        ("RULES__churn__model", {"release": {"definition": 1}}),
+    ],
+)
+@pytest.mark.parametrize("null", ["null", " null "])
+def test_null_removes_a_field(setting, expected, null):
+    found = fields({setting: null})
+
+    assert {name: value for name, value in CHURN.items() if name in found} | expected == found
+    assert None not in found.values()
+
+
+def test_a_whole_target_is_replaced_before_one_field_of_it_whatever_their_order():
+    settings = {
+        "RULES__churn__release__project": "ml",
+        "RULES__churn__release": '{"definition": 2}',
+    }
+
+    assert {"definition": 2, "project": "ml"} == fields(settings)["release"]
+
+
+FIELDS = {
+    "model": '["churn-*", "!churn-test"]',
+    "workspace": "ml-*",
+    "scheme": "semver",
+    "version": "1",
+    "version_from": "tag:semver",
+    "start": "latest",
+    "tags": '{"stage": ["prod", "test"]}',
+    "properties": '{"auc": ">=0.9"}',
+    "mode": "observe",
+    "allow_unsafe": '["tag.notes"]',
+    "release": '{"definition": 2}',
+    "release__definition": "Deploy",
+    "release__project": "ml",
+    "release__organization_url": "https://dev.azure.com/contoso",
+    "release__variables": '{"stage": "{tag.stage}"}',
+    "release__artifacts": '{"_churn": "{model_version}"}',
+    "release__description": "{model_name}",
+    "pipeline": '{"id": 2}',
+    "pipeline__id": "deploy",
+    "pipeline__project": "ml",
+    "pipeline__organization_url": "https://dev.azure.com/contoso",
+    "pipeline__branch": "main",
+    "pipeline__parameters": '{"stage": "{tag.stage}"}',
+    "pipeline__variables": '{"stage": "{tag.stage}"}',
+    "pipeline__stages_to_skip": '["test"]',
+}
+
+
+@pytest.mark.parametrize(("field", "text"), FIELDS.items(), ids=list(FIELDS))
+def test_every_field_can_be_given_by_a_setting(field, text):
+    target = {"pipeline": {"id": 1}} if field.startswith("pipeline") else CHURN
+    book = RuleBook.read(
+        gathered({f"RULES__churn__{field}": text}, {"churn": {"model": "churn"} | target})
+    )
+    assert [] == list(book.problems)
+
+
+def test_no_field_is_forgotten_among_those_that_can_be_given_by_a_setting():
+    owners = {"": RuleFields, "release__": ReleaseFields, "pipeline__": PipelineFields}
+
+    assert set(FIELDS) == {
+        f"{owner}{name}" for owner, model in owners.items() for name in model.model_fields
+    }
+
+
+# What is wrong with a setting.
+
+
+def wrong(name, settings, *expected):
+    return pytest.param(settings, list(expected), id=name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        wrong(
+            "map-that-is-not-json",
+            {"RULES__churn__tags": "stage=prod"},
+            'RULES__churn__tags: "stage=prod" is not JSON such as {"stage": "prod"}: '
+            "Expecting value: line 1 column 1 (char 0)",
+        ),
+        wrong(
+            "list-that-is-not-json",
+            {"RULES__churn__allow_unsafe": "tag.notes"},
+            'RULES__churn__allow_unsafe: "tag.notes" is not JSON such as ["tag.notes"]: '
+            "Expecting value: line 1 column 1 (char 0)",
+        ),
+        wrong(
+            "globs-that-are-not-json",
+            {"RULES__churn__model": "[churn-a, churn-b]"},
+            'RULES__churn__model: "[churn-a, churn-b]" is not JSON such as '
+            '["churn-*", "!churn-test"]: Expecting value: line 1 column 2 (char 1)',
+        ),
+        wrong(
+            "empty-map",
+            {"RULES__churn__release__variables": ""},
+            'RULES__churn__release__variables: "" is not JSON such as {"stage": "{tag.stage}"}: '
+            "Expecting value: line 1 column 1 (char 0)",
+        ),
+        wrong(
+            "json-but-no-map",
+            {"RULES__churn__tags": "5"},
+            'RULES__churn__tags: 5 is not a JSON object, such as {"name": "value"}',
+        ),
+        wrong(
+            "too-deep",
+            {"RULES__churn__tags__stage": "prod"},
+            'RULES__churn__tags__stage: "prod" goes too deep; '
+            "give all of tags as JSON in RULES__churn__tags",
+        ),
+        wrong(
+            "too-deep-in-a-target",
+            {"rules__churn__Release__Variables__x": "y"},
+            'rules__churn__Release__Variables__x: "y" goes too deep; '
+            "give all of release.variables as JSON in rules__churn__Release__Variables",
+        ),
+        wrong(
+            "no-field",
+            {"RULES__churn": "{}"},
+            'RULES__churn: "{}" is for no field; name the setting RULES__<rule>__<field>',
+        ),
+        wrong(
+            "empty-step",
+            {"RULES__churn____version": "1"},
+            'RULES__churn____version: "1" is for no field; name the setting RULES__<rule>__<field>',
+        ),
+        wrong(
+            "unknown-field",
+            {"RULES__churn__versoin": "1"},
+            "RULES__churn__versoin: is not a field; allowed: model, workspace, scheme, version, "
+            "version_from, start, tags, properties, mode, allow_unsafe, release, pipeline; "
+            "did you mean 'version'?",
+        ),
+        wrong(
+            "differ-only-in-case",
+            {"RULES__churn__version": "1", "RULES__Churn__Version": "2"},
+            'RULES__churn__version: "1" is also given by RULES__Churn__Version, in other case; '
+            "remove one of the two",
+        ),
+        wrong(
+            "wrong-value",
+            {"RULES__churn__version": "^1"},
+            'RULES__churn__version: "^1" is not right: `^1` cannot be read as a range of scheme '
+            "integer: `^` needs scheme: semver; the nearest valid spelling is `>=1 <2`; allowed "
+            "are `7`, `>=10`, `>=10 <20`, `10 - 20`, `7 || >=10`, `*`",
+        ),
+        wrong(
+            "misspelled-rule",
+            {"RULES__chrun__version": ">=10"},
+            "RULES__chrun__version: there is no rule 'chrun' in RULES or RULES_FILE; "
+            "did you mean 'churn'?",
+            'chrun: has no target; add release or pipeline, such as "release": {"definition": 12}',
+            "chrun.model: is missing; expected the glob on the model's name, or a list of globs; "
+            "a leading ! excludes",
+        ),
+        wrong(
+            "name-given-twice",
+            {"RULES__churn__tags": '{"stage": "a", "stage": "b"}'},
+            "RULES__churn__tags.stage: is given twice; keep one of the two",
+        ),
+    ],
+)
+def test_a_setting_that_is_wrong_is_told(settings, expected):
+    assert expected == told(settings)
+
+
+def test_a_setting_that_is_wrong_breaks_its_rule_only():
+    rules = {"churn": CHURN, "fraud": {"model": "fraud", "release": {"definition": 2}}}
+    book = RuleBook.read(gathered({"RULES__churn__tags": "x"}, rules))
+
+    assert ["fraud"] == list(book.rules)
+    assert ["churn"] == list(book.broken)
+    assert book.broken["churn"].globs.fit("churn")
+
+
+def test_a_target_that_is_no_map_is_not_hidden_by_a_setting_for_a_field_of_it():
+    rules = {"churn": {"model": "churn", "release": "Deploy"}}
+    (problem,) = told({"RULES__churn__release__definition": "2"}, rules)
+
+    assert problem.startswith('churn.release: "Deploy" is not a JSON object with the fields defini')
+
+
+def test_a_rule_that_is_no_map_is_not_hidden_by_settings():
+    (problem,) = told({"RULES__churn__version": "2"}, {"churn": "x"})
+
+    assert problem.startswith('churn: "x" is not a JSON object with the fields model, ')
+
+
+# What is wrong with RULES or the file as a whole, and what only looks so.
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"churn": ', "is not JSON: Expecting value: line 1 column 11 (char 10)"),
+        ("churn", "is not JSON: Expecting value: line 1 column 1 (char 0)"),
+        ("[]", 'is not a JSON object of rules by name, such as {"churn": {...}}'),
+        ("null", 'is not a JSON object of rules by name, such as {"churn": {...}}'),
+        ('"churn"', 'is not a JSON object of rules by name, such as {"churn": {...}}'),
+        ("[" * 300_000 + "]" * 300_000, "is not JSON: it is nested too deeply"),
+    ],
+    ids=["cut", "text", "list", "null", "json-text", "deep"],
+)
+def test_rules_that_cannot_be_read_as_a_whole_say_where_and_why(text, message):
+    with pytest.raises(RulesUnreadableError) as caught:
+        gathered(rules=text)
+    assert f"RULES {message}" == str(caught.value)
+    with pytest.raises(RulesUnreadableError) as caught:
+        gathered(file=text)
+    assert f"RULES_FILE rules.json {message}" == str(caught.value)
+
+
+def test_rules_under_two_names_that_differ_only_in_case_are_not_guessed():
+    with pytest.raises(RulesUnreadableError) as caught:
+        gather({"RULES": "{}", "Rules": "{}"}, "", "")
+    assert "RULES and Rules differ only in case; remove one of the two" == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("churn", "path"),
+    [
+        ('{"model": "a"}, "churn": {"model": "b"}', "churn"),
+        ('{"model": "a", "release": {"definition": 1}, "model": "b"}', "churn.model"),
+        (
+            '{"model": "a", "release": {"definition": 1, "definition": 2}}',
+            "churn.release.definition",
+        ),
+    ],
+    ids=["rule", "field", "field-of-a-target"],
+)
+def test_a_name_that_is_given_twice_breaks_its_rule_only(churn, path):
+    book = RuleBook.read(gathered(rules=f'{{"good": {json.dumps(CHURN)}, "churn": {churn}}}'))
+
+    assert [f"{path}: is given twice; keep one of the two"] == [str(one) for one in book.problems]
+    assert ["good"] == list(book.rules)
+    assert ["churn"] == list(book.broken)
+
+
+def test_a_target_that_is_given_twice_is_not_hidden_by_a_setting_for_a_field_of_it():
+    rules = '{"churn": {"model": "a", "release": {}, "release": {}}}'
+
+    assert GivenTwice() == fields({"RULES__churn__release__definition": "2"}, rules)["release"]
+
+
+def test_the_schema_that_editors_use_is_no_rule():
+    assert {"a": 1} == read_rules_text('{"$schema": "./rules.schema.json", "a": 1}', "RULES")
+
+
+setting_names = st.lists(
+    st.sampled_from(["RULES", "rules", "churn", "CHURN", "version", "tags", "release", "", "x"]),
+    min_size=2,
+    max_size=5,
+).map("__".join)
+
+
+@relaxed
+@given(
+    st.dictionaries(
+        setting_names, st.text() | st.sampled_from(["{}", "[]", "null", "5", '{"a":"b"}'])
+    ),
+    st.text() | st.just(json.dumps({"churn": CHURN})),
+)
+def test_any_settings_give_rules_and_problems_and_nothing_else(settings, rules):
+    try:
+        book = RuleBook.read(gathered(settings, rules))
+    except RulesUnreadableError as error:
+        assert str(error)  # noqa: PT017 - either is right
+        return
+    assert all(str(problem).isprintable() for problem in book.problems)
+    assert all(broken.problems for broken in book.broken.values())
