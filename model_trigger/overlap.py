@@ -68,9 +68,7 @@ def _tokens(glob: str) -> tuple[str, ...]:
     return tuple("*" if token.startswith("*") else token for token in _TOKEN.findall(glob))
 
 
-def _reaches(
-    one: Sequence[str], other: Sequence[str], steps: Callable[[str, str], _Steps]
-) -> bool:
+def _reaches(one: Sequence[str], other: Sequence[str], steps: Callable[[str, str], _Steps]) -> bool:
     """Walk through both at once, token by token; tell whether the ends of both are reached."""
     seen: set[tuple[int, int]] = set()
     todo = [(0, 0)]
@@ -100,19 +98,20 @@ def _covering(wide: str, narrow: str) -> _Steps:
         yield 1, 0
         if narrow:
             yield 0, 1
-    elif wide and narrow and (wide in ("?", narrow) and narrow != "*" or _is_within(narrow, wide)):
+    elif wide and narrow and narrow != "*" and _includes(wide, narrow):
         yield 1, 1
 
 
 def _share_a_character(one: str, other: str) -> bool:
     if "?" in (one, other):
         return True
-    literal = next((token for token in (one, other) if len(token) == 1), string.printable)
-    return any(fits(one, character) and fits(other, character) for character in literal)
+    literal = next((token for token in (one, other) if len(token) == 1), None)
+    characters = literal or string.printable + one + other
+    return any(fits(one, character) and fits(other, character) for character in characters)
 
 
-def _is_within(narrow: str, wide: str) -> bool:
-    return not has_wildcard(narrow) and fits(wide, narrow)
+def _includes(wide: str, narrow: str) -> bool:
+    return wide in ("?", narrow) or (len(narrow) == 1 and narrow != "?" and fits(wide, narrow))
 
 
 def _workspaces_meet(one: str | None, other: str | None) -> bool:
@@ -160,7 +159,7 @@ def _values(tests: Sequence[str]) -> Iterator[str]:
     """Yield the plain texts, and numbers at, between and beyond the bounds of comparisons."""
     yield from filter(_is_plain, tests)
     matches = filter(None, map(_COMPARISON.fullmatch, tests))
-    bounds = sorted({Decimal(match[1].strip()) for match in matches})
+    bounds = sorted({Decimal(match[1]) for match in matches})
     yield from map(str, bounds)
     yield from (str((low + high) / 2) for low, high in pairwise(bounds))
     yield from (str(end) for bound in bounds[:1] + bounds[-1:] for end in (bound - 1, bound + 1))

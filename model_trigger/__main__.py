@@ -1,0 +1,257 @@
+"""Check the rules and say what they would do, on the command line."""
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from model_trigger import lint
+from model_trigger.events import Registration, Workspace
+from model_trigger.explain import ANY_WORKSPACE
+from model_trigger.explain import explain as explained
+from model_trigger.explain_text import render
+from model_trigger.problems import Problem
+from model_trigger.rule_sources import RulesUnreadableError, gather
+from model_trigger.rulebook import RuleBook
+from model_trigger.rules import Rule
+from model_trigger.schema import schema_text
+from model_trigger.settings import read_rules
+from model_trigger.summary import summarize
+
+_ABOUT = """\
+Check the rules of Model Trigger, and see what they would do with a model.
+
+Nothing is started or changed, and nothing is needed but the rules: those of the
+app settings RULES_FILE, RULES and RULES__<rule>__<field> in the environment, or
+those of a JSON file.
+"""
+_EXAMPLES = """\
+examples:
+  python -m model_trigger check infra/rules.json
+  python -m model_trigger explain --rules infra/rules.json --model churn \\
+    --version 17 --tag stage=prod
+
+  # one filter changed, before it is changed in the app
+  RULES_FILE=infra/rules.json RULES__churn__version='>=20' \\
+    python -m model_trigger explain --model churn --version 17
+"""
+_CHECK = """\
+Check the rules. Prints what each valid rule does, then every problem of the
+others, then warnings about what is legal but surely not meant.
+
+Exit code: 0 when every rule is valid, 1 when one is not, 2 when the command is
+not written right.
+"""
+_EXPLAIN = """\
+Say what each rule would do with one version of a model, and why: every clause
+of the rule, what it expects and what the model has. The answer comes from the
+rules alone: what was started before is not looked at.
+
+Exit code: 0 whatever the answer is, 1 when the rules cannot be read, 2 when the
+command is not written right.
+"""
+
+
+_SCHEMA = """\
+Print the JSON Schema of a file of rules, with which editors complete and check
+them: infra/rules.schema.json, which infra/rules.json names.
+"""
+_MISTAKE = 1
+_AddCommand = Callable[..., argparse.ArgumentParser]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; give its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a console cannot show in its encoding is shown by its number.
+            stream.reconfigure(errors="backslashreplace")
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except RulesUnreadableError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _MISTAKE
+
+
+def check(options: argparse.Namespace) -> int:
+    """Print what the valid rules do, all problems and all warnings; 1 when there is a problem."""
+    try:
+        book = _read_book(options.file)
+    except RulesUnreadableError as error:
+        if not options.json:
+            raise
+        _print_json(_check_json([], [Problem("", "", str(error))], []))
+        return _MISTAKE
+    rules, problems, warnings = book.rules.values(), book.problems, lint.warnings(book)
+    if options.json:
+        _print_json(_check_json(rules, problems, warnings))
+    else:
+        print("\n\n".join(_report(book, warnings)))
+    return _MISTAKE if problems else 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Print what each rule would do with the model that the options describe."""
+    registration = Registration(
+        workspace=options.workspace,
+        model=options.model,
+        version=options.version,
+        tags=dict(options.tag),
+        properties=dict(options.property),
+    )
+    explanation = explained(_read_book(options.rules), registration)
+    if options.json:
+        _print_json(explanation.to_dict())
+    else:
+        print(render(explanation))
+    return 0
+
+
+def schema(_: argparse.Namespace) -> int:
+    """Print the JSON Schema of a rules file."""
+    print(schema_text(), end="")
+    return 0
+
+
+def _read_book(file: str | None) -> RuleBook:
+    """Read the rules of a file, or of the environment. Raises RulesUnreadableError."""
+    if file is None:
+        return RuleBook.read(read_rules())
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        msg = f"{file} cannot be read: {error}"
+        raise RulesUnreadableError(msg) from error
+    return RuleBook.read(gather({}, text, file))
+
+
+def _check_json(
+    rules: Iterable[Rule], problems: Iterable[Problem], warnings: Iterable[Problem]
+) -> dict[str, object]:
+    found = [asdict(problem) for problem in problems]
+    return {
+        "valid": not found,
+        "rules": {rule.name: summarize(rule) for rule in rules},
+        "problems": found,
+        "warnings": [asdict(warning) for warning in warnings],
+    }
+
+
+def _report(book: RuleBook, warnings: Sequence[Problem]) -> Iterator[str]:
+    """Write the parts of the report of `check`; the last one is the result."""
+    if book.rules:
+        yield "\n".join(f"{name}: {summarize(rule)}" for name, rule in book.rules.items())
+    for title, found in (("problem", book.problems), ("warning", warnings)):
+        if found:
+            yield "\n".join([f"{_count(len(found), title)}:", *(f"  {one}" for one in found)])
+    valid, broken = len(book.rules), len(book.broken)
+    if valid or broken:
+        yield f"{_count(valid + broken, 'rule')}: {valid:,} valid, {broken:,} broken"
+    else:
+        yield "no rules, so that nothing will start: set RULES or RULES_FILE, or name a file"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m model_trigger", **_written(_ABOUT, _EXAMPLES))
+    add_command = parser.add_subparsers(metavar="COMMAND", required=True).add_parser
+    _add_check(add_command)
+    _add_explain(add_command)
+    _add_schema(add_command)
+    return parser
+
+
+def _add_check(add_command: _AddCommand) -> None:
+    command = add_command("check", help="check the rules", **_written(_CHECK))
+    command.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="JSON file of rules, instead of those in the environment",
+    )
+    _add_json(command)
+    command.set_defaults(run=check)
+
+
+def _add_explain(add_command: _AddCommand) -> None:
+    about = "say what each rule would do with a model, and why"
+    command = add_command("explain", help=about, **_written(_EXPLAIN))
+    add = command.add_argument
+    add("--model", metavar="NAME", type=_text, required=True, help="the model's name")
+    add("--version", metavar="V", type=_text, required=True, help="its version in Azure ML")
+    add(
+        "--workspace",
+        metavar="ID",
+        type=_workspace,
+        default=ANY_WORKSPACE,
+        help="resource id of the workspace; without it, what a rule asks of it counts as met",
+    )
+    for option in ("tag", "property"):
+        add(
+            f"--{option}",
+            metavar="KEY=VALUE",
+            type=_pair,
+            action="append",
+            default=[],
+            help=f"a {option} of the model; may be repeated",
+        )
+    add("--rules", metavar="FILE", help="JSON file of rules, instead of those in the environment")
+    _add_json(command)
+    command.set_defaults(run=explain)
+
+
+def _add_schema(add_command: _AddCommand) -> None:
+    about = "print the JSON Schema that completes rules in editors"
+    command = add_command("schema", help=about, **_written(_SCHEMA))
+    command.set_defaults(run=schema)
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def _written(description: str, epilog: str = "") -> dict[str, Any]:
+    return {
+        "description": description,
+        "epilog": epilog,
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,
+    }
+
+
+def _text(argument: str) -> str:
+    if not argument:
+        msg = "it is empty"
+        raise argparse.ArgumentTypeError(msg)
+    return argument
+
+
+def _pair(argument: str) -> tuple[str, str]:
+    key, equals, value = argument.partition("=")
+    if not key or not equals:
+        msg = f"{argument!r} is not KEY=VALUE, such as stage=prod"
+        raise argparse.ArgumentTypeError(msg)
+    return key, value
+
+
+def _workspace(argument: str) -> Workspace:
+    try:
+        return Workspace.parse(argument)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""One measurement and its limit, and the table of all of them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+# Other work on the machine makes a ratio vary; what is twice its limit is not noise.
+_NOISE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was measured; a `ratio` of two times of the same run means the same on any machine."""
+
+    name: str
+    measured: float
+    unit: str
+    limit: float | None = None
+
+    @classmethod
+    def ratio(cls, name: str, measured: float, limit: float | None = None) -> "Row":
+        return cls(name, measured, "x", limit)
+
+    @property
+    def verdict(self) -> str:
+        if self.limit is None:
+            return ""
+        return "pass" if self.measured <= self.limit else "MISS"
+
+    @property
+    def fails(self) -> bool:
+        """Whether the limit is missed on any machine: only ratios tell."""
+        return self.limit is not None and self.unit == "x" and self.measured > _NOISE * self.limit
+
+
+def table(rows: Iterable[Row]) -> str:
+    cells = [("", "measured", "limit", ""), *map(_cells, rows)]
+    name, measured, limit, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
+    return "\n".join(_lines(cells, name, measured, limit))
+
+
+def _cells(row: Row) -> tuple[str, str, str, str]:
+    limit = "" if row.limit is None else f"{row.limit:g} {row.unit}"
+    return row.name, f"{row.measured:.3g} {row.unit}", limit, row.verdict
+
+
+def _lines(cells: Iterable[tuple[str, ...]], *widths: int) -> Iterator[str]:
+    first, second, third = widths
+    for name, measured, limit, verdict in cells:
+        yield f"{name:<{first}}  {measured:>{second}}  {limit:>{third}}  {verdict}".rstrip()

@@ -1,0 +1,177 @@
+"""Every warning in full, and what is not warned about."""
+
+import pytest
+
+from model_trigger import lint
+from model_trigger.grammar import Mode
+from model_trigger.rulebook import RuleBook, RuleSource
+
+RELEASE = {"release": {"definition": 1, "project": "ml"}}
+
+
+def warnings(mode=Mode.LIVE, **rules):
+    """Lint rules that start release 1 in ml unless they say otherwise."""
+    sources = {
+        name: RuleSource(fields if "pipeline" in fields else RELEASE | fields)
+        for name, fields in rules.items()
+    }
+    book = RuleBook.read(sources, mode)
+    assert () == book.problems
+    return [str(one) for one in lint.warnings(book)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param(
+            {"version": ">20 <10"},
+            "churn.version: `>20 <10` matches no version: no integer is >20 and <10; "
+            "change the range, or switch the rule off with mode: off",
+            id="range-without-versions",
+        ),
+        pytest.param(
+            {"scheme": "semver", "version": "^1.4"},
+            'churn.scheme: "semver" matches no version: Azure ML numbers the versions of a model '
+            "1, 2, 3, which are not semantic versions; say where those stand with "
+            "version_from: tag:<key> or property:<key>, or remove scheme",
+            id="semantic-versions-where-there-are-integers",
+        ),
+        pytest.param(
+            {"model": ["churn-eu", "churn-us", "!churn-e*"]},
+            'churn.model: "churn-eu" fits no model, since "!churn-e*" excludes it: remove one',
+            id="excluded-model",
+        ),
+        pytest.param(
+            {"version_from": "tag:SemVer", "tags": {"semver": "*"}},
+            'churn.version_from: names the tag "SemVer", which tags.semver spells "semver": '
+            "both find it in either spelling, but apart where a model has both; spell it alike",
+            id="version-and-condition-spell-a-tag-in-two-ways",
+        ),
+        pytest.param(
+            {"properties": {"Stage": "*", "stage": "prod"}},
+            'churn.properties.stage: names the property "stage", which properties.Stage spells '
+            '"Stage": both find it in either spelling, but apart where a model has both; '
+            "spell it alike",
+            id="two-conditions-on-one-property",
+        ),
+    ],
+)
+def test_a_rule_that_is_surely_not_meant_is_warned_about(fields, expected):
+    assert [expected] == warnings(churn={"model": "churn"} | fields)
+
+
+def test_two_rules_that_start_one_target_for_one_model_are_warned_about():
+    expected = (
+        'churn_eu.model: "churn-eu" is also wanted by rule churn ("churn*"), and both start '
+        "release 1 in ml: it starts twice for a version that both match; tell them apart by model, "
+        "version, workspace, tags or properties, unless two starts are meant"
+    )
+
+    assert [expected] == warnings(churn={"model": "churn*"}, churn_eu={"model": "churn-eu"})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param({}, {}, id="the-same"),
+        pytest.param({"model": "*"}, {}, id="any-model-before-a-name"),
+        pytest.param({}, {"model": "*"}, id="any-model-behind-a-name"),
+        pytest.param({"model": "churn-*"}, {"model": "churn-*-eu"}, id="longer-glob-behind"),
+        pytest.param({"model": "churn-*-eu"}, {"model": "churn-*"}, id="longer-glob-before"),
+        pytest.param({"model": "*-eu"}, {"model": "churn-*"}, id="beginning-and-end"),
+        pytest.param({"model": ["x", "churn"]}, {"model": ["churn", "y"]}, id="one-of-several"),
+        pytest.param(
+            {}, {"release": {"definition": "1", "project": "ML"}}, id="target-in-other-words"
+        ),
+        pytest.param(
+            {},
+            {"release": RELEASE["release"] | {"variables": {"region": "eu"}}},
+            id="other-variables",
+        ),
+        pytest.param(
+            {"pipeline": {"id": "Deploy"}}, {"pipeline": {"id": "deploy"}}, id="names-without-case"
+        ),
+    ],
+)
+def test_the_same_target_is_found_in_whatever_order_and_spelling(one, other):
+    found = warnings(one={"model": "churn"} | one, other={"model": "churn"} | other)
+
+    assert ["other.model"] == [text.partition(":")[0] for text in found]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param({"model": "fraud"}, {}, id="another-model"),
+        pytest.param({"model": ["churn*", "!churn"]}, {}, id="an-excluded-model"),
+        pytest.param({"version": "<10"}, {"version": ">=10"}, id="other-versions"),
+        pytest.param({"tags": {"stage": "test"}}, {"tags": {"stage": "prod"}}, id="other-tags"),
+        pytest.param({"workspace": "test"}, {"workspace": "prod"}, id="other-workspaces"),
+        pytest.param({"mode": "off"}, {}, id="one-is-off"),
+        pytest.param({}, {"mode": "observe"}, id="one-only-observes"),
+        pytest.param({"release": {"definition": 2, "project": "ml"}}, {}, id="another-definition"),
+        pytest.param({"release": {"definition": 1, "project": "x"}}, {}, id="another-project"),
+        pytest.param(
+            {"pipeline": {"id": 1, "organization_url": "https://dev.azure.com/contoso"}},
+            {"pipeline": {"id": 1, "organization_url": "https://dev.azure.com/fabrikam"}},
+            id="two-organisations",
+        ),
+        pytest.param({"release": {"definition": 1}}, {}, id="a-project-that-is-not-known-here"),
+        pytest.param(
+            {"release": RELEASE["release"] | {"organization_url": "https://dev.azure.com/contoso"}},
+            {},
+            id="another-organisation",
+        ),
+        pytest.param({"pipeline": {"id": 1, "project": "ml"}}, {}, id="a-pipeline-and-a-release"),
+    ],
+)
+def test_rules_that_are_apart_are_not_warned_about(one, other):
+    assert [] == warnings(one={"model": "churn"} | one, other={"model": "churn"} | other)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"mode": "off"}, id="switched-off"),
+        pytest.param({"mode": "observe"}, id="observed"),
+        pytest.param({"model": ["churn*", "!churn-test-*"]}, id="an-exclusion-that-leaves-models"),
+        pytest.param({"model": "!churn-test-*"}, id="an-exclusion-alone"),
+        pytest.param({"scheme": "semver", "version_from": "tag:v"}, id="semantic-version-in-a-tag"),
+        pytest.param({"version_from": "tag:v", "tags": {"v": "*"}}, id="one-spelling"),
+        pytest.param({"version_from": "tag:V", "properties": {"v": "*"}}, id="tag-and-property"),
+    ],
+)
+def test_what_may_be_meant_is_not_warned_about(fields):
+    assert [] == warnings(churn={"model": "churn"} | fields)
+
+
+def test_of_many_rules_for_one_model_each_is_warned_about_once():
+    found = warnings(a={"model": "m"}, b={"model": "m"}, c={"model": "*"}, d={"model": "m*"})
+
+    assert ["b", "c", "d"] == sorted(text.partition(".")[0] for text in found)
+
+
+def test_an_app_that_only_observes_starts_nothing_twice():
+    assert [] == warnings(Mode.OBSERVE, a={"model": "m"}, b={"model": "m"})
+
+
+def test_warnings_stand_in_the_order_of_the_rules():
+    found = warnings(b={"model": "b", "version": "<0"}, a={"model": "a", "version": "<0"})
+
+    assert ["b", "a"] == [text.partition(".")[0] for text in found]
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [
+        pytest.param(3, [], id="too-many"),
+        pytest.param(100, ["twin.model"], id="few-enough"),
+    ],
+)
+def test_the_comparison_of_rules_two_by_two_ends(monkeypatch, most, expected):
+    monkeypatch.setattr(lint, "_MOST_PAIRS", most)
+    rules = {f"r{number}": {"model": "m", "version": f"{number}"} for number in range(9)}
+
+    found = warnings(**rules, one={"model": "n"}, twin={"model": "n"})
+
+    assert expected == [text.partition(":")[0] for text in found]
