@@ -1,32 +1,38 @@
-"""Start releases in Azure DevOps, each with one POST, and find those whose answer was lost."""
+"""Start releases and runs in Azure DevOps, each with one POST, and find those whose answer is lost.
 
+This module remembers what is known of each organisation, and says what a fault means; what there is
+to ask for a release definition or a pipeline stands in a module for each.
+"""
+
+import logging
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import ClassVar, Protocol
 
-from azure.core.exceptions import AzureError
-from msrest.exceptions import ClientException, ClientRequestError
-
+from model_trigger import azure_devops_names as names
+from model_trigger.azure_devops_answers import FAULTS, AnswerError, needs
 from model_trigger.azure_devops_client import (
-    AnswerError,
     Authorization,
+    HardenedBuildClient,
+    HardenedPipelinesClient,
     HardenedReleaseClient,
-    NoTokenError,
-    continuation_token,
+    HardenedSecurityClient,
+    Pace,
     deadline_in_force,
-    forget_locations,
     post_was_sent,
-    was_never_made,
 )
+from model_trigger.azure_devops_names import Listed
+from model_trigger.azure_devops_pipelines import Pipelines
+from model_trigger.azure_devops_releases import ReleaseDefinitions
+from model_trigger.azure_devops_results import asked, result
 from model_trigger.deadline import Deadline
-from model_trigger.ports import AzureDevOpsError
 from model_trigger.targets import (
+    KEY_PARAMETER,
     Definition,
-    NotStarted,
     Refused,
     Release,
     Started,
@@ -34,37 +40,75 @@ from model_trigger.targets import (
     StartResult,
     TargetAddress,
     TargetError,
+    TargetKind,
     Unknown,
-    key_mark,
 )
 
 _SERVICES = re.compile(r"https://dev\.azure\.com/(?P<organization>[^/]+)", re.IGNORECASE)
-_VISUAL_STUDIO = re.compile(r"https://(?P<organization>[^./]+)\.visualstudio\.com", re.IGNORECASE)
+_VISUAL_STUDIO = re.compile(
+    r"https://(?P<organization>[^./]+)\.visualstudio\.com(/DefaultCollection)?", re.IGNORECASE
+)
 _CLOCKS_APART = timedelta(minutes=5)
-_PAGE = 100
+# A release definition can be changed at any time, and what was read of it says what it takes.
 _REMEMBERED = 60.0
-_REMEDY = "renew AZURE_DEVOPS_PAT, or add the app's managed identity to the organisation"
-_FAULTS = (AnswerError, NoTokenError, AzureError, ClientException, ValueError)
+_NO_PROJECT = "ProjectDoesNotExist"
 
-Result = TypeVar("Result")
+_log = logging.getLogger("model_trigger")
+
+
+class _Targets(Protocol):
+    """What can be asked of one organisation's release definitions, or of its pipelines.
+
+    Everything may raise one of FAULTS.
+    """
+
+    # What one of them is called, and what it takes to start one and to look up what was started.
+    what: ClassVar[str]
+    permissions: ClassVar[str]
+
+    def listed(self, project: str, name: str | None) -> Iterator[Listed]:
+        """List those of a name, or all of them."""
+        ...
+
+    def read(self, address: TargetAddress, definition_id: int) -> Definition:
+        """Read what can be handed over."""
+        ...
+
+    def start(self, request: StartRequest) -> Release | None:
+        """Send the POST."""
+        ...
+
+    def find(
+        self, request: StartRequest, key: str, since: datetime, known: Collection[int], /
+    ) -> Release | None:
+        """Look for what was started."""
+        ...
+
+    def rehearse(self, request: StartRequest) -> str:
+        """Do all of a start but the starting; give what could not be verified."""
+        ...
 
 
 @dataclass
 class AzureDevOps:
-    """Release definitions and releases of any organisation.
+    """Release definitions and pipelines of any organisation.
 
     `authorization` gives the Authorization header for each request to an organisation, or raises
-    TargetError; `clock` is monotonic, in seconds: a definition is remembered for a minute.
+    TargetError; `clock` is monotonic, in seconds. A name's id is remembered as long as it is there,
+    a release definition for a minute, a pipeline until it refuses a run.
     """
 
     authorization: Callable[[str], str]
     clock: Callable[[], float]
-    _clients: dict[str, HardenedReleaseClient] = field(
-        default_factory=dict[str, HardenedReleaseClient], init=False
+    _targets: dict[tuple[TargetKind, str], _Targets] = field(
+        default_factory=dict[tuple[TargetKind, str], _Targets], init=False
     )
+    _paces: dict[str, Pace] = field(default_factory=dict[str, Pace], init=False)
+    _ids: dict[TargetAddress, int] = field(default_factory=dict[TargetAddress, int], init=False)
     _definitions: dict[TargetAddress, tuple[float, Definition]] = field(
         default_factory=dict[TargetAddress, tuple[float, Definition]], init=False
     )
+    _warned: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]], init=False)
 
     def definition(self, address: TargetAddress, deadline: Deadline) -> Definition:
         """Read the definition behind an address.
@@ -72,117 +116,124 @@ class AzureDevOps:
         Raises TargetError when a person must act, AzureDevOpsError when it may pass.
         """
         remembered = self._definitions.get(address)
-        if remembered and self.clock() - remembered[0] < _REMEMBERED:
+        if remembered and self.clock() < remembered[0]:
             return remembered[1]
-        read = self._asked(
-            lambda: self._client(address.organization_url).get_release_definition(
-                address.project, address.definition
-            ),
-            deadline,
-        )
-        definition = _definition(read)
-        self._definitions[address] = (self.clock(), definition)
+        definition = asked(lambda: self._read(address), deadline)
+        lasts = _REMEMBERED if address.kind is TargetKind.RELEASE else float("inf")
+        self._definitions[address] = (self.clock() + lasts, definition)
+        self._warn(address, definition)
         return definition
 
     def start(self, request: StartRequest, deadline: Deadline) -> StartResult:
         """Send the POST, once, and tell for certain what is certain about its result."""
         deadline_in_force.set(deadline)
         post_was_sent.set(False)
-        client = self._client(request.organization_url)
         try:
-            release = client.start(request.project, request.body)
-        except _FAULTS as fault:
-            return self._result(request, fault)
-        if release is None or release.id is None:
-            return Unknown("Azure DevOps answered without saying which release it started")
-        return Started(_release(request, release))
+            release = self._of(request.kind, request.organization_url).start(request)
+        except TargetError as error:
+            return Refused(str(error))
+        except FAULTS as fault:
+            if isinstance(fault, AnswerError) and fault.refuses:
+                self._learn(request, fault)
+            return result(fault)
+        if release is None:
+            return Unknown("Azure DevOps answered without saying what it started")
+        return Started(release)
 
     def find(
-        self, request: StartRequest, key: str, since: datetime, deadline: Deadline
+        self,
+        request: StartRequest,
+        key: str,
+        since: datetime,
+        deadline: Deadline,
+        known: Collection[int] = (),
     ) -> Release | None:
-        """Look for the release with this key among those created since, to the last page.
+        """Look for what this request started since, to the last page of the list.
+
+        `known` are the ids of runs that were started by others. Raises TargetError when a person
+        must act, AzureDevOpsError when it may pass.
+        """
+        targets = self._of(request.kind, request.organization_url)
+        earliest = since - _CLOCKS_APART
+        return asked(lambda: targets.find(request, key, earliest, known), deadline)
+
+    def rehearse(self, request: StartRequest, deadline: Deadline) -> str:
+        """Do all of a start but the starting; give what could not be verified, "" for nothing.
 
         Raises TargetError when a person must act, AzureDevOpsError when it may pass.
         """
-        ending = key_mark(key)
-        for release in self._releases(request, since - _CLOCKS_APART, deadline):
-            if _last_key(release.description or "") == ending:
-                return _release(request, release)
-        return None
+        targets = self._of(request.kind, request.organization_url)
+        return asked(lambda: targets.rehearse(request), deadline)
 
-    def _client(self, organization_url: str) -> Any:  # noqa: ANN401 - its methods are untyped
-        """Give the client of an organisation, made once; its sessions are one per thread."""
-        if organization_url not in self._clients:
-            self._clients[organization_url] = HardenedReleaseClient(
-                release_url(organization_url),
-                Authorization(partial(self.authorization, organization_url)),
+    def _of(self, kind: TargetKind, organization_url: str) -> _Targets:
+        """Give the clients of an organisation, made once; their sessions are one per thread."""
+        if (kind, organization_url) not in self._targets:
+            self._targets[kind, organization_url] = self._new(kind, organization_url)
+        return self._targets[kind, organization_url]
+
+    def _new(self, kind: TargetKind, organization_url: str) -> _Targets:
+        credentials = Authorization(partial(self.authorization, organization_url))
+        pace = self._paces.setdefault(organization_url, Pace())
+        if kind is TargetKind.PIPELINE:
+            return Pipelines(
+                HardenedPipelinesClient(organization_url, credentials, pace),
+                HardenedBuildClient(organization_url, credentials, pace),
             )
-        return self._clients[organization_url]
+        url = release_url(organization_url)
+        return ReleaseDefinitions(
+            HardenedReleaseClient(url, credentials, pace),
+            HardenedSecurityClient(url, credentials, pace),
+        )
 
-    def _releases(
-        self, request: StartRequest, since: datetime, deadline: Deadline
-    ) -> Iterator[Any]:
-        """List the definition's releases created since, oldest first, page by page."""
-        client, token = self._client(request.organization_url), None
-        while True:
-            yield from self._asked(
-                lambda token=token: client.get_releases(
-                    request.project,
-                    definition_id=request.definition,
-                    min_created_time=since,
-                    query_order="ascending",
-                    top=_PAGE,
-                    continuation_token=token,
-                ),
-                deadline,
-            )
-            token = continuation_token.get()
-            if not token:
-                return
-
-    def _asked(self, read: Callable[[], Result], deadline: Deadline) -> Result:
-        """Read something that may be read again.
-
-        Raises TargetError when a person must act, AzureDevOpsError when it may pass.
-        """
-        deadline_in_force.set(deadline)
+    def _read(self, address: TargetAddress) -> Definition:
+        """Read a definition; one that is gone under its id is looked up by its name again."""
+        targets = self._of(address.kind, address.organization_url)
+        was_remembered = address in self._ids
         try:
-            return read()
-        except TargetError:
-            raise
-        except _FAULTS as fault:
-            if isinstance(fault, AnswerError) and _refuses(fault):
-                raise TargetError(_told(fault)) from fault
-            if isinstance(fault, NoTokenError) and not fault.may_pass:
-                raise TargetError(str(fault)) from fault
-            if isinstance(fault, ValueError):
-                forget_locations()
-            msg = f"Azure DevOps could not be asked: {_first_line(fault)}"
-            raise AzureDevOpsError(msg) from fault
+            return targets.read(address, self._id(address, targets))
+        except AnswerError as answer:
+            if answer.status == HTTPStatus.FORBIDDEN:
+                raise TargetError(needs(answer, targets.permissions)) from answer
+            if answer.status != HTTPStatus.NOT_FOUND or not answer.is_json:
+                raise
+            if answer.type_key.startswith(_NO_PROJECT):
+                raise _no_project(address) from answer
+            self._ids.pop(address, None)
+            if was_remembered:
+                return self._read(address)
+            raise _unknown(address, targets) from answer
 
-    def _result(self, request: StartRequest, fault: Exception) -> StartResult:
-        """Tell what a fault means: before the POST was sent, surely nothing was started."""
-        if isinstance(fault, NoTokenError):
-            return NotStarted(str(fault)) if fault.may_pass else Refused(str(fault))
-        if isinstance(fault, AnswerError) and _refuses(fault):
-            self._forget_definition(request.definition)
-            return Refused(_told(fault))
-        if isinstance(fault, AnswerError) and fault.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return NotStarted(f"Azure DevOps is throttling: {fault.told}", fault.retry_after)
-        told = f"Azure DevOps gave no readable answer: {_first_line(fault)}"
-        if not post_was_sent.get():
-            forget_locations()
-            return NotStarted(told)
-        never_made = isinstance(fault, ClientRequestError) and was_never_made(fault)
-        return NotStarted(told) if never_made else Unknown(told)
+    def _id(self, address: TargetAddress, targets: _Targets) -> int:
+        """Resolve a name, once."""
+        if isinstance(address.definition, int):
+            return address.definition
+        if address not in self._ids:
+            self._ids[address] = _resolved(address, address.definition, targets)
+        return self._ids[address]
 
-    def _forget_definition(self, definition_id: int) -> None:
-        """Read a definition anew next time: it may have changed, which would explain a refusal."""
-        self._definitions = {
-            address: read
-            for address, read in self._definitions.items()
-            if read[1].id != definition_id
-        }
+    def _learn(self, request: StartRequest, answer: AnswerError) -> None:
+        """Read a definition anew next time: it may have changed, which would explain a refusal.
+
+        A pipeline that refuses the parameter for the key, or misses it, tells what it takes.
+        """
+        of_request = (request.kind, request.organization_url, request.project)
+        for address, (_, definition) in list(self._definitions.items()):
+            of_address = (address.kind, address.organization_url, address.project)
+            if (of_address, definition.id) != (of_request, request.definition):
+                continue
+            if request.kind is TargetKind.PIPELINE and answer.names(KEY_PARAMETER):
+                sent = KEY_PARAMETER in request.body.get("templateParameters", {})
+                told = replace(definition, takes_key=not sent)
+                self._definitions[address] = (float("inf"), told)
+            else:
+                del self._definitions[address]
+
+    def _warn(self, address: TargetAddress, definition: Definition) -> None:
+        """Tell once that a definition would release twice."""
+        mark = (address.organization_url, definition.id)
+        if definition.triggers and mark not in self._warned:
+            self._warned.add(mark)
+            _log.warning("%s", definition.doubled)
 
 
 def release_url(organization_url: str) -> str:
@@ -200,64 +251,23 @@ def release_url(organization_url: str) -> str:
     return organization_url
 
 
-def _definition(read: Any) -> Definition:  # noqa: ANN401 - msrest's models are untyped
-    variables: dict[str, Any] = read.variables or {}
-    artifacts: list[Any] = read.artifacts or []
-    return Definition(
-        id=read.id,
-        name=read.name or "",
-        variables={name: bool(one.allow_override) for name, one in variables.items()},
-        artifacts={one.alias: _model_of(one) for one in artifacts},
+def _resolved(address: TargetAddress, wanted: str, targets: _Targets) -> int:
+    listed = targets.listed(address.project, names.name_in(wanted))
+    found = names.meant(wanted, listed)
+    if len(found) > 1:
+        raise names.ambiguous(targets.what, wanted, address.project, found)
+    if not found:
+        raise _unknown(address, targets)
+    return found[0].id
+
+
+def _unknown(address: TargetAddress, targets: _Targets) -> TargetError:
+    everything = list(targets.listed(address.project, None))
+    return names.unknown(targets.what, address.definition, address.project, everything)
+
+
+def _no_project(address: TargetAddress) -> TargetError:
+    return TargetError(
+        f"there is no project {address.project!r} in {address.organization_url}: correct "
+        "AZURE_DEVOPS_PROJECT, or the project that the rule names"
     )
-
-
-def _model_of(artifact: Any) -> str | None:  # noqa: ANN401 - msrest's models are untyped
-    """Give the model that an AzureML artifact stands for; None for every other artifact."""
-    if "azureml" not in (artifact.type or "").lower():
-        return None
-    reference: dict[str, Any] = artifact.definition_reference or {}
-    model = reference.get("definition")
-    return model.name or model.id if model else None
-
-
-def _release(request: StartRequest, release: Any) -> Release:  # noqa: ANN401 - msrest
-    links: dict[str, Any] = release._links.additional_properties if release._links else {}  # noqa: SLF001
-    page = links.get("web", {}).get("href")
-    project = request.project.replace(" ", "%20")
-    made = f"{request.organization_url}/{project}/_releaseProgress?releaseId={release.id}"
-    return Release(release.id, page or made)
-
-
-def _last_key(description: str) -> str:
-    """Give the last key in a description: only this one is ours, whatever stands before it."""
-    found = re.findall(r"\[model-trigger:[^\]]*\]", description)
-    return found[-1] if found else ""
-
-
-def _refuses(answer: AnswerError) -> bool:
-    """Tell whether an answer means no, for certain; a server error or a lost answer does not."""
-    status = answer.status
-    if status == HTTPStatus.OK:
-        return answer.is_page
-    if status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}:
-        return False
-    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return answer.is_json or status == HTTPStatus.UNAUTHORIZED
-    return _is_sign_in(answer)
-
-
-def _is_sign_in(answer: AnswerError) -> bool:
-    redirect = HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST
-    return redirect or answer.status == HTTPStatus.NON_AUTHORITATIVE_INFORMATION
-
-
-def _told(answer: AnswerError) -> str:
-    if answer.is_page or _is_sign_in(answer):
-        return f"Azure DevOps showed its sign-in page (HTTP {answer.status}): {_REMEDY}"
-    if answer.status == HTTPStatus.UNAUTHORIZED:
-        return f"Azure DevOps does not know who asks (HTTP 401: {answer.told}): {_REMEDY}"
-    return f"Azure DevOps refused (HTTP {answer.status}): {answer.told}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,7 +1,7 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
 # azure-devops and msrest carry no types; what leaves this module is typed.
-"""The azure-devops client with its traps closed: no POST is ever replayed, no answer misread.
+"""The azure-devops clients with their traps closed: no POST is replayed, no answer misread.
 
 azure-devops 7.1.0b4 and msrest 0.7.1 are frozen (https://github.com/Azure/msrest-for-python/issues/261)
 and therefore pinned. What is closed here: retries that replay a POST, a cache folder made in the
@@ -9,67 +9,58 @@ home directory while importing, a time-out of 100 s, sign-in pages and redirects
 errors without their status and Retry-After, a list's continuation token that is dropped.
 """
 
-import json
 import os
-import ssl
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from model_trigger.deadline import Deadline
 
-# Before the import, for it makes the folder: the home directory may be read-only or shared
+# Before the import, for it makes a folder in the home directory, which may be read-only or shared
 # (https://github.com/microsoft/azure-devops-python-api/issues/90).
-os.environ.setdefault("AZURE_DEVOPS_CACHE_DIR", tempfile.mkdtemp(prefix="azure-devops-"))
+os.environ.setdefault("AZURE_DEVOPS_CACHE_DIR", tempfile.gettempdir())
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.exceptions import AzureError
 from azure.devops._file_cache import OPTIONS_CACHE
 from azure.devops.client import Client
+from azure.devops.v7_1.build.build_client import BuildClient
+from azure.devops.v7_1.pipelines.models import RunPipelineParameters
+from azure.devops.v7_1.pipelines.pipelines_client import PipelinesClient
 from azure.devops.v7_1.release.models import ReleaseStartMetadata
 from azure.devops.v7_1.release.release_client import ReleaseClient
+from azure.devops.v7_1.security.security_client import SecurityClient
 from msrest.authentication import Authentication
 from msrest.exceptions import ClientRequestError
-from requests.exceptions import ConnectTimeout, RequestException
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
+from requests.exceptions import RequestException
+
+from model_trigger.azure_devops_answers import (
+    AnswerError,
+    NoTokenError,
+    PauseError,
+    is_json,
+    retry_after,
+)
 
 if TYPE_CHECKING:
     from msrest.universal_http import ClientRequest
     from msrest.universal_http.requests import RequestsClientResponse
     from requests import Session
 
+# What the clients give, such as a Release or a Build: msrest's models carry no types.
+Model: TypeAlias = Any
+
 _LONGEST_CONNECT = 5.0
-_EXCERPT = 300
+_LONGEST_PAUSE = 5.0
+_PREVIEW = "53df2d18-29ea-46a9-bee0-933540f80abf"
+
+# No file: what a process is told about locations is its own, and is forgotten when it is wrong.
+OPTIONS_CACHE.file_name = ""
 
 deadline_in_force: ContextVar[Deadline] = ContextVar("deadline_in_force")
 post_was_sent: ContextVar[bool] = ContextVar("post_was_sent", default=False)
-continuation_token: ContextVar[str | None] = ContextVar("continuation_token", default=None)
-
-
-class AnswerError(Exception):
-    """Azure DevOps answered, but not with what was asked for.
-
-    `status` is the HTTP status, `retry_after` the seconds of Retry-After (0 when absent), `told`
-    what the answer says, `is_json` whether it is the service that speaks.
-    """
-
-    def __init__(self, status: int, headers: Mapping[str, str], text: str) -> None:
-        self.status = status
-        self.is_json = _is_json(headers)
-        self.is_page = "html" in headers.get("Content-Type", "").lower()
-        self.retry_after = _seconds(headers.get("Retry-After", ""))
-        self.told = _message(text) if self.is_json else f"{len(text)} characters that are not JSON"
-        super().__init__(f"HTTP {status}: {self.told}")
-
-
-class NoTokenError(Exception):
-    """There is no token to ask Azure DevOps with; `may_pass` unless a person must act."""
-
-    def __init__(self, cause: AzureError) -> None:
-        first_line = cause.message.splitlines()[0] if cause.message else type(cause).__name__
-        self.may_pass = not isinstance(cause, ClientAuthenticationError)
-        super().__init__(f"no token for Azure DevOps: {first_line}")
+_continuation_token: ContextVar[str | None] = ContextVar("continuation_token", default=None)
 
 
 class Authorization(Authentication):
@@ -88,11 +79,36 @@ class Authorization(Authentication):
         return session
 
 
+class Pace:
+    """When an organisation wants its next request.
+
+    An answer with Retry-After is a success all the same: it says how long to wait, so that the next
+    request is not delayed or refused. What is refused with 429 says so by itself.
+    https://learn.microsoft.com/azure/devops/integrate/concepts/rate-limits
+    """
+
+    def __init__(self) -> None:
+        self._not_before = 0.0
+
+    def keep(self, deadline: Deadline) -> None:
+        """Wait if it is short. Raises PauseError when too little would be left for the request."""
+        seconds = self._not_before - deadline.clock()
+        if seconds > min(_LONGEST_PAUSE, deadline.remaining / 2):
+            raise PauseError(seconds)
+        if seconds > 0:
+            deadline.pause(seconds)
+
+    def note(self, headers: Mapping[str, str], deadline: Deadline) -> None:
+        """Note what an answer says about the next request."""
+        self._not_before = max(self._not_before, deadline.clock() + retry_after(headers))
+
+
 class _Hardened(Client):
     """Mixed in before a client of azure-devops."""
 
-    def __init__(self, base_url: str, credentials: Authentication) -> None:
+    def __init__(self, base_url: str, credentials: Authentication, pace: Pace) -> None:
         super().__init__(base_url, credentials)
+        self._pace = pace
         retry = self.config.retry_policy
         retry.retries = 0
         # In place, since the session of this thread already holds the object. An empty set of
@@ -105,6 +121,12 @@ class _Hardened(Client):
         # Not allow=False, which makes msrest fail on a redirected POST.
         self.config.redirect_policy.max_redirects = 0
 
+    def _get_resource_locations(self, url: str, all_host_types: bool) -> Any:  # noqa: ANN401, FBT001
+        """Ask where things are, whatever was answered before: `forget_locations` is why."""
+        self._locations.clear()
+        OPTIONS_CACHE.data.clear()
+        return super()._get_resource_locations(url, all_host_types)
+
     def _send_request(
         self,
         request: "ClientRequest",
@@ -113,7 +135,9 @@ class _Hardened(Client):
         media_type: str | None = None,  # noqa: ARG002
         **options: Any,  # noqa: ANN401
     ) -> "RequestsClientResponse":
-        seconds = max(0.001, deadline_in_force.get().remaining)
+        deadline = deadline_in_force.get()
+        self._pace.keep(deadline)
+        seconds = max(0.001, deadline.remaining)
         timeout = (min(_LONGEST_CONNECT, seconds), seconds)
         post_was_sent.set(post_was_sent.get() or request.method == "POST")
         response = self._client.send(
@@ -124,51 +148,75 @@ class _Hardened(Client):
         except RequestException as error:
             msg = "the answer broke off"
             raise ClientRequestError(msg, error) from error
-        if response.status_code != HTTPStatus.OK or not _is_json(response.headers):
+        if response.status_code != HTTPStatus.OK or not is_json(response.headers):
             raise AnswerError(response.status_code, response.headers, response.text)
-        continuation_token.set(response.headers.get("X-MS-ContinuationToken"))
+        self._pace.note(response.headers, deadline)
+        _continuation_token.set(response.headers.get("X-MS-ContinuationToken"))
         return response
 
 
 class HardenedReleaseClient(_Hardened, ReleaseClient):
     """Release definitions and releases."""
 
-    def start(self, project: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    def start(self, project: str, body: Mapping[str, Any]) -> Model:
         """Create a release; the body is the JSON of a ReleaseStartMetadata."""
         return self.create_release(ReleaseStartMetadata.deserialize(dict(body)), project)
+
+
+class HardenedPipelinesClient(_Hardened, PipelinesClient):
+    """Runs of YAML pipelines."""
+
+    def start(self, project: str, pipeline: int, body: Mapping[str, Any]) -> Model:
+        """Run a pipeline; the body is the JSON of RunPipelineParameters."""
+        return self.run_pipeline(_run_parameters(body), project, pipeline)
+
+    def rehearse(self, project: str, pipeline: int, body: Mapping[str, Any]) -> None:
+        """Have a run checked; nothing is started, whatever the body says."""
+        checked = self.preview(_run_parameters(body), project, pipeline)
+        if checked is None or checked.final_yaml is None:
+            msg = "a preview without its YAML"
+            raise ValueError(msg)
+
+    @property
+    def can_rehearse(self) -> bool:
+        """Whether runs can be checked: Azure DevOps Server 2020 cannot.
+
+        https://github.com/MicrosoftDocs/vsts-rest-api-specs/tree/master/specification/pipelines
+        """
+        return self._get_organization_resource_location(_PREVIEW) is not None
+
+
+class HardenedBuildClient(_Hardened, BuildClient):
+    """Pipelines and their runs, under their older names: build definitions and builds."""
+
+
+class HardenedSecurityClient(_Hardened, SecurityClient):
+    """What the identity that asks is permitted to do."""
+
+
+def pages(ask: Callable[[str | None], Iterable[Model]]) -> Iterator[Model]:
+    """Give the items of a list to its last page; `ask` reads the page of a continuation token."""
+    token = None
+    while True:
+        page = list(ask(token))
+        token = _continuation_token.get()
+        yield from page
+        if not token:
+            return
+
+
+def web_page(model: Model) -> str | None:
+    """Give the address of the page for people; None where the answer does not tell it."""
+    links = model._links.additional_properties if model._links else None  # noqa: SLF001 - msrest's name
+    web = links.get("web") if isinstance(links, dict) else None
+    page = web.get("href") if isinstance(web, dict) else None
+    return page if isinstance(page, str) else None
 
 
 def forget_locations() -> None:
     """Ask anew where the API's resources are, after an answer that did not say so."""
     Client._locations_cache.clear()  # noqa: SLF001 - there is no other way
-    OPTIONS_CACHE.clear()
 
 
-def was_never_made(error: ClientRequestError) -> bool:
-    """Tell whether the connection failed before anything could be sent over it."""
-    inner = error.inner_exception
-    if isinstance(inner, ConnectTimeout):
-        return True
-    cause: Any = inner.args[0] if inner is not None and inner.args else inner
-    reason = getattr(cause, "reason", cause)
-    if isinstance(reason, SSLError):
-        return bool(reason.args) and isinstance(reason.args[0], ssl.SSLCertVerificationError)
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
-
-
-def _is_json(headers: Mapping[str, str]) -> bool:
-    return headers.get("Content-Type", "").startswith("application/json")
-
-
-def _seconds(retry_after: str) -> float:
-    """Read Retry-After; Azure DevOps gives seconds, and a date counts as absent."""
-    return float(retry_after) if retry_after.isdecimal() else 0.0
-
-
-def _message(text: str) -> str:
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        return "an answer that is not JSON, although it says so"
-    told = answer.get("message") if isinstance(answer, dict) else None
-    return str(told or text)[:_EXCERPT]
+def _run_parameters(body: Mapping[str, Any]) -> RunPipelineParameters:
+    return RunPipelineParameters.deserialize(dict(body))

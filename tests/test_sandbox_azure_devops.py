@@ -737,7 +737,7 @@ def test_one_connection_carries_many_requests(azure_devops):
         for _ in range(3):
             headers = {"Authorization": basic("secret")}
             connection.request("OPTIONS", f"{address.path}/_apis", headers=headers)
-            assert 8 == json.load(connection.getresponse())["count"]
+            assert 9 == json.load(connection.getresponse())["count"]
         assert local == connection.sock.getsockname()
 
 

@@ -166,7 +166,7 @@ def test_every_fault_meets_discovery_too(azure_devops, kind):
     except (ValueError, ConnectionError, http.client.IncompleteRead):
         readable = False
     assert (kind == "retry-after") == readable
-    assert 8 == json.loads(send(azure_devops.url, "OPTIONS", "/fabrikam/_apis").content)["count"]
+    assert 9 == json.loads(send(azure_devops.url, "OPTIONS", "/fabrikam/_apis").content)["count"]
 
 
 @pytest.mark.parametrize(

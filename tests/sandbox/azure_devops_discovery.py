@@ -19,6 +19,11 @@ d8f96f24-8ea7-4cb6-baab-2df8fc515665 Release   definitions 4 {resource}/{definit
 0cd358e1-9217-4d94-8269-1c1ee6f93dcf build     builds      7 {resource}/{buildId}
 dbeaf647-6167-421a-bda9-c9327b25e2e6 build     definitions 7 {resource}/{definitionId}
 """
+# Previews came with API version 6.1, after Azure DevOps Server 2020:
+# https://github.com/MicrosoftDocs/vsts-rest-api-specs/tree/master/specification/pipelines
+PREVIEW = "53df2d18-29ea-46a9-bee0-933540f80abf"
+FIRST_WITH_PREVIEW = 6.1
+PERMISSIONS_LOCATION = "dd3b8bd6-c7fc-4cbd-929a-933d9c011c9d"
 RESOURCE_AREAS_LOCATION = "e81700f7-3be2-46de-8624-2eb35882fcaa"
 RESOURCE_AREAS = {
     "79134c72-4a58-4b42-976c-04e7115f32bf": "core",
@@ -27,14 +32,29 @@ RESOURCE_AREAS = {
 }
 
 
-def locations() -> list[Json]:
-    """Return what OPTIONS {organisation}/_apis lists."""
+def locations(highest_version: float) -> list[Json]:
+    """Return what OPTIONS {organisation}/_apis lists, where this is the highest API version."""
     rows = [line.split() for line in LOCATIONS.strip().splitlines()]
     found = [_location(*row, "{project}/_apis/{area}/" + route) for *row, route in rows]
     areas = _location(
         RESOURCE_AREAS_LOCATION, "Location", "ResourceAreas", "1", "_apis/{resource}/{areaId}"
     )
-    return [areas, *found]
+    permissions = _location(
+        PERMISSIONS_LOCATION,
+        "Security",
+        "Permissions",
+        "2",
+        "_apis/{resource}/{securityNamespaceId}/{permissions}",
+    )
+    versions = {
+        "maxVersion": str(highest_version),
+        "releasedVersion": f"{highest_version - 0.1:.1f}",
+    }
+    return [
+        location | versions
+        for location in [areas, permissions, *found]
+        if location["id"] != PREVIEW or highest_version >= FIRST_WITH_PREVIEW
+    ]
 
 
 def resource_areas(url: str) -> list[Json]:
@@ -50,6 +70,4 @@ def _location(id_: str, area: str, resource: str, version: str, route: str) -> J
         "routeTemplate": route,
         "resourceVersion": int(version),
         "minVersion": "1.0",
-        "maxVersion": "7.2",
-        "releasedVersion": "7.1",
     }

@@ -116,11 +116,15 @@ class Identity:
 
 @dataclass(frozen=True)
 class Organisation:
-    """An organisation; without identities any credentials are good for everything."""
+    """An organisation; without identities any credentials are good for everything.
+
+    `highest_version` is the highest version of the API: 6.0 for Azure DevOps Server 2020.
+    """
 
     name: str
     projects: tuple[Project, ...] = ()
     identities: tuple[Identity, ...] = ()
+    highest_version: float = 7.2
 
 
 CHURN = ReleaseDefinition(

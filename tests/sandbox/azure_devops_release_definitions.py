@@ -80,7 +80,9 @@ def definition_document(
         "revision": 1,
         "isDeleted": False,
         "releaseNameFormat": "Release-$(rev:r)",
-        "url": f"{call.project_url}/_apis/{api}",
+        # With the id of the project, as in MicrosoftDocs/vsts-rest-api-specs
+        # specification/release/7.1/httpExamples/definitions/GET__GetReleaseDefinition.json
+        "url": f"{call.url}/{call.project.id}/_apis/{api}",
         "_links": call.links(api, f"_release?definitionId={definition.id}"),
     } | {part: parts[part] for part in expanded}
 

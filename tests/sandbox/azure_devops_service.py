@@ -10,6 +10,7 @@ from tests.sandbox.azure_devops_discovery import locations, resource_areas
 from tests.sandbox.azure_devops_faults import SIGN_IN
 from tests.sandbox.azure_devops_messages import HTML, Answer, Request, ServiceError, collection
 from tests.sandbox.azure_devops_organisation import Identity, Organisation, Project
+from tests.sandbox.azure_devops_permissions import has_permissions
 from tests.sandbox.azure_devops_pipelines import (
     get_build_definition,
     get_pipeline,
@@ -24,6 +25,8 @@ from tests.sandbox.contract import Contract
 
 ANYONE = Identity("Sandbox", secret="")
 ADDRESS = re.compile(r"/(?P<project>[^/]+)/_apis/(?P<resource>.+)", re.IGNORECASE)
+
+PERMISSIONS = re.compile(r"_apis/permissions/([^/]+)/(\d+)", re.IGNORECASE)
 
 Handler = Callable[..., Answer]
 
@@ -54,9 +57,12 @@ class Service:
         identity = _identity(organisation, request)
         url = f"http://{request.headers['host']}/{quote(organisation.name)}"
         if (request.method, path) == ("OPTIONS", "_apis"):
-            return collection(locations())
+            return collection(locations(organisation.highest_version))
         if (request.method, path) == ("GET", "_apis/ResourceAreas"):
             return collection(resource_areas(url))
+        permissions = PERMISSIONS.fullmatch(path)
+        if permissions:
+            return has_permissions(organisation, identity, request, *permissions.groups())
         handler, project, ids = self._route(request, slash + path)
         listed_until = request.time - timedelta(seconds=list_lag)
         home = organisation, _project(organisation, project)

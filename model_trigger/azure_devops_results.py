@@ -1,0 +1,68 @@
+"""Say what a fault means: for reading, which may be repeated, and for starting, which may not."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TypeVar
+
+from msrest.exceptions import ClientRequestError
+
+from model_trigger.azure_devops_answers import (
+    FAULTS,
+    AnswerError,
+    NoTokenError,
+    PauseError,
+    cause_of,
+    was_never_made,
+)
+from model_trigger.azure_devops_client import deadline_in_force, forget_locations, post_was_sent
+from model_trigger.deadline import Deadline
+from model_trigger.ports import AzureDevOpsError
+from model_trigger.targets import NotStarted, Refused, StartResult, TargetError, Unknown
+
+Result = TypeVar("Result")
+
+
+def asked(read: Callable[[], Result], deadline: Deadline) -> Result:
+    """Read something that may be read again.
+
+    Raises TargetError when a person must act, AzureDevOpsError when it may pass.
+    """
+    deadline_in_force.set(deadline)
+    try:
+        return read()
+    except TargetError:
+        raise
+    except FAULTS as fault:
+        if isinstance(fault, AnswerError) and fault.refuses:
+            raise TargetError(fault.sentence) from fault
+        if isinstance(fault, NoTokenError) and not fault.may_pass:
+            raise TargetError(str(fault)) from fault
+        if isinstance(fault, ValueError | TypeError):
+            forget_locations()
+        msg = f"Azure DevOps could not be asked: {cause_of(fault)}"
+        raise AzureDevOpsError(msg) from fault
+
+
+def result(fault: Exception) -> StartResult:
+    """Tell what a fault means for a start: before the POST was sent, surely nothing was started."""
+    match fault:
+        case NoTokenError():
+            return NotStarted(str(fault)) if fault.may_pass else Refused(str(fault))
+        case PauseError():
+            return NotStarted(str(fault), fault.seconds)
+        case AnswerError() if fault.refuses:
+            return Refused(fault.sentence)
+        case AnswerError(status=HTTPStatus.TOO_MANY_REQUESTS):
+            return NotStarted(f"Azure DevOps is throttling: {fault.told}", fault.retry_after)
+        case _:
+            return _lost(fault)
+
+
+def _lost(fault: Exception) -> StartResult:
+    """Tell what it means that there is no readable answer."""
+    told = f"Azure DevOps gave no readable answer: {cause_of(fault)}"
+    if not post_was_sent.get():
+        forget_locations()
+        return NotStarted(told)
+    never_made = isinstance(fault, ClientRequestError) and was_never_made(fault)
+    return NotStarted(told) if never_made else Unknown(told)
