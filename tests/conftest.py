@@ -13,6 +13,7 @@ from azure.data.tables import TableServiceClient
 
 from model_trigger.azure_devops import AzureDevOps as AzureDevOpsAdapter
 from model_trigger.azure_ml import AzureMachineLearning as AzureMLAdapter
+from model_trigger.grammar import Mode
 from model_trigger.ledger import Ledger
 from model_trigger.ports import Services
 from tests.build import WORKSPACE, rulebook
@@ -22,6 +23,14 @@ from tests.sandbox.azurite import Azurite
 from tests.sandbox.credentials import StaticCredential
 
 _prefixes = count(1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what tests of chance have noted, such as the seed that repeats them."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in getattr(report, "user_properties", []):
+                terminalreporter.write_line(f"{name}: {value}")
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +81,7 @@ def make_services(ledger: Ledger, azure_devops: AzureDevOps) -> Callable[..., Se
         workspaces=(),
         organization_url=azure_devops.url,
         project="ml",
+        mode=Mode.LIVE,
         claim_lease=timedelta(minutes=2),
         list_lag=timedelta(minutes=2),
         retry_pause=timedelta(minutes=5),
