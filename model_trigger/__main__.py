@@ -7,27 +7,32 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model_trigger import lint
 from model_trigger.events import Registration, Workspace
 from model_trigger.explain import ANY_WORKSPACE
 from model_trigger.explain import explain as explained
 from model_trigger.explain_text import render
+from model_trigger.forget import InFlightError
+from model_trigger.ports import LedgerError
 from model_trigger.problems import Problem
 from model_trigger.rule_sources import RulesUnreadableError, gather
 from model_trigger.rulebook import RuleBook
 from model_trigger.rules import Rule
 from model_trigger.schema import schema_text
-from model_trigger.settings import read_rules
+from model_trigger.settings import SettingsError, read_rules
 from model_trigger.summary import summarize
+
+if TYPE_CHECKING:
+    from model_trigger.online import Finding
 
 _ABOUT = """\
 Check the rules of Model Trigger, and see what they would do with a model.
 
-Nothing is started or changed, and nothing is needed but the rules: those of the
-app settings RULES_FILE, RULES and RULES__<rule>__<field> in the environment, or
-those of a JSON file.
+`check` and `explain` start and change nothing, and need nothing but the rules:
+those of the app settings RULES_FILE, RULES and RULES__<rule>__<field> in the
+environment, or those of a JSON file.
 """
 _EXAMPLES = """\
 examples:
@@ -60,6 +65,15 @@ _SCHEMA = """\
 Print the JSON Schema of a file of rules, with which editors complete and check
 them: infra/rules.schema.json, which infra/rules.json names.
 """
+_FORGET = """\
+Remove a claim from the ledger, or all claims of a model and the mark of its
+newest version, and print what was removed: so that the next event starts it
+again. Needs the app's storage settings; AzureWebJobsStorage or
+AzureWebJobsStorage__accountName.
+
+Exit code: 0 when something was removed, 1 when nothing was or may be, 2 when
+the command is not written right.
+"""
 _MISTAKE = 1
 _AddCommand = Callable[..., argparse.ArgumentParser]
 
@@ -73,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except RulesUnreadableError as error:
+    except (RulesUnreadableError, SettingsError, InFlightError, LedgerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _MISTAKE
 
@@ -88,11 +102,29 @@ def check(options: argparse.Namespace) -> int:
         _print_json(_check_json([], [Problem("", "", str(error))], []))
         return _MISTAKE
     rules, problems, warnings = book.rules.values(), book.problems, lint.warnings(book)
+    findings = _find_online(book) if options.online else []
     if options.json:
-        _print_json(_check_json(rules, problems, warnings))
+        online = {"online": [asdict(finding) for finding in findings]} if options.online else {}
+        _print_json(_check_json(rules, problems, warnings) | online)
     else:
-        print("\n\n".join(_report(book, warnings)))
-    return _MISTAKE if problems else 0
+        print("\n\n".join(_report(book, warnings, findings)))
+    return 0 if not problems and all(finding.ok for finding in findings) else _MISTAKE
+
+
+def forget(options: argparse.Namespace) -> int:
+    """Remove a claim, or all claims and the mark of a model, and print what was removed."""
+    from model_trigger import connected  # noqa: PLC0415 - it imports the SDKs
+
+    told = list(connected.forget(options.rule, options.workspace, options.model, options.version))
+    for removed in told or ["nothing to forget"]:
+        print(removed)
+    return 0 if told else _MISTAKE
+
+
+def _find_online(book: RuleBook) -> "list[Finding]":
+    from model_trigger import connected  # noqa: PLC0415 - it imports the SDKs
+
+    return list(connected.check_online(book))
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -142,13 +174,18 @@ def _check_json(
     }
 
 
-def _report(book: RuleBook, warnings: Sequence[Problem]) -> Iterator[str]:
+def _report(
+    book: RuleBook, warnings: Sequence[Problem], findings: "Sequence[Finding]"
+) -> Iterator[str]:
     """Write the parts of the report of `check`; the last one is the result."""
     if book.rules:
         yield "\n".join(f"{name}: {summarize(rule)}" for name, rule in book.rules.items())
     for title, found in (("problem", book.problems), ("warning", warnings)):
         if found:
             yield "\n".join([f"{_count(len(found), title)}:", *(f"  {one}" for one in found)])
+    if findings:
+        lines = (f"  {'ok' if one.ok else 'NO'}  {one.subject}: {one.sentence}" for one in findings)
+        yield "\n".join(["online:", *lines])
     valid, broken = len(book.rules), len(book.broken)
     if valid or broken:
         yield f"{_count(valid + broken, 'rule')}: {valid:,} valid, {broken:,} broken"
@@ -180,6 +217,11 @@ def _add_check(add_command: _AddCommand) -> None:
         nargs="?",
         metavar="FILE",
         help="JSON file of rules, instead of those in the environment",
+    )
+    command.add_argument(
+        "--online",
+        action="store_true",
+        help="also ask Azure DevOps and the workspaces; needs the app's settings, starts nothing",
     )
     _add_json(command)
     command.set_defaults(run=check)
@@ -213,9 +255,21 @@ def _add_explain(add_command: _AddCommand) -> None:
 
 
 def _add_schema(add_command: _AddCommand) -> None:
+    _add_forget(add_command)
     about = "print the JSON Schema that completes rules in editors"
     command = add_command("schema", help=about, **_written(_SCHEMA))
     command.set_defaults(run=schema)
+
+
+def _add_forget(add_command: _AddCommand) -> None:
+    about = "let something be started again: remove its claim from the ledger"
+    command = add_command("forget", help=about, **_written(_FORGET))
+    add = command.add_argument
+    add("--rule", metavar="NAME", type=_text, required=True, help="the rule's name")
+    add("--workspace", metavar="ID", type=_workspace, required=True, help="its resource id")
+    add("--model", metavar="NAME", type=_text, required=True, help="the model's name")
+    add("--version", metavar="V", type=_text, help="one version; without it, all and the mark")
+    command.set_defaults(run=forget)
 
 
 def _add_json(command: argparse.ArgumentParser) -> None:

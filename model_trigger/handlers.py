@@ -1,11 +1,12 @@
-"""Handle one event: gather, decide, act, and answer for every decision. The only clock is here."""
+"""Handle what the triggers bring: gather, decide, act, and answer. The only clock is here."""
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome, not_matched, rejected
@@ -14,14 +15,20 @@ from model_trigger.open_claims import finish_claims
 from model_trigger.ports import ConflictError, LedgerError, OutcomeError, Services
 from model_trigger.rule_sources import RulesUnreadableError
 from model_trigger.rulebook import RuleBook
+from model_trigger.settings import SettingsError
 from model_trigger.starting import attend, keep
 from model_trigger.workspaces import find_missing
+
+if TYPE_CHECKING:
+    from model_trigger.status import Answer
 
 # Event Grid waits 30 s for an answer:
 # https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 _SECONDS = 25.0
 # host.json stops a function after 5 minutes, which is also how often reconcile runs.
 _RECONCILE_SECONDS = 240.0
+# Nobody looks at an empty page for longer.
+_PAGE_SECONDS = 10.0
 _LEVELS = {
     Outcome.FAILED: logging.ERROR,
     Outcome.GIVEN_UP: logging.ERROR,
@@ -85,6 +92,36 @@ def reconcile(services: Services) -> None:
     _tell_all(find_missing(book, services, run.deadline), services, run)
     with suppress(ConflictError):
         services.ledger.clean_up(datetime.now(UTC) - services.decision_retention, run.deadline)
+
+
+def status_page(
+    query: Mapping[str, str], accept: str, services: Callable[[], Services]
+) -> "Answer":
+    """Answer what needs a person, what was decided, and where the release of a model is."""
+    return _answered("status", query, accept, services)
+
+
+def explanation(
+    query: Mapping[str, str], accept: str, services: Callable[[], Services]
+) -> "Answer":
+    """Answer what each rule would do with a registration, and why."""
+    return _answered("explain", query, accept, services)
+
+
+def _answered(
+    page: str, query: Mapping[str, str], accept: str, services: Callable[[], Services]
+) -> "Answer":
+    """Answer an HTTP request; `accept` is its header of this name."""
+    # The pages take a while to import, and no event needs them.
+    from model_trigger import status  # noqa: PLC0415
+
+    request = status.Request(query, accept)
+    deadline = _Delivery.begin(_PAGE_SECONDS).deadline
+    try:
+        reading = status.Reading(services(), datetime.now(UTC), deadline)
+    except SettingsError as error:
+        return status.answer_error(request, 500, str(error))
+    return status.ANSWERS[page](request, reading)
 
 
 def _tell_all(decisions: Iterable[Decision], services: Services, run: _Delivery) -> None:

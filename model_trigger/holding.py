@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import uuid4
 
 from model_trigger import claims
@@ -9,7 +10,7 @@ from model_trigger.claims import Claim, Done, Mark, Partition, Snapshot, State, 
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Outcome
 from model_trigger.ports import AzureDevOpsError, ConflictError, Services
-from model_trigger.targets import Release, TargetError
+from model_trigger.targets import Release, TargetError, TargetKind
 
 # What completing the claim may take after Azure DevOps has answered, in seconds.
 RESERVE = 3.0
@@ -94,8 +95,17 @@ class Hold:
         """Look for the claim's release; what is only observed has none."""
         if claim.request is None or self.partition.observed:
             return None
-        find = self.services.azure_devops().find
-        return find(claim.request, claim.key, claim.claimed_at, deadline)
+        find = partial(
+            self.services.azure_devops().find,
+            claim.request,
+            claim.key,
+            claim.claimed_at,
+            deadline,
+        )
+        if claim.request.kind is TargetKind.RELEASE:
+            return find()
+        # Without its key a run is known by what was sent, as those of other claims may be, too.
+        return find(self.services.ledger.started_by(claim.request, deadline))
 
     def read(self) -> Snapshot:
         """Read the claim and the mark. Raises LedgerError."""

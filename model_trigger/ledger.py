@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -19,17 +19,22 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
 from model_trigger import rows
-from model_trigger.claims import OPEN, Claim, Mark, Partition, Snapshot
+from model_trigger.claims import OPEN, Claim, Mark, Partition, Snapshot, State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision
 from model_trigger.events import Workspace
+from model_trigger.history import Cursor, DecisionSearch, PastDecision
 from model_trigger.passes import ModelNote, RuleNote, WorkspaceNote
 from model_trigger.ports import ConflictError, LedgerError
+from model_trigger.targets import StartRequest
 
 _CONFLICTS = (404, 409, 412)
 _PAUSES = (0.1, 0.4, 1.0)
 _LONGEST_CALL = 5.0
 _LARGEST_TRANSACTION = 100
+# More claims than this are not shown, and not read.
+_MOST_CLAIMS = 1000
+_LARGEST_PAGE = 1000
 
 Result = TypeVar("Result")
 
@@ -119,6 +124,58 @@ class Ledger:
         for row in self._query(states, {}, deadline):
             yield rows.read_partition(row), rows.read_claim(row, row.metadata["etag"])
 
+    def claims_of(
+        self, model: str, version: str, deadline: Deadline
+    ) -> list[tuple[Partition, Claim]]:
+        """Read a thousand claims of a model, of all rules and workspaces, or of one version of it.
+
+        Raises LedgerError.
+        """
+        # The rows of models as they are listed have no state.
+        text, parameters = "model eq @model and state ge @any", {"model": model, "any": ""}
+        if version:
+            text, parameters = f"{text} and version eq @version", {**parameters, "version": version}
+        return self._claims(text, parameters, deadline)
+
+    def troubled_claims(self, deadline: Deadline) -> list[tuple[Partition, Claim]]:
+        """Read a thousand claims that are not at their end, were given up, or started twice.
+
+        Raises LedgerError.
+        """
+        states = " or ".join(f"state eq '{state}'" for state in (*OPEN, State.GIVEN_UP))
+        return self._claims(f"{states} or second_release_url ge @any", {"any": ""}, deadline)
+
+    def past_decisions(
+        self, search: DecisionSearch, deadline: Deadline
+    ) -> tuple[list[PastDecision], Cursor]:
+        """Read decisions, the newest first, and where to go on.
+
+        Stops where it is when the time runs out. Raises LedgerError.
+        """
+        found: list[PastDecision] = []
+        cursor = search.start
+        while cursor.day >= search.oldest and deadline.allows(_LONGEST_CALL / 2):
+            text, parameters = rows.decision_filter(search, cursor)
+            for row in self._paged(self.decisions, text, parameters, search.limit, deadline):
+                if len(found) == search.limit:
+                    return found, cursor
+                found.append(rows.read_decision(row))
+                cursor = rows.decision_cursor(row)
+            cursor = cursor.day_before
+        return found, cursor
+
+    def started_by(self, like: StartRequest, deadline: Deadline) -> set[int]:
+        """Read the ids of all that was started of the same definition. Raises LedgerError."""
+        found = self._paged(
+            self.releases, "state eq @state", {"state": State.STARTED}, _LARGEST_PAGE, deadline
+        )
+        started = (rows.read_claim(row, "") for row in found)
+        return {
+            claim.release.id
+            for claim in started
+            if claim.release and claim.request and claim.request.is_of_the_definition_of(like)
+        }
+
     def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
         """Remove one claim, or all claims and the mark; give the row keys that were removed.
 
@@ -173,6 +230,12 @@ class Ledger:
         parameters = {"partition": rows.workspace_key(workspace)}
         return rows.read_workspace(self._query("PartitionKey eq @partition", parameters, deadline))
 
+    def last_pass(self, workspace: Workspace, deadline: Deadline) -> WorkspaceNote | None:
+        """Read what is noted of a workspace, but for its models. Raises LedgerError."""
+        text = "PartitionKey eq @partition and RowKey eq @row"
+        parameters = {"partition": rows.workspace_key(workspace), "row": rows.WORKSPACE_KEY}
+        return rows.read_workspace(self._query(text, parameters, deadline))
+
     def note_workspace(self, workspace: Workspace, note: WorkspaceNote, deadline: Deadline) -> None:
         """Note when a workspace's last completed pass began. Raises LedgerError."""
         self._note(rows.workspace_row(workspace, note), deadline)
@@ -184,6 +247,32 @@ class Ledger:
     def _note(self, row: rows.Row, deadline: Deadline) -> None:
         keep = partial(self.releases.upsert_entity, row, UpdateMode.REPLACE)
         _call(self.releases, keep, deadline)
+
+    def _claims(
+        self, text: str, parameters: Mapping[str, str], deadline: Deadline
+    ) -> list[tuple[Partition, Claim]]:
+        found = self._paged(self.releases, text, parameters, _LARGEST_PAGE, deadline)
+        return [
+            (rows.read_partition(row), rows.read_claim(row, row.metadata["etag"]))
+            for row in islice(found, _MOST_CLAIMS)
+        ]
+
+    def _paged(
+        self,
+        table: TableClient,
+        text: str,
+        parameters: Mapping[str, str],
+        size: int,
+        deadline: Deadline,
+    ) -> Iterator[Any]:
+        """Read page by page, as far as rows are asked for, each page within the deadline."""
+        token = None
+        while True:
+            read = partial(_page, table, text, dict(parameters), min(size, _LARGEST_PAGE), token)
+            page, token = _call(table, read, deadline)
+            yield from page
+            if token is None:
+                return
 
     def _query(
         self,
@@ -200,6 +289,21 @@ class Ledger:
             return list(found)
 
         return _call(queried, read, deadline)
+
+
+def _page(
+    table: TableClient,
+    text: str,
+    parameters: dict[str, str],
+    size: int,
+    token: Any,  # noqa: ANN401 - the SDK's own
+    **limits: Any,  # noqa: ANN401
+) -> tuple[list[Any], Any]:
+    """Read one page, and what the next one is asked for with, None after the last."""
+    pages: Any = table.query_entities(
+        text, parameters=parameters, results_per_page=size, **limits
+    ).by_page(token)
+    return list(next(pages)), pages.continuation_token
 
 
 def _removed(table: TableClient, row: Any, deadline: Deadline) -> bool:  # noqa: ANN401

@@ -1,6 +1,6 @@
 """What the handlers need from outside: the shapes that adapters have, and the errors they raise."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -9,6 +9,8 @@ from model_trigger.claims import Claim, Mark, Partition, Snapshot
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision
 from model_trigger.events import Registration, Workspace
+from model_trigger.grammar import Mode
+from model_trigger.history import Cursor, DecisionSearch, PastDecision
 from model_trigger.passes import ModelNote, ModelSummary, RuleNote, WorkspaceNote
 from model_trigger.rulebook import RuleBook
 from model_trigger.targets import Definition, Release, StartRequest, StartResult, TargetAddress
@@ -65,6 +67,26 @@ class Ledger(Protocol):
         """Read the claims that are not at their end, of all partitions."""
         ...
 
+    def claims_of(
+        self, model: str, version: str, deadline: Deadline
+    ) -> list[tuple[Partition, Claim]]:
+        """Read a thousand claims of a model, or of one version of it."""
+        ...
+
+    def troubled_claims(self, deadline: Deadline) -> list[tuple[Partition, Claim]]:
+        """Read a thousand claims that are not at their end, were given up, or started twice."""
+        ...
+
+    def past_decisions(
+        self, search: DecisionSearch, deadline: Deadline
+    ) -> tuple[list[PastDecision], Cursor]:
+        """Read decisions, the newest first, and where to go on; stops when the time runs out."""
+        ...
+
+    def started_by(self, like: StartRequest, deadline: Deadline) -> set[int]:
+        """Read the ids of all that was started of the same definition."""
+        ...
+
     def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
         """Remove one claim, or all claims and the mark; give the row keys that were removed."""
         ...
@@ -83,6 +105,10 @@ class Ledger(Protocol):
 
     def workspace_note(self, workspace: Workspace, deadline: Deadline) -> WorkspaceNote | None:
         """Read what is noted of a workspace; None when it is new."""
+        ...
+
+    def last_pass(self, workspace: Workspace, deadline: Deadline) -> WorkspaceNote | None:
+        """Read what is noted of a workspace, but for its models."""
         ...
 
     def note_workspace(self, workspace: Workspace, note: WorkspaceNote, deadline: Deadline) -> None:
@@ -106,9 +132,18 @@ class AzureDevOps(Protocol):
         ...
 
     def find(
-        self, request: StartRequest, key: str, since: datetime, deadline: Deadline
+        self,
+        request: StartRequest,
+        key: str,
+        since: datetime,
+        deadline: Deadline,
+        known: Collection[int] = (),
     ) -> Release | None:
-        """Look for what a POST may have started, to the last page of the list."""
+        """Look for what a POST may have started, but for the `known`, to the last page."""
+        ...
+
+    def rehearse(self, request: StartRequest, deadline: Deadline) -> str:
+        """Do all of a start but the starting; give what could not be verified."""
         ...
 
 
@@ -151,6 +186,7 @@ class Services:
     workspaces: Sequence[Workspace]
     organization_url: str | None
     project: str | None
+    mode: Mode
     claim_lease: timedelta
     list_lag: timedelta
     retry_pause: timedelta

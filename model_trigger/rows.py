@@ -9,12 +9,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from model_trigger.claims import Claim, Mark, Partition, State
 from model_trigger.decisions import Decision
 from model_trigger.events import Registration, Workspace
+from model_trigger.history import Cursor, DecisionSearch, PastDecision
 from model_trigger.passes import ModelNote, ModelSummary, RuleNote, WorkspaceNote
 from model_trigger.targets import Release, StartRequest
 
@@ -232,6 +233,47 @@ def decision_row(decision: Decision, milliseconds: int, now: datetime, unique: s
         **_spread("event", decision.event),
     }
     return row
+
+
+def read_decision(row: Row) -> PastDecision:
+    """Read what `decision_row` wrote."""
+    number = row.get("release_id")
+    return PastDecision(
+        decided_at=_utc(row["decided_at"]),
+        outcome=row["outcome"],
+        reason=_gathered(row, "reason"),
+        rule=row.get("rule", ""),
+        model=row.get("model", ""),
+        version=row.get("version", ""),
+        workspace=row.get("workspace", ""),
+        release_id=None if number is None else int(number),
+        release_url=row.get("release_url", ""),
+        closest=row["closest"],
+        source=row["source"],
+        event_id=row.get("event_id", ""),
+        milliseconds=row["milliseconds"],
+        clauses=json.loads(_gathered(row, "clauses")),
+        event=_gathered(row, "event"),
+    )
+
+
+def decision_cursor(row: Row) -> Cursor:
+    """Give the place after a decision's row."""
+    return Cursor(date.fromisoformat(row["PartitionKey"]), row["RowKey"])
+
+
+def decision_filter(search: DecisionSearch, cursor: Cursor) -> tuple[str, Mapping[str, str]]:
+    """Write the query for what is searched on the cursor's day, with its parameters."""
+    conditions = ["PartitionKey eq @day", "RowKey gt @row"]
+    parameters = {"day": cursor.day.isoformat(), "row": cursor.row}
+    for name in ("model", "version"):
+        if wanted := getattr(search, name):
+            conditions.append(f"{name} eq @{name}")
+            parameters[name] = wanted
+    if search.outcomes:
+        either = " or ".join(f"outcome eq '{outcome}'" for outcome in search.outcomes)
+        conditions.append(f"({either})")
+    return " and ".join(conditions), parameters
 
 
 def _plain(value: object) -> object:

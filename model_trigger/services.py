@@ -39,6 +39,7 @@ def services() -> Services:
         workspaces=settings.workspaces,
         organization_url=settings.azure_devops_org_url,
         project=settings.azure_devops_project,
+        mode=settings.mode,
         claim_lease=settings.claim_lease,
         list_lag=settings.list_lag,
         retry_pause=settings.retry_pause,

@@ -98,6 +98,15 @@ class StartRequest:
     definition: int
     body: Mapping[str, Any]
 
+    def is_of_the_definition_of(self, other: "StartRequest") -> bool:
+        """Tell whether both start the same definition."""
+        return (self.kind, self.organization_url, self.project, self.definition) == (
+            other.kind,
+            other.organization_url,
+            other.project,
+            other.definition,
+        )
+
     def to_json(self) -> str:
         """Write the request as JSON text, as the ledger keeps it."""
         return json.dumps(

@@ -1,0 +1,117 @@
+"""Render the pages with Jinja: all is escaped, since much of it was written by others."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from model_trigger.wording import one_line
+
+_FOLDER = Path(__file__).parent / "templates"
+# Servers refuse long addresses; Azure's front ends 8 KiB or so.
+_LONGEST_LINK = 4000
+_UNITS = (("day", 86400), ("h", 3600), ("min", 60))
+
+
+def render(template: str, keys: Mapping[str, str], now: datetime | None, **values: object) -> str:
+    """Render a template; `keys` are parameters that every link and form of the page keeps."""
+
+    def link(page: str, **parameters: object) -> str:
+        given = {name: value for name, value in parameters.items() if value}
+        return f"{page}?{urlencode({**given, **keys})}".removesuffix("?")
+
+    def explain_link(model: str, version: str, workspace: str, **keyed: Mapping[str, str]) -> str:
+        """Lead to the explanation, with tags and properties if these are not too long."""
+        texts = {
+            f"{kind}.{key}": text for kind, known in keyed.items() for key, text in known.items()
+        }
+        asked = {"model": model, "version": version, "workspace": workspace}
+        whole = link("explain", **asked, **texts)
+        return whole if len(whole) <= _LONGEST_LINK else link("explain", **asked)
+
+    def ago(moment: datetime) -> str:
+        return _distance(moment - now) if now else ""
+
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(_style()),  # noqa: S704 - our own file
+            is_safe_link=is_safe_link,
+            link=link,
+            explain_link=explain_link,
+            ago=ago,
+            keys=keys,
+            now=now,
+            **values,
+        )
+    )
+
+
+def content_security_policy() -> str:
+    """Allow the page's own style and its forms, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+
+def is_safe_link(url: str) -> bool:
+    """Tell whether an address leads to a web page, and runs nothing."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(words=_words, name=_name)
+    return environment
+
+
+@cache
+def _style() -> str:
+    return (_FOLDER / "style.css").read_text(encoding="utf-8")
+
+
+def _printable(value: object) -> object:
+    """Escape what is not printable, which could turn the reading direction or hide letters."""
+    return one_line(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _words(name: str) -> str:
+    """Write a name such as `not_matched` in words."""
+    return name.replace("_", " ")
+
+
+def _name(resource_id: str) -> str:
+    """Give the last part of a resource id."""
+    return resource_id.rpartition("/")[2]
+
+
+def _distance(away: timedelta) -> str:
+    """Say how far away a moment is: `3 min ago`, `in 2 h`."""
+    seconds = abs(away.total_seconds())
+    for unit, length in _UNITS:
+        if seconds >= length:
+            number = int(seconds // length)
+            text = f"{number} {unit}{'s' if unit == 'day' and number > 1 else ''}"
+            return f"in {text}" if away > timedelta() else f"{text} ago"
+    return "just now"
