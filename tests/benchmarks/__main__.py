@@ -5,10 +5,10 @@ To add one, write a module with `measure() -> Iterable[Row]` and name it in `_BE
 
 import sys
 
-from tests.benchmarks import rules
+from tests.benchmarks import chaos, cold_start, rules
 from tests.benchmarks.rows import table
 
-_BENCHMARKS = (rules,)
+_BENCHMARKS = (rules, cold_start, chaos)
 
 
 def main() -> int:

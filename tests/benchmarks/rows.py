@@ -28,8 +28,9 @@ class Row:
 
     @property
     def fails(self) -> bool:
-        """Whether the limit is missed on any machine: only ratios tell."""
-        return self.limit is not None and self.unit == "x" and self.measured > _NOISE * self.limit
+        """Whether the limit is missed on any machine: only ratios and counts tell."""
+        tells = self.unit in {"x", ""}
+        return self.limit is not None and tells and self.measured > _NOISE * self.limit
 
 
 def table(rows: Iterable[Row]) -> str:
@@ -40,7 +41,7 @@ def table(rows: Iterable[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, str, str, str]:
     limit = "" if row.limit is None else f"{row.limit:g} {row.unit}"
-    return row.name, f"{row.measured:.3g} {row.unit}", limit, row.verdict
+    return row.name, f"{row.measured:.4g} {row.unit}", limit, row.verdict
 
 
 def _lines(cells: Iterable[tuple[str, ...]], *widths: int) -> Iterator[str]:
