@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -22,36 +23,12 @@ _UNITS = (("day", 86400), ("h", 3600), ("min", 60))
 def render(template: str, keys: Mapping[str, str], now: datetime | None, **values: object) -> str:
     """Render a template; `keys` are parameters that every link and form of the page keeps."""
 
-    def link(page: str, **parameters: object) -> str:
-        given = {name: value for name, value in parameters.items() if value}
-        return f"{page}?{urlencode({**given, **keys})}".removesuffix("?")
-
-    def explain_link(model: str, version: str, workspace: str, **keyed: Mapping[str, str]) -> str:
-        """Lead to the explanation, with tags and properties if these are not too long."""
-        texts = {
-            f"{kind}.{key}": text for kind, known in keyed.items() for key, text in known.items()
-        }
-        asked = {"model": model, "version": version, "workspace": workspace}
-        whole = link("explain", **asked, **texts)
-        return whole if len(whole) <= _LONGEST_LINK else link("explain", **asked)
-
     def ago(moment: datetime) -> str:
         return _distance(moment - now) if now else ""
 
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            style=Markup(_style()),  # noqa: S704 - our own file
-            is_safe_link=is_safe_link,
-            link=link,
-            explain_link=explain_link,
-            ago=ago,
-            keys=keys,
-            now=now,
-            **values,
-        )
-    )
+    style = Markup(_style())  # noqa: S704 - our own file
+    tools = {"style": style, "links": _Links(keys), "is_safe_link": is_safe_link, "ago": ago}
+    return _environment().get_template(template).render(**tools, keys=keys, now=now, **values)
 
 
 def content_security_policy() -> str:
@@ -70,6 +47,30 @@ def is_safe_link(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """Links to the app's own pages, with the parameters that each keeps."""
+
+    keys: Mapping[str, str]
+
+    def status(self, model: str = "", version: str = "", before: str = "") -> str:
+        """Lead to the status, and to what is known of a model."""
+        return self._to("status", {"model": model, "version": version, "before": before})
+
+    def explain(
+        self, model: str = "", version: str = "", workspace: str = "", **keyed: Mapping[str, str]
+    ) -> str:
+        """Lead to the explanation, with tags and properties if these are not too long."""
+        asked = {"model": model, "version": version, "workspace": workspace}
+        texts = {f"{kind}.{key}": text for kind, of in keyed.items() for key, text in of.items()}
+        whole = self._to("explain", {**asked, **texts})
+        return whole if len(whole) <= _LONGEST_LINK else self._to("explain", asked)
+
+    def _to(self, page: str, parameters: Mapping[str, str]) -> str:
+        given = {name: value for name, value in parameters.items() if value}
+        return f"{page}?{urlencode({**given, **self.keys})}".removesuffix("?")
 
 
 @cache

@@ -142,8 +142,9 @@ class Rule:
         globs = self.fields.model
         met, excluding = globs.fit(model), globs.excluding(model)
         verb = "fits" if met else "does not fit"
-        by = quoted(f"!{excluding}")
-        told = f"is excluded by {by}" if excluding else f"{verb} {quoted(str(globs))}"
+        told = f"{verb} {quoted(str(globs))}"
+        if excluding is not None:
+            told = f"is excluded by {quoted('!' + excluding)}"
         return _clause("model", str(globs), model, f"model {quoted(model)} {told}", met=met)
 
     def _workspace(self, workspace: Workspace) -> Iterator[Clause]:

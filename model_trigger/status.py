@@ -133,32 +133,32 @@ def _sorted(explained: dict[str, Any]) -> dict[str, Any]:
 
     Those that want it come before it, and of the rest the one with the fewest clauses to go.
     """
-    told: list[dict[str, Any]] = []
+    about: list[dict[str, Any]] = []
     others: list[str] = []
     for decision in explained.get("decisions", ()):
         clauses = decision["clauses"]
         is_about = all(clause["met"] for clause in clauses if clause["clause"] == "model")
         if is_about or decision["rule"] == explained["closest"]:
-            told.append({**decision, "failed": sum(not clause["met"] for clause in clauses)})
+            about.append({**decision, "failed": sum(not clause["met"] for clause in clauses)})
         else:
             others.append(decision["rule"])
-    told.sort(
+    about.sort(
         key=lambda one: (
             not one["outcome"].startswith("would_"),
             one["rule"] != explained["closest"],
             one["failed"],
         )
     )
-    return {**explained, "decisions": told, "others": others}
+    return {**explained, "decisions": about, "others": others}
 
 
 def _data(status: int, values: Mapping[str, object]) -> Answer:
-    text = json.dumps(values, default=_plain)
+    text = json.dumps(values, default=_time)
     return Answer(status, {**_HEADERS, "Content-Type": _JSON}, text)
 
 
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+def _time(value: datetime) -> str:
+    return value.isoformat()
 
 
 def _page(

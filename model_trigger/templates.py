@@ -63,7 +63,7 @@ def placeholder_problem(name: str) -> str | None:
         return None
     keyed = [f"{one}.{key.strip('{}') or '<key>'}" for one in KEYED_PLACEHOLDERS]
     allowed = ", ".join([*PLACEHOLDERS, *(f"{one}.<key>" for one in KEYED_PLACEHOLDERS)])
-    hint = nearest(name.strip("{}"), [*PLACEHOLDERS, *keyed])
+    hint = nearest(name, [*PLACEHOLDERS, *keyed])
     return f"is not a placeholder; allowed: {allowed}{hint}"
 
 

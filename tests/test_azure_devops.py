@@ -619,6 +619,18 @@ class TestLookUps:
             last = keyed_request(asked_for, "k119")
             assert 120 == using.find(last, "k119", began, deadline()).id
 
+    def test_of_several_keys_in_a_description_only_the_last_one_counts(self):
+        with stand_in(CHURN) as azure_devops:
+            using, began = adapter(), now()
+            asked_for = request(azure_devops, using)
+            both = "[model-trigger:first] churn 17 [model-trigger:last]"
+            using.start(
+                replace(asked_for, body={**asked_for.body, "description": both}), deadline()
+            )
+
+            assert None is using.find(asked_for, "first", began, deadline())
+            assert 1 == using.find(asked_for, "last", began, deadline()).id
+
     def test_without_a_key_the_run_is_the_one_that_was_given_the_same(self):
         with stand_in(replace(KEYLESS, branches=("refs/heads/next",))) as azure_devops:
             using = adapter()
@@ -678,12 +690,25 @@ class TestLookUps:
             "source_branch": "refs/heads/main",
             "_links": None,
         }
-        builds = SimpleNamespace(get_builds=lambda *_, **__: [SimpleNamespace(**fields | build)])
-        asked_for = StartRequest(PIPELINE, "https://dev.azure.com/f", "my ml", 5, body)
-        run = Pipelines(None, builds).find(asked_for, KEY, now(), ())
-
         page = "https://dev.azure.com/f/my%20ml/_build/results?buildId=1"
-        assert (Release(1, page) if found else None) == run
+        assert (Release(1, page) if found else None) == found_in(fields | build, body)
+
+    def test_with_a_key_only_the_key_counts_however_other_values_are_spelled(self):
+        body = {"templateParameters": {"n": "010", "modelTriggerKey": KEY}}
+        build = {
+            "id": 1,
+            "template_parameters": {"n": "10", "modelTriggerKey": KEY},
+            "_links": None,
+        }
+
+        assert 1 == found_in(build, body).id
+
+
+def found_in(build, body):
+    """Look for what a body started among one build."""
+    builds = SimpleNamespace(get_builds=lambda *_, **__: [SimpleNamespace(**build)])
+    asked_for = StartRequest(PIPELINE, "https://dev.azure.com/f", "my ml", 5, body)
+    return Pipelines(None, builds).find(asked_for, KEY, now(), ())
 
 
 def keyed(body, key):

@@ -102,9 +102,9 @@ def test_globs_meet(one, other, expected):
         pytest.param({"tags": {"a": ">0.8"}}, {"tags": {"a": "<0.9"}}, id="numbers-between"),
         pytest.param({"tags": {"a": ">0.8"}}, {"tags": {"a": ">0.9"}}, id="numbers-above"),
         pytest.param({"tags": {"a": "<0.8"}}, {"tags": {"a": "<=-1"}}, id="numbers-below"),
-        pytest.param(
-            {"tags": {"a": "p*"}}, {"tags": {"a": "!prod"}}, id="patterns-are-not-decided"
-        ),
+        pytest.param({"tags": {"a": "p*"}}, {"tags": {"a": "!p*"}}, id="a-pattern-and-not-it"),
+        pytest.param({"tags": {"a": "p*"}}, {"tags": {"a": "*d"}}, id="patterns-are-not-decided"),
+        pytest.param({"tags": {"a": "> 0.8"}}, {"tags": {"a": "< 0.9 "}}, id="white-space"),
         pytest.param({"tags": {"a": ["x", ">1"]}}, {"tags": {"a": "x*"}}, id="a-text-of-a-pattern"),
     ],
 )

@@ -216,7 +216,7 @@ def test_no_placeholder_is_trusted(name):
 def test_only_what_is_named_may_hold_anything():
     described = registration(tags={"Notes": "$", "other": "$"})
 
-    assert "$" == filled("{tag.notes}", described, allow_unsafe=["tag.NOTES"])
+    assert "$" == filled("{tag.nOtes}", described, allow_unsafe=["tag.NOTES"])
     with pytest.raises(UnsafeValueError, match=r"^\{tag\.other\} holds"):
         filled("{tag.notes}{tag.other}", described, allow_unsafe=["tag.notes"])
 
