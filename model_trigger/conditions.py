@@ -26,12 +26,13 @@ def has_wildcard(glob: str) -> bool:
 
 def fits(glob: str, name: str) -> bool:
     """Tell whether the glob fits the whole name; case counts."""
-    return _pattern(glob).match(name) is not None if has_wildcard(glob) else glob == name
+    pattern = _pattern(glob)
+    return glob == name if pattern is None else pattern.match(name) is not None
 
 
 @cache  # fnmatch's own cache is too small for a thousand globs before Python 3.13
-def _pattern(glob: str) -> re.Pattern[str]:
-    return re.compile(translate(glob))
+def _pattern(glob: str) -> re.Pattern[str] | None:
+    return re.compile(translate(glob)) if has_wildcard(glob) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,11 @@ class Globs:
 
     def fit(self, name: str) -> bool:
         """Tell whether the name is included and not excluded."""
-        included = any(fits(glob, name) for glob in self.included)
-        return included and self.excluding(name) is None
+        # A plain loop, since a registration may be held against a thousand globs.
+        for glob in self.included:
+            if fits(glob, name):
+                return self.excluding(name) is None
+        return False
 
     def excluding(self, name: str) -> str | None:
         """Give the first glob that excludes the name, None when none does."""

@@ -2,11 +2,13 @@
 
 import base64
 import logging
+import re
 import time
 from collections.abc import Callable
 from functools import cache, partial
 
 from azure.core.credentials import AccessToken, TokenCredential
+from azure.core.exceptions import AzureError
 from azure.data.tables import TableServiceClient
 
 from model_trigger.ledger import Ledger
@@ -19,6 +21,9 @@ from model_trigger.targets import TargetError
 # https://learn.microsoft.com/azure/devops/integrate/get-started/authentication/service-principal-managed-identity
 _AZURE_DEVOPS_SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 _RENEW_BEFORE = 300.0
+_TAKES_TOKENS = re.compile(
+    r"https://(dev\.azure\.com|[^./]+\.visualstudio\.com)(/|$)", re.IGNORECASE
+)
 
 
 @cache
@@ -90,7 +95,7 @@ def _outcomes(settings: Settings) -> Outcomes | None:
 
 def _authorization(settings: Settings) -> Callable[[str], str]:
     if settings.azure_devops_pat:
-        basic = base64.b64encode(f":{settings.azure_devops_pat}".encode()).decode()
+        basic = base64.b64encode(f":{settings.azure_devops_pat.strip()}".encode()).decode()
         return lambda _: f"Basic {basic}"
     return _Bearer(_credential(settings, settings.azure_client_id)).header
 
@@ -115,10 +120,29 @@ class _Bearer:
         self._token: AccessToken | None = None
 
     def header(self, organization_url: str) -> str:
-        """Give the header. Raises TargetError over plain HTTP, AzureError without a token."""
-        if not organization_url.startswith("https://"):
-            msg = f"a token is never sent over plain HTTP: give {organization_url} as https://"
+        """Give the header; Azure DevOps Server takes no Entra tokens, and gets none.
+
+        Raises TargetError for an address that is not one of Azure DevOps Services over TLS, and
+        AzureError without a token.
+        """
+        if not _TAKES_TOKENS.match(organization_url):
+            msg = (
+                "a token is sent to https://dev.azure.com and https://<org>.visualstudio.com only, "
+                f"not to {organization_url}: mend the address, or set AZURE_DEVOPS_PAT"
+            )
             raise TargetError(msg)
-        if self._token is None or self._token.expires_on - time.time() < _RENEW_BEFORE:
+        if self._lasts(_RENEW_BEFORE):
+            return self._value
+        try:
             self._token = self._credential.get_token(_AZURE_DEVOPS_SCOPE)
-        return f"Bearer {self._token.token}"
+        except AzureError:
+            if not self._lasts(0):
+                raise
+        return self._value
+
+    @property
+    def _value(self) -> str:
+        return f"Bearer {self._token.token if self._token else ''}"
+
+    def _lasts(self, seconds: float) -> bool:
+        return self._token is not None and self._token.expires_on - time.time() > seconds

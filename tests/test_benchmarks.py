@@ -26,5 +26,5 @@ load             0.5 s    2 s  pass
 match a name    2.12 x    2 x  MISS
 closest          12 ms"""
 
-    rows = [Row("load", 0.5, "s", 2.0), Row.ratio("match a name", 2.123, 2.0)]
+    rows = [Row("load", 0.5, "s", 2.0), Row.ratio("match a name", 2.12, 2.0)]
     assert expected == table([*rows, Row("closest", 12.0, "ms")])
