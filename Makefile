@@ -21,7 +21,7 @@ run: setup ## the main job once: deliver sample events to the app and print each
 	@$(VENV)/bin/python -m tests.sandbox.demo
 
 test: setup ## all tests
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest --numprocesses 3 --dist worksteal
 
 serve: setup ## keep the sandbox up, with its page at http://localhost:7071/api/status
 	@$(VENV)/bin/python -m tests.sandbox.serve

@@ -144,7 +144,7 @@ Placeholder = Annotated[NonEmpty, AfterValidator(_placeholder)]
 
 
 class _Fields(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ReleaseFields(_Fields):

@@ -49,7 +49,7 @@ def explain(error: ValidationError, rule: str, origins: Mapping[str, str]) -> It
 
     `origins` maps a field to the app setting that gave it; such a field is named by its setting.
     """
-    for complaint in error.errors(include_url=False):
+    for complaint in error.errors():
         path, value = _path(rule, complaint["loc"], origins), complaint["input"]
         if isinstance(value, GivenTwice):
             yield problem(path, "is given twice; keep one of the two")
@@ -74,7 +74,7 @@ def wording(complaint: ErrorDetails) -> str:
     if kind == "string_type" and isinstance(value, bool | int | float):
         return f'is not text; write it in quotes: "{json.dumps(value)}"'
     if kind == "tuple_type" and isinstance(value, str):
-        return f"is not a list; write {json.dumps([value], ensure_ascii=False)}"
+        return f"is not a list; write {shown([value])}"
     return _WORDS.get(kind, complaint["msg"])
 
 

@@ -43,12 +43,11 @@ def gather(settings: Mapping[str, str], file: str, file_name: str) -> dict[str, 
     inline = find_setting(settings, "RULES")
     rules = {**read_rules_text(file, file_name), **read_rules_text(inline, "RULES")}
     overrides = _overrides(settings)
-    names = [*rules, *(name for name in overrides if name not in rules)]
     return {
         name: _override(rules[name], overrides.get(name, ()))
         if name in rules
         else _only_settings(name, overrides[name], rules)
-        for name in names
+        for name in [*rules, *overrides]
     }
 
 

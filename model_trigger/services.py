@@ -2,7 +2,6 @@
 
 import base64
 import logging
-import re
 import time
 from collections.abc import Callable
 from functools import cache, partial
@@ -21,9 +20,6 @@ from model_trigger.targets import TargetError
 # https://learn.microsoft.com/azure/devops/integrate/get-started/authentication/service-principal-managed-identity
 _AZURE_DEVOPS_SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 _RENEW_BEFORE = 300.0
-_TAKES_TOKENS = re.compile(
-    r"https://(dev\.azure\.com|[^./]+\.visualstudio\.com)(/|$)", re.IGNORECASE
-)
 
 
 @cache
@@ -120,16 +116,9 @@ class _Bearer:
         self._token: AccessToken | None = None
 
     def header(self, organization_url: str) -> str:
-        """Give the header; Azure DevOps Server takes no Entra tokens, and gets none.
-
-        Raises TargetError for an address that is not one of Azure DevOps Services over TLS, and
-        AzureError without a token.
-        """
-        if not _TAKES_TOKENS.match(organization_url):
-            msg = (
-                "a token is sent to https://dev.azure.com and https://<org>.visualstudio.com only, "
-                f"not to {organization_url}: mend the address, or set AZURE_DEVOPS_PAT"
-            )
+        """Give the header. Raises TargetError over plain HTTP, AzureError without a token."""
+        if not organization_url.startswith("https://"):
+            msg = f"a token is never sent over plain HTTP: give {organization_url} as https://"
             raise TargetError(msg)
         if self._lasts(_RENEW_BEFORE):
             return self._value

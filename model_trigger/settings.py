@@ -113,9 +113,7 @@ _Address = Annotated[str, AfterValidator(_address)]
 class Settings(BaseSettings):
     """All settings but the rules. Durations are ISO 8601."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, arbitrary_types_allowed=True
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     azure_devops_org_url: OrganizationUrl | None = None
     azure_devops_project: str | None = None
@@ -173,15 +171,13 @@ def read_rules(root: Path = APP_ROOT) -> dict[str, RuleSource]:
 
     Raises RulesUnreadableError when RULES or the file cannot be read as a whole.
     """
-    settings = {
-        name: value for name, value in os.environ.items() if name.upper().startswith("RULES")
-    }
+    settings = dict(os.environ)
     file = find_setting(settings, "RULES_FILE")
     return gather(settings, _text(root, file) if file else "", f"RULES_FILE {file}")
 
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
-    for complaint in error.errors(include_url=False):
+    for complaint in error.errors():
         setting = str(complaint["loc"][0])
         name = setting if setting[0].isupper() else setting.upper()
         yield problem(name, wording(complaint), complaint["input"])

@@ -86,6 +86,11 @@ def wrong(name: str, fields: object, *expected: str):
         ),
         wrong("model-null", rule(model=None), "churn.model: null is not text"),
         wrong("model-map", rule(model={"a": 1}), 'churn.model: {"a": 1} is not text'),
+        wrong(
+            "model-map-with-a-name-twice",
+            rule(model={"a": GivenTwice()}),
+            'churn.model: {"a": "given twice"} is not text',
+        ),
         wrong("model-number", rule(model=5), 'churn.model: 5 is not text; write it in quotes: "5"'),
         wrong("model-empty", rule(model=""), f'churn.model: "" has an empty glob; {GLOBS}'),
         wrong("model-no-glob", rule(model=[]), f"churn.model: [] has no glob; {GLOBS}"),
@@ -160,6 +165,12 @@ def wrong(name: str, fields: object, *expected: str):
             rule(version_from="versoin"),
             'churn.version_from: "versoin" is not version, tag:<key> or property:<key>; '
             "did you mean 'version'?",
+        ),
+        wrong(
+            "version_from-of-a-property",
+            rule(version_from="prop:a:b"),
+            'churn.version_from: "prop:a:b" is not version, tag:<key> or property:<key>; '
+            "did you mean 'property:a:b'?",
         ),
         wrong(
             "version_from-no-key",
@@ -239,6 +250,11 @@ def wrong(name: str, fields: object, *expected: str):
             "allow_unsafe-text",
             rule(allow_unsafe="tag.notes"),
             'churn.allow_unsafe: "tag.notes" is not a list; write ["tag.notes"]',
+        ),
+        wrong(
+            "allow_unsafe-text-of-any-language",
+            rule(allow_unsafe="tag.größe"),
+            'churn.allow_unsafe: "tag.größe" is not a list; write ["tag.größe"]',
         ),
         wrong(
             "allow_unsafe-map",

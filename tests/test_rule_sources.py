@@ -1,6 +1,7 @@
 """Rules from a file, from RULES and from one setting for one field; and what is wrong with them."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -163,7 +164,7 @@ def test_null_removes_a_field(setting, expected, null):
 
 def test_a_whole_target_is_replaced_before_one_field_of_it_whatever_their_order():
     settings = {
-        "RULES__churn__release__project": "ml",
+        "RULES__CHURN__RELEASE__PROJECT": "ml",
         "RULES__churn__release": '{"definition": 2}',
     }
 
@@ -187,7 +188,7 @@ FIELDS = {
     "release__organization_url": "https://dev.azure.com/contoso",
     "release__variables": '{"stage": "{tag.stage}"}',
     "release__artifacts": '{"_churn": "{model_version}"}',
-    "release__description": "{model_name}",
+    "release__description": "about {model_name}",
     "pipeline": '{"id": 2}',
     "pipeline__id": "deploy",
     "pipeline__project": "ml",
@@ -206,6 +207,16 @@ def test_every_field_can_be_given_by_a_setting(field, text):
         gathered({f"RULES__churn__{field}": text}, {"churn": {"model": "churn"} | target})
     )
     assert [] == list(book.problems)
+
+
+@pytest.mark.parametrize("field", [name for name, text in FIELDS.items() if text[0] in "[{"])
+def test_the_example_for_a_map_or_a_list_is_right(field):
+    target = {"pipeline": {"id": 1}} if field.startswith("pipeline") else CHURN
+    rules = {"churn": {"model": "churn"} | target}
+    problem = told({f"RULES__churn__{field}": "[x"}, rules)[0]
+    (example,) = re.findall(r" is not JSON such as (.*): Expecting ", problem)
+
+    assert [] == told({f"RULES__churn__{field}": example}, rules)
 
 
 def test_no_field_is_forgotten_among_those_that_can_be_given_by_a_setting():

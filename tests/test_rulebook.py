@@ -1,5 +1,7 @@
 """All rules together: found by model, each by itself when broken, the closest when none matches."""
 
+import string
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -224,10 +226,20 @@ def test_when_no_rule_is_about_the_model_the_one_that_is_spelled_nearly_so_is_cl
 
 @pytest.mark.parametrize("model", ["Churn", "churm", "hurn", "churnn", "xchurn", "churn-2"])
 def test_the_one_that_is_spelled_nearly_so_is_found_among_many(model):
-    others = {f"r{number}": {"model": f"model-{number * 7919}"} for number in range(500)}
+    initials = string.ascii_lowercase
+    others = {
+        f"{initial}{number}": {"model": f"{initial}{number}-model"}
+        for initial in initials
+        for number in range(30)
+    }
     book = rulebook(**others, churn={"model": "churn"})
 
     assert "churn" == closest(book, model=model)
+
+
+def test_case_does_not_make_a_model_less_near():
+    assert "churn" == closest(rulebook(churn={"model": "CHURN"}), model="Churn")
+    assert "churn" == closest(rulebook(churn={"model": "churn"}), model="CHURN")
 
 
 def test_a_glob_is_near_when_it_begins_nearly_so():

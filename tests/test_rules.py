@@ -376,6 +376,14 @@ def test_the_mode_of_the_app_is_part_of_the_digest():
     assert live.selectors != observed.selectors
 
 
+@pytest.mark.parametrize("start", ["newer", "latest", "every"])
+def test_a_rule_knows_what_it_starts_and_when(start):
+    release, pipeline = rule(start=start), rule(start=start, release=None, pipeline={"id": 5})
+
+    assert (start, 1) == (release.start, release.target.definition)
+    assert (start, 5) == (pipeline.start, pipeline.target.id)
+
+
 def test_marks_are_void_when_versions_are_read_or_ordered_otherwise():
     orderings = {
         rule(**fields).ordering

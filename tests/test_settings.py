@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from model_trigger.events import Workspace
 from model_trigger.grammar import Mode
@@ -106,6 +107,7 @@ def test_without_any_setting_the_defaults_hold():
         ("CLAIM_LEASE", "PT1.5S", "claim_lease", timedelta(seconds=1.5)),
         ("LIST_LAG", "PT0S", "list_lag", timedelta()),
         ("RETRY_PAUSE", "PT1H30M", "retry_pause", timedelta(minutes=90)),
+        ("RETRY_FOR", "P10000D", "retry_for", timedelta(days=10_000)),
         ("RETRY_FOR", "P1DT12H", "retry_for", timedelta(hours=36)),
         ("OUTCOME_TOPIC_ENDPOINT", "https://t/api/events", "outcome_topic_endpoint", None),
     ],
@@ -292,6 +294,11 @@ def test_two_files_of_rules_that_differ_only_in_case_are_not_guessed(put, tmp_pa
 
     with pytest.raises(RulesUnreadableError, match=r"^RULES_FILE and Rules_File differ"):
         read_rules(tmp_path)
+
+
+def test_settings_that_were_read_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        read_settings().mode = Mode.OFF
 
 
 def test_the_app_is_where_function_app_is():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from model_trigger import troubles as troubles_module
 from model_trigger.claims import State
 from model_trigger.decisions import Outcome
 from model_trigger.targets import Release
@@ -77,12 +78,26 @@ def test_a_second_release_is_told_with_both(services):
     assert (RELEASE.url, second.url) == trouble.release_urls
 
 
-def test_what_was_given_up_is_told_as_long_as_decisions_are_kept(make_services):
+@pytest.mark.parametrize(
+    ("state", "fields", "what"),
+    [
+        pytest.param(State.GIVEN_UP, {}, "given_up", id="given up"),
+        pytest.param(
+            State.STARTED,
+            {"release": RELEASE, "second_release": RELEASE},
+            "duplicate_release",
+            id="started twice",
+        ),
+    ],
+)
+def test_what_nothing_comes_of_is_told_as_long_as_decisions_are_kept(
+    make_services, state, fields, what
+):
     services = make_services(decision_retention=7 * DAY)
     for days in (6, 8):
-        keep_claim(services, State.GIVEN_UP, str(days), ago=days * DAY)
+        keep_claim(services, state, str(days), ago=days * DAY, **fields)
 
-    assert [("given_up", True, "6")] == told(services)
+    assert [(what, True, "6")] == told(services)
 
 
 def test_what_still_fails_is_told_however_old_it_is(make_services):
@@ -103,6 +118,15 @@ def test_events_rejected_for_the_same_reason_are_told_once_and_counted(services)
     }
     assert NOON - 3 * HOUR == found["not among WORKSPACES"].since
     assert all(one.needs_a_person for one in found.values())
+
+
+def test_a_rejected_event_is_found_among_many_decisions(services, monkeypatch):
+    monkeypatch.setattr(troubles_module, "_MOST_DECISIONS", 3)
+    keep_decision(services, Outcome.REJECTED, ago=5 * HOUR)
+    for hours in (1, 2, 3, 4):
+        keep_decision(services, Outcome.STARTED, ago=hours * HOUR)
+
+    assert [("rejected", True, "17")] == told(services)
 
 
 def test_a_rejected_event_is_told_for_a_week(services):

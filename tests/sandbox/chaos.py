@@ -209,7 +209,7 @@ def _reconcile_meanwhile(hosts: list[Phoenix], stopping: list[bool]) -> None:
     while not stopping:
         for host in hosts:
             _reconcile(host)
-        time.sleep(0.5)
+        time.sleep(2)
 
 
 def _reconcile(host: Phoenix) -> None:
