@@ -163,7 +163,7 @@ def test_make_alone_lists_the_commands():
     ("target", "command"),
     [
         pytest.param("run", "python -m tests.sandbox.demo", id="run"),
-        pytest.param("test", "python -m pytest", id="test"),
+        pytest.param("test", "python -m pytest --numprocesses 3 --dist worksteal", id="test"),
         pytest.param("serve", "python -m tests.sandbox.serve", id="serve"),
         pytest.param("check", "ruff format --check .", id="check-format"),
         pytest.param("check", "ruff check .", id="check-lint"),
