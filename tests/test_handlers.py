@@ -1,12 +1,14 @@
 """One event, from its text to the decisions that are logged and kept."""
 
 import json
+import socket
 from dataclasses import replace
 from functools import partial
 
 import pytest
 from azure.data.tables import TableServiceClient
 
+from model_trigger import handlers
 from model_trigger.claims import Partition, State
 from model_trigger.handlers import DeliverAgainError, handle_event
 from model_trigger.ledger import Ledger
@@ -205,3 +207,38 @@ def test_what_a_person_must_see_is_logged_as_an_error(make_services, caplog, out
         json.loads(record.message.removeprefix(DECISION))["outcome"],
         record.levelname,
     )
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        pytest.param("OPTIONS", "", id="discovery"),
+        pytest.param("GET", "/definitions/", id="the definition"),
+        pytest.param("POST", "/releases", id="the start"),
+        pytest.param("GET", "/releases", id="the look-up"),
+    ],
+)
+def test_an_event_is_answered_in_time_though_azure_devops_is_silent(
+    make_services, azure_devops, monkeypatch, verb, path
+):
+    monkeypatch.setattr(handlers, "_SECONDS", 5.0)
+    azure_devops.fault("error", status=500)
+    azure_devops.fault("hang", verb=verb, path=path, seconds=600, times=None)
+
+    with pytest.raises(DeliverAgainError):
+        handle_event(event_text(17), make_services())
+
+
+@pytest.mark.timeout(60)
+def test_an_event_is_answered_in_time_though_storage_is_silent(make_services, monkeypatch):
+    monkeypatch.setattr(handlers, "_SECONDS", 3.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connection = (
+            "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=aGVsbG8=;"
+            f"TableEndpoint=http://127.0.0.1:{silent.getsockname()[1]}/a;"
+        )
+        with TableServiceClient.from_connection_string(connection, retry_total=0) as tables:
+            services = make_services(ledger=Ledger.open(tables, "test"))
+            with pytest.raises(DeliverAgainError):
+                handle_event(event_text(17), services)

@@ -9,13 +9,16 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from model_trigger.decisions import Outcome, rejected
 from model_trigger.rule_sources import read_rules_text
 from model_trigger.rulebook import RuleBook, RuleSource
+from model_trigger.settings import Settings, reconcile_schedule
 
 ROOT = Path(__file__).parent.parent
 INFRA = ROOT / "infra"
@@ -24,29 +27,24 @@ CHECKER = ROOT.parent / "shared/bicep/bicepcheck.py"
 TEMPLATES = sorted(INFRA.rglob("*.bicep"))
 PARAMETER_FILES = sorted(INFRA.rglob("*.bicepparam"))
 
-# What the app reads, and its defaults; None where it has none.
+# Written by Azure, or an alternative to the identity that Bicep gives to the app.
+NOT_WRITTEN = {"AzureWebJobsStorage", "AzureWebJobsStorage__tableServiceUri", "IDENTITY_ENDPOINT"}
+
+
+def written_default(default):
+    """Write a default as an app setting holds it; None where there is none."""
+    if isinstance(default, timedelta):
+        return TypeAdapter(timedelta).dump_json(default).decode().strip('"')
+    return str(default) if default and not isinstance(default, tuple) else None
+
+
+# What the app reads, and its defaults.
 APP_SETTINGS = {
-    "AZURE_CLIENT_ID": None,
-    "AZURE_DEVOPS_ORG_URL": None,
-    "AZURE_DEVOPS_PAT": None,
-    "AZURE_DEVOPS_PROJECT": None,
-    "AzureWebJobsStorage__accountName": None,
-    "AzureWebJobsStorage__clientId": None,
-    "AzureWebJobsStorage__credential": None,
-    "CLAIM_LEASE": "PT2M",
-    "DECISION_RETENTION": "P90D",
-    "LEDGER_PREFIX": "modeltrigger",
-    "LIST_LAG": "PT2M",
-    "MODE": "live",
-    "OUTCOME_TOPIC_ENDPOINT": None,
-    "RECONCILE_LOOKBACK": "P1D",
-    "RECONCILE_SCHEDULE": "0 */5 * * * *",
-    "RETRY_FOR": "P1D",
-    "RETRY_PAUSE": "PT5M",
-    "RULES": None,
-    "RULES_FILE": None,
-    "WORKSPACES": None,
+    str(field.validation_alias or name.upper()): written_default(field.default)
+    for name, field in Settings.model_fields.items()
 }
+APP_SETTINGS |= {"RULES": None, "RULES_FILE": None, "RECONCILE_SCHEDULE": reconcile_schedule()}
+APP_SETTINGS = {name: given for name, given in APP_SETTINGS.items() if name not in NOT_WRITTEN}
 HOST_SETTINGS = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
