@@ -137,7 +137,11 @@ class _Hardened(Client):
     ) -> "RequestsClientResponse":
         deadline = deadline_in_force.get()
         self._pace.keep(deadline)
-        seconds = max(0.001, deadline.remaining)
+        seconds = deadline.remaining
+        if not seconds:
+            # A process that was frozen since the deadline was set sends nothing any more.
+            msg = "no time was left to ask"
+            raise ClientRequestError(msg)
         timeout = (min(_LONGEST_CONNECT, seconds), seconds)
         post_was_sent.set(post_was_sent.get() or request.method == "POST")
         response = self._client.send(

@@ -53,8 +53,10 @@ def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
         "CLAIM_LEASE": "PT2S",
         "LIST_LAG": "PT1S",
     }
-    # Between its last check and the POST.
-    freezing = {**settings, "MORTAL_FREEZE": "azure_devops.py:start"}
+    # Between its last check and the socket: after discovery and the definition, the third request
+    # is the POST.
+    last = {"MORTAL_FREEZE": "azure_devops_client.py:signed_session", "MORTAL_CALL": "3"}
+    freezing = {**settings, **last}
     with (
         MortalHost(freezing) as frozen,
         HostProcess(settings) as other,

@@ -10,6 +10,7 @@ import pytest
 
 from model_trigger import rows
 from model_trigger.claims import Partition, State
+from model_trigger.deadline import Deadline
 from model_trigger.decisions import Outcome
 from model_trigger.grammar import Mode
 from model_trigger.ports import ConflictError, LedgerError
@@ -612,6 +613,19 @@ def test_a_second_release_of_a_frozen_process_is_detected_recorded_and_told(chur
     (record,) = [each for each in caplog.records if "duplicate_release" in each.message]
     assert "ERROR" == record.levelname
     assert second["_links"]["web"]["href"] in record.message
+
+
+def test_a_process_that_was_frozen_beyond_its_deadline_sends_nothing(churn):
+    now = [0.0]
+    limit = Deadline(25, lambda: now[0], lambda _: None)
+    frozen = Interposed(
+        churn.services.azure_devops(), "start", before=partial(now.__setitem__, 0, 60.0)
+    )
+    of_version = registration()
+    services = replace(churn.services, azure_devops=lambda: frozen)
+    decision = attend(rule().evaluate(of_version), of_version, services, limit)
+
+    assert (Outcome.PENDING, []) == (decision.outcome, churn.posts)
 
 
 def test_a_frozen_process_whose_release_was_found_by_another_is_no_duplicate(churn, caplog):

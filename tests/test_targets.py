@@ -10,6 +10,7 @@ from model_trigger.events import Registration, Workspace
 from model_trigger.targets import (
     DEFAULT_VARIABLES,
     Definition,
+    NotStarted,
     StartRequest,
     TargetAddress,
     TargetError,
@@ -342,6 +343,33 @@ def test_a_target_that_is_nowhere_is_told_with_both_places_to_name_it(fields, ur
     with pytest.raises(TargetError) as caught:
         address_of(rule(**fields), url, project)
     assert told == str(caught.value)
+
+
+def test_what_the_ledger_keeps_of_a_target_is_read_by_later_versions_of_the_app():
+    kept = {
+        "kind": "pipeline",
+        "organization_url": CONTOSO,
+        "project": "ml",
+        "definition": 5,
+        "body": {"templateParameters": {"modelName": "churn"}},
+    }
+    request = StartRequest(TargetKind.PIPELINE, CONTOSO, "ml", 5, kept["body"])
+
+    assert request == StartRequest.from_json(json.dumps(kept))
+    assert kept == json.loads(request.to_json())
+    assert ["release", "pipeline"] == list(TargetKind)
+
+
+def test_what_is_not_known_of_a_target_is_not_assumed():
+    definition = Definition(12, "Deploy")
+
+    assert ({}, {}, (), False) == (
+        definition.variables,
+        definition.artifacts,
+        definition.triggers,
+        definition.takes_key,
+    )
+    assert 0 == NotStarted("why").retry_after
 
 
 json_values = st.recursive(

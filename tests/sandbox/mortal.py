@@ -1,10 +1,11 @@
 """The sandbox's host, but it dies or freezes at a line of the app.
 
     MORTAL_SEED=1 MORTAL_CHANCE=0.0001 python -m tests.sandbox.mortal [the host's options]
-    MORTAL_FREEZE=azure_devops_client.py:start python -m tests.sandbox.mortal [the host's options]
+    MORTAL_FREEZE=handlers.py:reconcile MORTAL_CALL=2 python -m tests.sandbox.mortal [...]
 
 With a chance, each line of model_trigger that runs may be the last (SIGKILL). With a function to
-freeze at, the process stops when that is first called (SIGSTOP), and goes on with SIGCONT.
+freeze at, the process stops at that call of it (SIGSTOP), the first one if none is named, and goes
+on with SIGCONT.
 """
 
 import os
@@ -13,6 +14,7 @@ import signal
 import sys
 import threading
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -58,15 +60,16 @@ def monitor() -> None:
 
 
 def freeze() -> None:
-    """Stop this process, once."""
-    global freeze_at  # noqa: PLW0603 - one process, one freeze
-    freeze_at = ""
-    os.kill(os.getpid(), signal.SIGSTOP)
+    """Stop this process at the call that was named."""
+    if next(calls) == freeze_call:
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 chances = random.Random(os.environ.get("MORTAL_SEED"))  # noqa: S311 - chance that repeats
 chance = float(os.environ.get("MORTAL_CHANCE", "0"))
 freeze_at = os.environ.get("MORTAL_FREEZE", "")
+freeze_call = int(os.environ.get("MORTAL_CALL", "1"))
+calls = count(1)
 
 if __name__ == "__main__":
     if hasattr(sys, "monitoring"):
