@@ -25,7 +25,14 @@ class ConflictError(Exception):
 
 
 class AzureDevOpsError(Exception):
-    """Azure DevOps could not be asked just now; it may pass."""
+    """Azure DevOps could not be asked just now; it may pass.
+
+    `answered` is whether the organization answered at all.
+    """
+
+    def __init__(self, message: str = "", *, answered: bool = True) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 class AzureMLError(Exception):

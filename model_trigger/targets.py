@@ -151,20 +151,55 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
-    """Surely nothing was started; it may be tried again after `retry_after` seconds."""
+    """Nothing was started, for certain; it may be retried after `retry_after` seconds.
+
+    `answered` is whether the organization answered at all.
+    """
 
     reason: str
     retry_after: float = 0
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The release may or may not have been started: it must be looked up."""
+    """The release may or may not have been started: it must be looked up.
+
+    `answered` is whether the organization answered at all.
+    """
 
     reason: str
+    answered: bool = True
 
 
 StartResult = Started | Refused | NotStarted | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The release that a POST started, identified by its key."""
+
+    release: Release
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Proof, as far as the list goes: it was read to its last page, and nothing in it can be it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Runs without a key of ours, one of which may be the one in question.
+
+    `fitting` were given what the request sends; `silent` do not say what they were given, neither
+    in the list nor by themselves, so as long as nobody else claims them they may be it too.
+    """
+
+    fitting: tuple[Release, ...]
+    silent: tuple[Release, ...] = ()
+
+
+Sighting = Found | Absent | Candidates
 
 
 def address_of(rule: Rule, organization_url: str | None, project: str | None) -> TargetAddress:
