@@ -28,6 +28,11 @@ class Hold:
     partition: Partition
     version: str
 
+    @property
+    def before_reserve(self) -> Deadline:
+        """The deadline for whatever must still be written down afterwards."""
+        return self.deadline.within(max(0.0, self.deadline.remaining - RESERVE))
+
     def complete(self, completed: Claim, mark: Mark | None, done: Done) -> Done | None:
         """Write how a start ended, as long as the claim is ours.
 
@@ -63,7 +68,7 @@ class Hold:
         moment = self.deadline.clock()
         began_after = moment if is_late_enough else moment - _MOMENTS
         try:
-            seen = self._sighting(claim, began_after, self.deadline)
+            seen = self._sighting(claim, began_after, self.before_reserve)
         except AzureDevOpsError as error:
             organization = "" if error.answered or not claim.request else _of(claim)
             done = Done(Outcome.PENDING, f"{unclear}: {error}", unanswered=organization)
@@ -91,7 +96,7 @@ class Hold:
 
     def found_at_once(self, claim: Claim) -> Release | None:
         """Look for a release whose response was lost: what is found is certain at any time."""
-        within = self.deadline.within(max(0.0, self.deadline.remaining - RESERVE))
+        within = self.before_reserve
         if not within.allows(SHORTEST_CALL):
             return None
         try:

@@ -221,7 +221,8 @@ class _Attempt:
         if self.rule.start is not Start.LATEST:
             return None
         found = self.candidate.registration
-        listed = self.services.azure_ml().versions(found.workspace, found.model, self.deadline)
+        within = self.hold.before_reserve
+        listed = self.services.azure_ml().versions(found.workspace, found.model, within)
         for evaluation, registration in ((self.rule.evaluate(one), one) for one in listed):
             version = evaluation.version
             if evaluation.matched and version and version.newer_than(self.candidate.compared):
@@ -237,7 +238,8 @@ class _Attempt:
 
     def _request(self, key: str) -> StartRequest:
         address = self._address()
-        definition = self.services.azure_devops().definition(address, self.deadline)
+        within = self.hold.before_reserve
+        definition = self.services.azure_devops().definition(address, within)
         return request_for(self.rule, self.candidate.registration, address, definition, key)
 
     def _unavailable(self, error: AzureDevOpsError | AzureMLError) -> Done:
