@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass, field
-from functools import partial
 from uuid import uuid4
 
 from model_trigger import claims
@@ -10,7 +9,7 @@ from model_trigger.claims import Claim, Done, Mark, Partition, Snapshot, State, 
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Outcome
 from model_trigger.ports import AzureDevOpsError, ConflictError, Services
-from model_trigger.targets import Release, TargetError, TargetKind
+from model_trigger.targets import Absent, Candidates, Found, Release, TargetError
 
 # What completing the claim may take after Azure DevOps has answered, in seconds.
 RESERVE = 3.0
@@ -95,17 +94,22 @@ class Hold:
         """Look for the claim's release; what is only observed has none."""
         if claim.request is None or self.partition.observed:
             return None
-        find = partial(
-            self.services.azure_devops().find,
-            claim.request,
-            claim.key,
-            claim.claimed_at,
-            deadline,
+        sighting = self.services.azure_devops().find(
+            claim.request, claim.key, claim.claimed_at, deadline.clock(), deadline
         )
-        if claim.request.kind is TargetKind.RELEASE:
-            return find()
-        # Without its key a run is known by what was sent, as those of other claims may be, too.
-        return find(self.services.ledger.started_by(claim.request, deadline))
+        match sighting:
+            case Found(release):
+                return release
+            case Absent():
+                return None
+            case Candidates(fitting, silent):
+                known = self.services.ledger.started_by(claim.request, deadline)
+                left = [run for run in (*fitting, *silent) if run.id not in known]
+                if len(left) > 1 or (left and left[0] not in fitting):
+                    links = ", ".join(run.url for run in left)
+                    msg = f"one of these runs may be the one in question: {links}"
+                    raise TargetError(msg)
+                return left[0] if left else None
 
     def read(self) -> Snapshot:
         """Read the claim and the mark. Raises LedgerError."""

@@ -1,6 +1,6 @@
 """What the handlers need from outside: the shapes that adapters have, and the errors they raise."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,7 +13,7 @@ from model_trigger.grammar import Mode
 from model_trigger.history import Cursor, DecisionSearch, PastDecision
 from model_trigger.passes import ModelNote, ModelSummary, RuleNote, WorkspaceNote
 from model_trigger.rulebook import RuleBook
-from model_trigger.targets import Definition, Release, StartRequest, StartResult, TargetAddress
+from model_trigger.targets import Definition, Sighting, StartRequest, StartResult, TargetAddress
 
 
 class LedgerError(Exception):
@@ -143,10 +143,10 @@ class AzureDevOps(Protocol):
         request: StartRequest,
         key: str,
         since: datetime,
+        began_after: float,
         deadline: Deadline,
-        known: Collection[int] = (),
-    ) -> Release | None:
-        """Look for what a POST may have started, but for the `known`, to the last page."""
+    ) -> Sighting:
+        """Look for what a POST may have started since, in a list whose reading began after."""
         ...
 
     def rehearse(self, request: StartRequest, deadline: Deadline) -> str:
