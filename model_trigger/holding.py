@@ -85,9 +85,7 @@ class Hold:
         else:
             match seen:
                 case Found(release):
-                    reason = f"{claim.reason or 'the response was lost'}; found"
-                    found = Done(Outcome.STARTED, reason, release)
-                    return self.complete(claims.started(claim, release), snapshot.mark, found)
+                    return self._found(claim, snapshot, release)
                 case Absent() if is_late_enough:
                     absent = claims.not_started(claim, "a look-up found no release")
                     written, _ = self.write(absent, None)
@@ -100,6 +98,20 @@ class Hold:
                     done = Done(Outcome.FAILED, f"{unclear}: {reason}")
         if record or claim.state is not State.UNKNOWN:
             self.write(claims.unknown(claim, done.reason, snapshot.read_at), None)
+        return done
+
+    def _found(self, claim: Claim, snapshot: Snapshot, release: Release) -> Done | None:
+        """Write that the release of a claim was found; None when others went on with the claim.
+
+        What is found by its key may be what a present owner has started: it is no second release.
+        """
+        freed = claims.without_slot(snapshot.mark, claim.version)
+        done = Done(Outcome.STARTED, f"{claim.reason or 'the response was lost'}; found", release)
+        try:
+            self.write(claims.started(claim, release), freed)
+        except ConflictError:
+            current = self.read().claim
+            return done if current and current.release == release else None
         return done
 
     def _asked(self, claim: Claim, snapshot: Snapshot) -> Asked:
