@@ -293,7 +293,8 @@ class _Attempt:
         if self.hold.partition.observed:
             return None
         self.turn = None
-        return self.services.azure_devops().start(claim.request, self.deadline.within(seconds))
+        within = self.deadline.within(seconds)
+        return self.services.azure_devops().start(claim.request, within, claim.key)
 
     def _ended(
         self, claim: Claim, result: StartResult | None, moment: datetime

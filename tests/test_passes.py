@@ -91,7 +91,7 @@ class Organizations:
         self._ask(address.organization_url, deadline)
         return Definition(1, "deploy", variables={"modelName": True})
 
-    def start(self, request, _deadline):
+    def start(self, request, _deadline, _key):
         if self.refuses:
             return Refused("no")
         model = request.body["variables"]["modelName"]["value"]

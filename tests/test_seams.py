@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from azure.data.tables import TableServiceClient
 
-from model_trigger.claims import Partition, State
+from model_trigger.claims import State
 from model_trigger.decisions import Outcome
 from model_trigger.events import Workspace
 from model_trigger.holding import Asked, Hold
@@ -17,10 +17,9 @@ from model_trigger.ledger import Ledger
 from model_trigger.ports import ConflictError, LedgerError
 from model_trigger.starting import attend
 from tests.build import WORKSPACE, deadline, registration, rule
-from tests.sandbox.azure_devops import AzureDevOps
-from tests.sandbox.azure_devops_organisation import Organisation, Parameter, Pipeline, Project
+from tests.organisation import DEPLOY_CHURN, KEYLESS, changed, stand_in
 from tests.sandbox.flaky import FlakyProxy
-from tests.trial import LEASE, Interposed, once, raising
+from tests.trial import CHURN, LEASE, Interposed, once, raising
 
 OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 
@@ -135,54 +134,30 @@ def test_only_so_many_threads_wait_for_another_start_at_once(churn):
     assert (Outcome.DUPLICATE, []) == (second.outcome, paused)
 
 
+def started(version, services, **fields):
+    """Deliver a version to a rule that starts the pipeline."""
+    one = registration(version, **fields)
+    to_pipeline = rule(release=None, pipeline={"id": DEPLOY_CHURN.id})
+    return attend(to_pipeline.evaluate(one), one, services, deadline())
+
+
 def test_a_refusal_of_the_key_alone_is_corrected_within_the_delivery(make_services):
-    """The pipeline declared the parameter for the key when it was read, and does no longer."""
-    declared = Pipeline(
-        5,
-        "deploy",
-        parameters=(
-            Parameter("modelName"),
-            Parameter("modelVersion"),
-            Parameter("modelTriggerKey"),
-        ),
-    )
-    with pipelines(declared) as azure_devops:
+    with stand_in(DEPLOY_CHURN) as azure_devops:
         services = make_services(organization_url=azure_devops.url)
-        to_pipeline = rule(release=None, pipeline={"id": 5})
-        first = started(to_pipeline, "16", services)
-        without = replace(declared, parameters=declared.parameters[:2])
-        azure_devops.organisations = (organisation(without),)
-        second = started(to_pipeline, "17", services)
-        claim = services.ledger.read(Partition("churn", WORKSPACE, "churn"), "17", deadline()).claim
+        first = started("16", services)
+        with changed(azure_devops, KEYLESS):
+            second = started("17", services)
+    claim = services.ledger.read(CHURN, "17", deadline()).claim
 
     assert [Outcome.STARTED] * 2 == [first.outcome, second.outcome]
     assert "modelTriggerKey" not in claim.request.body["templateParameters"]
 
 
-def organisation(*targets):
-    return Organisation("fabrikam", (Project("ml", (), targets),))
-
-
-@contextmanager
-def pipelines(*targets):
-    with AzureDevOps((organisation(*targets),)) as azure_devops:
-        yield azure_devops
-
-
-def started(to_pipeline, version, services, **fields):
-    one = registration(version, **fields)
-    return attend(to_pipeline.evaluate(one), one, services, deadline())
-
-
-KEYLESS = Pipeline(5, "deploy", parameters=(Parameter("modelName"), Parameter("modelVersion")))
-
-
 def test_a_run_without_a_key_is_never_taken_from_another_claim(make_services):
-    with pipelines(KEYLESS) as azure_devops:
+    with stand_in(KEYLESS) as azure_devops:
         services = make_services(organization_url=azure_devops.url)
-        to_pipeline = rule(release=None, pipeline={"id": 5})
         azure_devops.fault("error", verb="POST", path="runs", status=500)
-        first = started(to_pipeline, "17", services)
+        first = started("17", services)
 
         class LosesCompletion:
             """The run of the other workspace is not in the ledger yet."""
@@ -197,8 +172,8 @@ def test_a_run_without_a_key_is_never_taken_from_another_claim(make_services):
                 return services.ledger.write(partition, claim, mark, limit)
 
         busy = replace(services, ledger=LosesCompletion())
-        second = started(to_pipeline, "17", busy, workspace=OTHER)
-        third = started(to_pipeline, "17", services)
+        second = started("17", busy, workspace=OTHER)
+        third = started("17", services)
 
     assert [Outcome.PENDING, Outcome.PENDING, Outcome.FAILED] == [
         each.outcome for each in (first, second, third)
@@ -208,12 +183,11 @@ def test_a_run_without_a_key_is_never_taken_from_another_claim(make_services):
 
 
 def test_a_run_without_a_key_is_found_when_nobody_else_may_have_started_it(make_services):
-    with pipelines(KEYLESS) as azure_devops:
+    with stand_in(KEYLESS) as azure_devops:
         services = make_services(organization_url=azure_devops.url)
-        to_pipeline = rule(release=None, pipeline={"id": 5})
-        other = started(to_pipeline, "17", services, workspace=OTHER)
+        other = started("17", services, workspace=OTHER)
         azure_devops.fault("error", verb="POST", path="runs", status=500, commit=True)
-        mine = started(to_pipeline, "17", services)
+        mine = started("17", services)
 
     assert [Outcome.STARTED] * 2 == [other.outcome, mine.outcome]
     assert 2 == len({other.release.id, mine.release.id})
