@@ -48,7 +48,7 @@ class _Reading(Generic[Value]):
         return self.began >= wish.began_after and self.since <= wish.since
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class Readings(Generic[Value]):
     """The last reading of each list, and those that go on."""
 
@@ -130,7 +130,7 @@ class Readings(Generic[Value]):
         return reading.result[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class Documents(Generic[Value]):
     """What single documents say, of which each is read once.
 

@@ -70,6 +70,7 @@ def test_an_error_is_wrapped_json_with_its_status(azure_devops, commit, fault, s
         pytest.param({"kind": "sign-in page"}, 203, id="203"),
         pytest.param({"kind": "sign-in page", "status": 200}, 200, id="200"),
         pytest.param({"kind": "redirect"}, 302, id="302"),
+        pytest.param({"kind": "redirect", "status": 307}, 307, id="307"),
     ],
 )
 def test_the_sign_in_page_is_html(azure_devops, commit, fault, status):
@@ -77,8 +78,14 @@ def test_the_sign_in_page_is_html(azure_devops, commit, fault, status):
     response = send(azure_devops.url)
     assert status == response.status
     assert response.headers["Content-Type"].startswith("text/html")
-    assert (status == 302) == ("_signin" in response.headers.get("Location", ""))
+    assert (status in {302, 307}) == ("_signin" in response.headers.get("Location", ""))
     assert commit == len(azure_devops.releases)
+
+
+def test_a_proxy_speaks_plain_text(azure_devops):
+    azure_devops.fault("text", status=404)
+    response = send(azure_devops.url)
+    assert (404, "text/plain") == (response.status, response.headers["Content-Type"])
 
 
 @HANDLED
