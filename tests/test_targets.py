@@ -194,7 +194,7 @@ def test_a_dangerous_version_of_an_artifact_is_refused():
 @pytest.mark.parametrize(
     ("template", "expected"),
     [
-        ("{rule}: {tag.note}", "churn: a b [model-trigger:k1]"),
+        ("{rule}: {tag.note}", "churn: a_b [model-trigger:k1]"),
         ("", "[model-trigger:k1]"),
         ("[model-trigger:k2]", "(model-trigger:k2] [model-trigger:k1]"),
     ],
