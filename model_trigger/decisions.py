@@ -1,6 +1,6 @@
 """What one rule did with one registration, and why: the answer that is logged, kept and shown."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -8,12 +8,15 @@ from itertools import islice
 from model_trigger.events import Registration
 from model_trigger.rules import Clause, Evaluation
 from model_trigger.targets import Release
-from model_trigger.wording import quoted
+from model_trigger.wording import cut, json_line, quoted, utf16_units, well_formed
 
 # A decision is kept in one entity of at most 1 MiB:
 # https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 _LONGEST_EVENT = 100_000
 _MOST_CLAUSES = 300
+# Seven texts, two ids and the names of the fields add up to less than LONGEST_LINE.
+_LONGEST_REASON = 10_000
+_LONGEST_FIELD = 2_000
 
 
 class Outcome(StrEnum):
@@ -56,7 +59,7 @@ class Decision:
     unanswered: str = ""
 
     def log_fields(self, milliseconds: int) -> dict[str, object]:
-        """Give the fields of the log line, in its order; the time is that since the trigger."""
+        """Return the fields of the log line, in its order; the time is that since the trigger."""
         registration, release = self.registration, self.release
         return {
             "outcome": self.outcome,
@@ -73,11 +76,51 @@ class Decision:
         }
 
     def log_line(self, milliseconds: int) -> str:
-        """Give the log line: `decision {...}`, one line of JSON."""
-        fields = self.log_fields(milliseconds)
-        line = json.dumps(fields, ensure_ascii=False)
-        # What is not printable could break the line, or forge another.
-        return f"decision {line if line.isprintable() else json.dumps(fields)}"
+        """Return the log line: `decision {...}`, one line of JSON, its long texts cut."""
+        return _line("decision", self.log_fields(milliseconds))
+
+
+def duplicate_line(
+    rule: str, registration: Registration, first: Release | None, second: Release
+) -> str:
+    """Return the log line of a registration that was started twice: `duplicate_release {...}`.
+
+    `first` is None as long as it is being started.
+    """
+    reason = (
+        "two releases were started: abandon one of them. A process was frozen between its last "
+        "check and the POST until another took over"
+    )
+    return _line(
+        "duplicate_release",
+        {
+            "rule": rule,
+            "model": registration.model,
+            "version": registration.version,
+            "workspace": registration.workspace.id,
+            "reason": reason,
+            "release_id": first.id if first else None,
+            "release_url": first.url if first else None,
+            "second_release_id": second.id,
+            "second_release_url": second.url,
+        },
+    )
+
+
+def _line(kind: str, fields: Mapping[str, object]) -> str:
+    """Write a line that alerts and workbook find by its beginning, whatever its values hold."""
+    return f"{kind} {json_line({name: _short(name, value) for name, value in fields.items()})}"
+
+
+def _short(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    longest = _LONGEST_REASON if name == "reason" else _LONGEST_FIELD
+    return cut(well_formed(value), longest, _units_as_json)
+
+
+def _units_as_json(text: str) -> int:
+    return utf16_units(json_line({"": text})) - len('{"": ""}')
 
 
 def rejected(reason: str, event: str, registration: Registration | None = None) -> Decision:

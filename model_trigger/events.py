@@ -15,26 +15,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from model_trigger.wording import shown
+from model_trigger.wording import shown, well_formed
 
 EVENT_TYPE = "Microsoft.MachineLearningServices.ModelRegistered"
 
 _WORKSPACE_ID = re.compile(
-    r"/subscriptions/(?P<subscription_id>[^/\s]{1,260})"
-    r"/resourceGroups/(?P<resource_group>[^/\s]{1,260})"
-    r"/providers/Microsoft\.MachineLearningServices/workspaces/(?P<name>[^/\s]{1,260})/?",
+    # `a`: without it the Kelvin sign would pass for a k.
+    r"(?a:/subscriptions/)(?P<subscription_id>[^/\s]{1,260})"
+    r"(?a:/resourceGroups/)(?P<resource_group>[^/\s]{1,260})"
+    r"(?a:/providers/Microsoft\.MachineLearningServices/workspaces/)(?P<name>[^/\s]{1,260})/?",
     re.IGNORECASE,
 )
 # A registration is kept with its claim, in an entity of at most 1 MiB with at most 64 KiB a text:
 # https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 _LONGEST_TEXT = 10_000
 _LONGEST_TAGS = 100_000
+_LONGEST_REGISTRATION = 250_000
+# Years that Table Storage keeps; those at the ends of the calendar stand for "not set" and "never".
+_FIRST_YEAR, _LAST_YEAR = 1601, 9998
 
 
 class RejectedEventError(ValueError):
     """The text is not a readable ModelRegistered event; delivering it again cannot help.
 
-    The message tells whoever publishes or subscribes what was expected and what came instead.
+    The message says what was expected and what came instead.
     """
 
 
@@ -114,7 +118,7 @@ class Registration:
         """Read what `to_json` wrote."""
         fields: dict[str, Any] = json.loads(text)
         fields["workspace"] = Workspace.parse(fields["workspace"])
-        fields["registered_at"] = _time(fields["registered_at"])
+        fields["registered_at"] = read_time(fields["registered_at"])
         return cls(**fields)
 
 
@@ -171,15 +175,17 @@ def _registration(event: Mapping[str, object]) -> Registration:
     data = _members(event.get("data"), "data")
     subject_model, subject_version = _subject(event.get("subject"))
     event_id = event.get("id")
-    return Registration(
+    registration = Registration(
         workspace=_workspace(event.get("topic") or event.get("source")),
         model=_required(_member(data, "modelName"), subject_model, "data.modelName"),
         version=_required(_version(data), subject_version, "data.modelVersion"),
-        tags=_texts(_member(data, "modelTags"), "data.modelTags"),
-        properties=_texts(_member(data, "modelProperties"), "data.modelProperties"),
-        registered_at=_time(event.get("eventTime") or event.get("time")),
+        tags=read_texts(_member(data, "modelTags"), "data.modelTags"),
+        properties=read_texts(_member(data, "modelProperties"), "data.modelProperties"),
+        registered_at=read_time(event.get("eventTime") or event.get("time")),
         event_id=event_id[:_LONGEST_TEXT] if isinstance(event_id, str) else "",
     )
+    check_length(registration)
+    return registration
 
 
 def _check_type(event_type: object) -> None:
@@ -240,19 +246,53 @@ def _required(value: object, fallback: str | None, path: str) -> str:
     if not isinstance(text, str) or not text:
         msg = f"{path} is {shown(value)}, expected text; nor does the subject give it"
         raise RejectedEventError(msg)
-    if len(text) > _LONGEST_TEXT:
-        msg = f"{path} has {len(text):,} characters, at most {_LONGEST_TEXT:,} are read"
+    return read_name(text, path)
+
+
+def read_name(value: object, path: str) -> str:
+    """Read the name of a model or version.
+
+    Raises RejectedEventError when it is empty or no text, or too long to be kept.
+    """
+    if not isinstance(value, str) or not value:
+        msg = f"{path} is {shown(value)}, expected text"
         raise RejectedEventError(msg)
-    return text
+    _check_surrogates(value, path)
+    if len(value) > _LONGEST_TEXT:
+        msg = f"{path} has {len(value):,} characters, at most {_LONGEST_TEXT:,} are read"
+        raise RejectedEventError(msg)
+    return value
 
 
-def _texts(value: object, path: str) -> Mapping[str, str]:
+def read_texts(value: object, path: str) -> Mapping[str, str]:
+    """Read tags or properties, which may be missing; what is no text becomes one.
+
+    Raises RejectedEventError when they are no JSON object, or too long to be kept.
+    """
     texts = {key: _text(item) for key, item in _members(value, path).items()}
+    _check_surrogates("".join([*texts, *texts.values()]), path)
     length = len(json.dumps(texts))
     if length > _LONGEST_TAGS:
         msg = f"{path} has {length:,} characters as JSON, at most {_LONGEST_TAGS:,} are read"
         raise RejectedEventError(msg)
     return texts
+
+
+def check_length(registration: Registration) -> None:
+    """Raise RejectedEventError when all of a registration together is too long to be kept."""
+    length = len(registration.to_json())
+    if length > _LONGEST_REGISTRATION:
+        msg = (
+            f"the registration has {length:,} characters as JSON, "
+            f"at most {_LONGEST_REGISTRATION:,} are read"
+        )
+        raise RejectedEventError(msg)
+
+
+def _check_surrogates(text: str, path: str) -> None:
+    if text != well_formed(text):
+        msg = f"{path} contains an unpaired surrogate (invalid Unicode)"
+        raise RejectedEventError(msg)
 
 
 def _text(item: object) -> str:
@@ -262,12 +302,13 @@ def _text(item: object) -> str:
     return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
 
 
-def _time(value: object) -> datetime | None:
-    """Read the time of registration, in UTC; None when it cannot be read: no rule needs it."""
+def read_time(value: object) -> datetime | None:
+    """Read a time, in UTC; None when it cannot be read or kept: no rule needs it."""
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value)
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return moment if _FIRST_YEAR <= moment.year <= _LAST_YEAR else None

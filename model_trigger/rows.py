@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
+from itertools import accumulate
 from typing import Any
 
 from model_trigger.claims import Claim, Mark, Partition, State
@@ -24,7 +25,9 @@ from model_trigger.passes import (
     RuleNote,
     WorkspaceNote,
 )
+from model_trigger.rules import Clause
 from model_trigger.targets import Release, StartRequest
+from model_trigger.wording import cut, utf16_units, well_formed
 
 MARK_KEY = "mark"
 WORKSPACES_KEY = "workspaces"
@@ -34,6 +37,13 @@ _LONGEST_READABLE = 200
 # Counted in UTF-16, where a character may take two units.
 _LONGEST_TEXT = 16_000
 _BEGINNING_OF_TIME = datetime(1601, 1, 1, tzinfo=UTC)
+# What a decision has at most, in bytes: eight names, a reason, its clauses and an event add up to
+# less than the 1 MiB of an entity.
+_LONGEST_NAME = 40_000
+_LONGEST_REASON = 120_000
+_LONGEST_CLAUSES = 200_000
+_LONGEST_EVENT = 240_000
+_PLAIN = re.compile(r"[ -~\n\r\t]+")
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
 Row = Mapping[str, Any]
@@ -237,29 +247,41 @@ def read_memory(found: Iterable[Row]) -> Memory:
 
 
 def decision_row(decision: Decision, milliseconds: int, now: datetime, unique: str) -> Row:
-    """Write a decision: one partition a day, the newest first in it."""
-    clauses = [
-        {
-            "clause": clause.clause,
-            "expected": clause.expected,
-            "actual": clause.actual,
-            "met": clause.met,
-        }
-        for clause in decision.clauses
-    ]
+    """Write a decision: one partition a day, the newest first in it.
+
+    What is longer than an entity holds is cut: a decision is there to be read, and must be kept.
+    """
     fields = decision.log_fields(milliseconds)
     reason = str(fields.pop("reason"))
-    row: dict[str, Any] = {
+    return {
         "PartitionKey": f"{now:%Y-%m-%d}",
         "RowKey": f"{(_END_OF_TIME - now).total_seconds():015.3f}|{unique}",
         "decided_at": now,
         **{name: _plain(value) for name, value in fields.items() if value is not None},
-        "closest": decision.closest,
-        **_spread("reason", reason),
-        **_spread("clauses", json.dumps(clauses, ensure_ascii=False)),
-        **_spread("event", decision.event),
+        "closest": _cut(decision.closest, _LONGEST_NAME),
+        **_spread("reason", _cut(reason, _LONGEST_REASON)),
+        **_spread("clauses", _clauses(decision.clauses)),
+        **_spread("event", _cut(decision.event, _LONGEST_EVENT)),
     }
-    return row
+
+
+def _clauses(clauses: Iterable[Clause]) -> str:
+    """Write clauses as JSON, the first ones when not all of them fit."""
+    texts = [
+        json.dumps(
+            {
+                "clause": well_formed(clause.clause),
+                "expected": well_formed(clause.expected),
+                "actual": well_formed(clause.actual),
+                "met": clause.met,
+            },
+            ensure_ascii=False,
+        )
+        for clause in clauses
+    ]
+    lengths = accumulate(_bytes(f"{text}, ") for text in texts)
+    kept = sum(length < _LONGEST_CLAUSES for length in lengths)
+    return f"[{', '.join(texts[:kept])}]"
 
 
 def read_decision(row: Row) -> PastDecision:
@@ -305,7 +327,20 @@ def decision_filter(search: DecisionSearch, cursor: Cursor) -> tuple[str, Mappin
 
 def _plain(value: object) -> object:
     """Cut what a decision only shows; release ids outgrow the 32 bits of a plain integer."""
-    return value if isinstance(value, int) and value < 2**31 else str(value)[:_LONGEST_TEXT]
+    return value if isinstance(value, int) and value < 2**31 else _cut(str(value), _LONGEST_NAME)
+
+
+def _cut(text: str, longest: int) -> str:
+    return cut(well_formed(text), longest, _bytes)
+
+
+def _bytes(text: str) -> int:
+    """Return how much of an entity a text takes.
+
+    Azure counts two bytes for each unit of UTF-16, and Azurite those of the request: six for a unit
+    that JSON escapes.
+    """
+    return 2 * utf16_units(text) + 4 * utf16_units(_PLAIN.sub("", text))
 
 
 def _spread(name: str, text: str) -> dict[str, str]:

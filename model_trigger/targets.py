@@ -22,6 +22,9 @@ DEFAULT_VARIABLES = {
 }
 DEFAULT_PARAMETERS = {"modelName": "model_name", "modelVersion": "model_version"}
 KEY_PARAMETER = "modelTriggerKey"
+# A request is kept with its registration, in an entity of at most 1 MiB:
+# https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+_LONGEST_REQUEST = 200_000
 _DEFAULT_DESCRIPTION = Template.parse("{model_name} {model_version} registered in {workspace}")
 
 
@@ -342,7 +345,8 @@ def request_for(
     """Fill a rule's target from a registration.
 
     `key` finds again what was started. Raises UnsafeValueError for a value that may not be handed
-    over, and TargetError for variables that the definition does not let anyone set.
+    over, and TargetError for variables that the definition does not let anyone set, or for more
+    than can be kept.
     """
     values = Values(registration, rule.name, rule.fields.allow_unsafe)
     target = rule.target
@@ -351,9 +355,17 @@ def request_for(
         if isinstance(target, ReleaseFields)
         else _run_body(target, definition, values, key)
     )
-    return StartRequest(
+    request = StartRequest(
         address.kind, address.organization_url, address.project, definition.id, body
     )
+    length = len(request.to_json())
+    if length > _LONGEST_REQUEST:
+        msg = (
+            f"what rule {rule.name!r} hands over has {length:,} characters, "
+            f"at most {_LONGEST_REQUEST:,} can be kept: hand over less of the tags and properties"
+        )
+        raise TargetError(msg)
+    return request
 
 
 def key_mark(key: str) -> str:

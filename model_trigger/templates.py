@@ -1,7 +1,8 @@
 """Fill the values handed to a target from a registration, and refuse dangerous ones.
 
 Names, versions and tags are written by whoever can register a model, and end up in deployment
-scripts: a substituted value holds harmless characters only, unless the rule allows it by name.
+scripts: a substituted value holds harmless characters only, and neither begins an option nor names
+a file, unless the rule allows it by name.
 """
 
 import re
@@ -23,8 +24,15 @@ PLACEHOLDERS = (
 )
 KEYED_PLACEHOLDERS = ("tag", "property")
 
-_TOKEN = re.compile(r"(?P<literal>[^{}]+)|(?P<brace>\{\{|\}\})|\{(?P<name>[^{}]*)\}|(?P<lone>[{}])")
-_UNSAFE = re.compile(r"[^A-Za-z0-9 ._:/@+,=-]|^-")
+_TOKEN = re.compile(r"(?P<literal>(?:[^{}]|\{\{|\}\})+)|\{(?P<name>[^{}]*)\}|(?P<lone>[{}])")
+# After a space `-` begins an option of a command, and azure-cli reads `@path` and `key=@path` as
+# the file of that path: `_expand_file_prefixed_files` in
+# https://github.com/Azure/azure-cli, src/azure-cli-core/azure/cli/core/commands/__init__.py
+_UNSAFE = re.compile(r"[^A-Za-z0-9 ._:/@+,=-]|^[-@ ]|[ =]@| -")
+# The same where a value ends and the template's own text goes on: an empty value, or one that ends
+# with a space, must not make that text an option or a file. Quotes and line breaks of the template
+# separate words as spaces do.
+_UNSAFE_SEAM = re.compile(r"[^A-Za-z0-9._:/@+,=-]?[-@]|=@")
 # Line breaks of every kind, and what changes the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 # The key that finds a release again is the last of its kind in the description, and ours alone.
@@ -54,7 +62,7 @@ class Template:
 
 
 def placeholder_problem(name: str) -> str | None:
-    """Say why a name is not a placeholder, continuing a sentence that begins with it.
+    """Return why a name is not a placeholder, continuing a sentence that begins with it.
 
     None when it is one.
     """
@@ -78,27 +86,38 @@ class Values:
     def fill(self, template: Template) -> str:
         """Substitute every placeholder.
 
-        Raises UnsafeValueError when a value is absent or holds a character that is not allowed.
+        Raises UnsafeValueError when a value is absent, or is not allowed by itself or together
+        with the template's text behind it.
         """
-        return "".join(
-            literal if name is None else self.safe(name) for literal, name in template.parts
-        )
+        filled = ""
+        before = None
+        for literal, name in template.parts:
+            if name is None and before and not self._is_allowed(before):
+                _check_seam(before, filled[-1:] + literal[:1])
+            filled += literal if name is None else self.safe(name)
+            before = name
+        return filled
 
     def describe(self, template: Template) -> str:
-        """Substitute every placeholder for people to read; control characters are removed.
+        """Substitute every placeholder, with `_` in place of each character that is not allowed.
 
-        An absent tag or property becomes empty text, and what is long is cut. No template and no
-        value can yield the key of a release.
+        Scripts get a description too, as Release.ReleaseDescription, so this holds also for what
+        `allow_unsafe` names. An absent tag or property becomes empty text, control characters of
+        the template become spaces, and what is long is cut. No template and no value can yield the
+        key of a release.
         """
-        filled = "".join(
-            literal if name is None else self.raw(name) or "" for literal, name in template.parts
-        )
-        described = _KEY_MARK.sub("(", _CONTROL.sub(" ", filled))
+        described = ""
+        for place, (literal, name) in enumerate(template.parts):
+            text = _CONTROL.sub(" ", literal) if name is None else _harmless(self.raw(name) or "")
+            if name is None and place and _UNSAFE_SEAM.fullmatch(described[-1:] + text[:1]):
+                text = f"_{text[1:]}"
+            described += text
+        described = _KEY_MARK.sub("(", described)
         is_long = len(described) > _LONGEST_DESCRIPTION
         return f"{described[:_LONGEST_DESCRIPTION]}…" if is_long else described
 
     def safe(self, name: str) -> str:
-        """Give the value of a placeholder, refused when it could harm a deployment script.
+        """Return the value of a placeholder, refused when it could harm a deployment script.
 
         Raises UnsafeValueError.
         """
@@ -109,16 +128,12 @@ class Values:
             raise UnsafeValueError(msg)
         unsafe = _UNSAFE.search(value)
         if unsafe and not self._is_allowed(name):
-            where = "begins with" if unsafe[0] == "-" else "holds"
-            msg = (
-                f"{{{name}}} {where} {unsafe[0]!r}, which could change what a deployment script "
-                f"does: change it, or add {quoted(name)} to the rule's allow_unsafe"
-            )
-            raise UnsafeValueError(msg)
+            where = "begins with" if unsafe[0] in ("-", "@", " ") else "holds"
+            raise _refusal(name, f"{where} {unsafe[0]!r}")
         return value
 
     def raw(self, name: str) -> str | None:
-        """Give the value of a placeholder as it was registered; None when it is absent."""
+        """Return the value of a placeholder as it was registered; None when it is absent."""
         kind, _, key = name.partition(".")
         if kind == "tag":
             return lookup(self.registration.tags, key)
@@ -127,7 +142,7 @@ class Values:
         return self._plain()[name]
 
     def _is_allowed(self, name: str) -> bool:
-        """Tell whether the rule allows any value; the keys of tags are compared without case."""
+        """Whether the rule allows any value; the keys of tags are compared without case."""
         return name.lower() in {allowed.lower() for allowed in self.allow_unsafe}
 
     def _plain(self) -> Mapping[str, str]:
@@ -145,6 +160,25 @@ class Values:
         }
 
 
+def _check_seam(name: str, seam: str) -> None:
+    """Check the last character before a literal, if there is any, and the literal's first."""
+    if _UNSAFE_SEAM.fullmatch(seam):
+        where = "begins with" if len(seam) == 1 else "holds"
+        raise _refusal(name, f"and the text behind it {where} {seam!r}")
+
+
+def _refusal(name: str, what: str) -> UnsafeValueError:
+    return UnsafeValueError(
+        f"{{{name}}} {what}, which could change what a deployment script does: "
+        f"change it, or add {quoted(name)} to the rule's allow_unsafe"
+    )
+
+
+def _harmless(value: str) -> str:
+    """Replace by `_` what a value may not hold: of ` -`, ` @` and `=@` the second character."""
+    return _UNSAFE.sub(lambda unsafe: f"{unsafe[0][:-1]}_", value)
+
+
 def _parts(text: str) -> Iterator[tuple[str, str | None]]:
     """Yield texts as they are, and placeholders by their names."""
     for token in _TOKEN.finditer(text):
@@ -153,7 +187,7 @@ def _parts(text: str) -> Iterator[tuple[str, str | None]]:
             msg = "has a brace without its counterpart; a brace that stands for itself is doubled"
             raise ValueError(msg)
         if name is None:
-            yield token["literal"] or token["brace"][0], None
+            yield token["literal"].replace("{{", "{").replace("}}", "}"), None
             continue
         problem = placeholder_problem(name)
         if problem:

@@ -16,7 +16,7 @@ from model_trigger.events import Registration, Workspace
 from model_trigger.passes import ModelSummary
 from model_trigger.ports import AzureMLError, WorkspaceAccessError
 from tests.sandbox.azure_ml import AzureMachineLearning as Sandbox
-from tests.sandbox.azure_ml_workspaces import WORKSPACE, Model
+from tests.sandbox.azure_ml_workspaces import WORKSPACE
 from tests.sandbox.credentials import StaticCredential
 from tests.sandbox.processes import ROOT, Child
 
@@ -268,19 +268,6 @@ def test_what_may_pass_but_does_not_is_told_as_such(sandbox, azure_ml, clock, fa
     with pytest.raises(AzureMLError, match=f"could not list the models in workspace {WORKSPACE}"):
         list(azure_ml.models(FABRIKAM, clock.deadline()))
     assert pauses == clock.pauses
-
-
-@pytest.mark.parametrize("page", [0, 2], ids=["first", "second"])
-def test_a_version_that_the_client_cannot_read_never_ends_the_list_early(
-    sandbox, azure_ml, clock, monkeypatch, page
-):
-    for _ in range(4):
-        sandbox.register("churn")
-    versions = azure_ml.versions(FABRIKAM, "churn", clock.deadline())
-    list(islice(versions, page))
-    monkeypatch.setattr(Model, "version_document", lambda *_: {"properties": {}})
-    with pytest.raises(AzureMLError):
-        list(versions)
 
 
 def test_without_time_nothing_is_asked(sandbox, azure_ml, clock):

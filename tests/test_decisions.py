@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.decisions import Decision, Outcome, not_matched, rejected
+from model_trigger.decisions import Decision, Outcome, duplicate_line, not_matched, rejected
 from model_trigger.rules import Clause
 from model_trigger.targets import Release
+from model_trigger.wording import utf16_units, well_formed
 from tests.build import WORKSPACE_ID, registration, rulebook
 
 relaxed = settings(deadline=None)
@@ -57,13 +58,89 @@ def test_what_is_not_known_is_null_in_the_log_line():
     }
 
 
+any_text = st.text(st.characters(codec=None)) | st.text(
+    st.characters(categories=["Cc", "Cf", "Co", "Cs", "Zl", "Zp", "So"]), max_size=20
+)
+LONG = {
+    "letters": "x" * 100_000,
+    "emoji": "\N{GRINNING FACE}" * 50_000,
+    "escaped emoji": "\U000e0001" * 50_000,
+    "quotes": '"' * 100_000,
+    "line breaks": "\r\n\u2028" * 30_000,
+    "half characters": "\ud800" * 100_000,
+    "a digit after many": "9" * 99_999 + "8",
+}
+
+
+def described(text: str) -> Decision:
+    """Make a decision that holds the text wherever it can hold one."""
+    about = registration(text, text, event_id=text, source=text)
+    release = Release(10**400, text)
+    return Decision(Outcome.FAILED, text, rule=text, registration=about, release=release)
+
+
 @relaxed
-@given(st.text(st.characters(codec=None)), st.text(), st.text())
+@given(any_text, any_text, any_text)
 def test_the_log_line_is_one_line_whatever_is_in_it(reason, model, version):
     decision = Decision(Outcome.FAILED, reason, registration=registration(version, model))
 
     assert decision.log_line(1).isprintable()
-    assert (reason, model) == tuple(logged(decision)[name] for name in ("reason", "model"))
+    found = logged(decision)
+    expected = (well_formed(reason), well_formed(model), well_formed(version))
+    assert expected == tuple(found[name] for name in ("reason", "model", "version"))
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in LONG.items()])
+def test_a_long_value_is_cut_so_that_the_whole_line_reaches_the_log(text):
+    line = described(text).log_line(10**9)
+
+    assert utf16_units(line) <= 30_000
+    assert line.isprintable()
+    assert line.startswith('decision {"outcome": "failed", "rule": "')
+    found = logged(described(text))
+    assert ["outcome", "milliseconds"] == [next(iter(found)), next(reversed(found))]
+    assert all(found[name].endswith("…") for name in ("rule", "model", "version", "reason"))
+
+
+@pytest.mark.parametrize("text", [*LONG.values(), "a\nb\ud800\u202e"])
+def test_a_line_can_be_read_by_a_strict_reader_of_json(text):
+    line = described(text).log_line(1)
+
+    assert line == line.encode().decode()
+    json.dumps(json.loads(line[len("decision ") :]), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["duplicate_release", 'duplicate_release {"rule": "x"}', '"}\nduplicate_release {"a": "'],
+)
+def test_only_a_second_release_makes_the_line_that_sets_off_its_alert(text):
+    assert described(text).log_line(1).startswith('decision {"outcome": "failed", ')
+
+
+def test_what_was_started_twice_has_a_line_of_its_own_with_both_links():
+    about = registration('17"}\n', "duplicate_release")
+    line = duplicate_line("churn", about, Release(7, "https://a/7"), Release(8, "https://a/8"))
+
+    assert line.isprintable()
+    found = json.loads(line.removeprefix("duplicate_release "))
+    assert found.pop("reason").startswith("two releases were started: abandon one of them. ")
+    assert {
+        "rule": "churn",
+        "model": "duplicate_release",
+        "version": '17"}\n',
+        "workspace": WORKSPACE_ID,
+        "release_id": 7,
+        "release_url": "https://a/7",
+        "second_release_id": 8,
+        "second_release_url": "https://a/8",
+    } == found
+
+
+def test_a_first_release_that_is_still_being_started_has_no_link_yet():
+    line = duplicate_line("churn", registration(), None, Release(8, "https://a/8"))
+
+    assert json.loads(line.removeprefix("duplicate_release "))["release_url"] is None
 
 
 def test_letters_of_all_languages_stay_readable_in_the_log_line():

@@ -307,6 +307,23 @@ REJECTED = [
         "data.modelTags has 100,012 characters as JSON, at most 100,000 are read",
         id="tags-long",
     ),
+    pytest.param(
+        with_data(ModelTags={f"t{number}": "x" * 1_000 for number in range(700)}),
+        "data.modelTags has 708,290 characters as JSON, at most 100,000 are read",
+        id="many-tags",
+    ),
+    pytest.param(
+        changed(
+            id="\N{GRINNING FACE}" * 10_000,
+            data={
+                "modelName": "\N{GRINNING FACE}" * 10_000,
+                "modelVersion": 1,
+                "modelTags": {"a": "x" * 50_000},
+            },
+        ),
+        "the registration has 290,311 characters as JSON, at most 250,000 are read",
+        id="long-altogether",
+    ),
 ]
 
 
@@ -314,6 +331,30 @@ REJECTED = [
 def test_what_is_not_a_readable_event_is_rejected_with_the_reason(text, message):
     # Python 3.11 does not name the number.
     assert message.replace(": nan)", ")") == rejection(text).replace(": nan)", ")")
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0001-01-01T00:00:00Z",
+        "1600-12-31T23:59:59Z",
+        "9999-12-31T23:59:59.9999999Z",
+        "9999-12-31T23:59:59.9999999-12:00",
+        "0001-01-01T00:00:00+14:00",
+        "2026-02-30T00:00:00Z",
+        "yesterday",
+        "",
+        17,
+        None,
+    ],
+)
+def test_a_time_that_is_none_or_that_storage_does_not_keep_is_not_known(time):
+    assert parse_event(changed(eventTime=time)).registered_at is None
+
+
+def test_only_ascii_letters_spell_the_provider_of_a_workspace():
+    with pytest.raises(ValueError, match="is not the resource id of a workspace"):
+        Workspace.parse(WORKSPACE_ID.replace("workspaces", "wor\N{KELVIN SIGN}spaces"))
 
 
 def test_half_an_event_is_rejected_with_what_came():

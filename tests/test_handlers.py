@@ -242,3 +242,20 @@ def test_an_event_is_answered_in_time_though_storage_is_silent(make_services, mo
             services = make_services(ledger=Ledger.open(tables, "test"))
             with pytest.raises(DeliverAgainError):
                 handle_event(event_text(17), services)
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "outcome"),
+    [(60, "started"), (90, "started"), (200, "rejected"), (700, "rejected")],
+)
+def test_an_event_is_decided_on_and_kept_however_much_is_in_its_tags(
+    make_services, decisions, kilobytes, outcome
+):
+    services = make_services()
+    tags = {f"t{number}": "x" * 1_000 for number in range(kilobytes)}
+    handle_event(event_text(17, tags=tags), services)
+
+    (decision,), (row,) = decisions(), rows_of(services)
+    assert (outcome, outcome) == (decision["outcome"], row["outcome"])
+    if outcome == "rejected":
+        assert decision["reason"].startswith("data.modelTags has ")

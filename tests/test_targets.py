@@ -65,6 +65,19 @@ def test_the_request_is_complete_by_itself():
     assert expected == request_for(rule(), registration(), RELEASE, definition, "k1")
 
 
+def test_more_than_can_be_kept_is_not_handed_over():
+    variables = {f"v{number}": "{tag.notes}" for number in range(4)}
+    settable = dict.fromkeys(variables, True)
+
+    def hand_over(length):
+        described = registration(tags={"notes": "x" * length})
+        return released({"variables": variables}, settable, described=described)
+
+    assert "x" * 49_000 == hand_over(49_000)["variables"]["v3"]
+    with pytest.raises(TargetError, match=r"^what rule 'churn' hands over has 2\d\d,\d\d\d char"):
+        hand_over(50_000)
+
+
 # Variables of a release.
 
 
@@ -194,7 +207,7 @@ def test_a_dangerous_version_of_an_artifact_is_refused():
 @pytest.mark.parametrize(
     ("template", "expected"),
     [
-        ("{rule}: {tag.note}", "churn: a b [model-trigger:k1]"),
+        ("{rule}: {tag.note}", "churn: a_b [model-trigger:k1]"),
         ("", "[model-trigger:k1]"),
         ("[model-trigger:k2]", "(model-trigger:k2] [model-trigger:k1]"),
     ],

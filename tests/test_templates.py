@@ -157,12 +157,24 @@ def test_any_text_is_a_template_or_refused(text):
         assert text.replace("{{", "{").replace("}}", "}") == values().fill(parsed)
 
 
+def misread(text: str) -> bool:
+    """Whether a script could take the text, or a word of it, for an option or for a file."""
+    return any(text.startswith(one) for one in "-@ ") or any(
+        pair in text for pair in (" -", " @", "=@")
+    )
+
+
+hostile = st.text(st.sampled_from("-@ =aA0"), max_size=6) | st.text(HARMLESS)
+
+
 @relaxed
-@given(st.text(HARMLESS))
-def test_harmless_characters_are_handed_over(value):
+@given(hostile)
+def test_harmless_values_are_handed_over_unless_they_could_be_misread(value):
     described = registration(tags={"x": value})
-    if value.startswith("-"):
-        with pytest.raises(UnsafeValueError, match=r"^\{tag\.x\} begins with '-', "):
+    if misread(value):
+        with pytest.raises(
+            UnsafeValueError, match=r"^\{tag\.x\} (begins with|holds) '[ =]?[-@ ]', "
+        ):
             filled("{tag.x}", described)
     else:
         assert value == filled("{tag.x}", described)
@@ -193,6 +205,14 @@ def test_every_other_character_is_refused_wherever_it_stands(before, bad, after)
         ("\u2028", r"holds '\u2028'"),
         ("-rf", "begins with '-'"),
         ("-$", "begins with '-'"),
+        ("@/etc/passwd", "begins with '@'"),
+        (" x", "begins with ' '"),
+        (" --force", "begins with ' '"),
+        ("x --force", "holds ' -'"),
+        ("x @/etc/passwd", "holds ' @'"),
+        ("key=@/etc/passwd", "holds '=@'"),
+        ("a=b=@c", "holds '=@'"),
+        ("k=\u212a", "holds '\u212a'"),
     ],
 )
 def test_a_dangerous_value_is_refused_by_placeholder_and_character(value, where):
@@ -203,6 +223,79 @@ def test_a_dangerous_value_is_refused_by_placeholder_and_character(value, where)
         "change it, or add 'tag.x' to the rule's allow_unsafe"
     )
     assert expected == str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", "x", "a@b", "a-b", "a- b", "k=v", "a==", "x ", "1.0+cu12-1"])
+def test_at_signs_and_hyphens_within_words_are_harmless(value):
+    assert value == filled("{tag.x}", registration(tags={"x": value}))
+
+
+SEAMS = [
+    pytest.param("{tag.a}-{tag.b}", {"a": "", "b": "rf"}, "tag.a", "begins with '-'", id="begin"),
+    pytest.param("{tag.a}-{tag.b}", {"a": "x ", "b": "rf"}, "tag.a", "holds ' -'", id="option"),
+    pytest.param("{tag.a}@{tag.b}", {"a": "k=", "b": "/f"}, "tag.a", "holds '=@'", id="file"),
+    pytest.param("{tag.a}@{tag.b}", {"a": "", "b": "/f"}, "tag.a", "begins with '@'", id="@"),
+    pytest.param("k={tag.a}@{tag.b}", {"a": "", "b": "/f"}, "tag.a", "holds '=@'", id="emptied"),
+    pytest.param("k={tag.a}{tag.b}@x", {"a": "", "b": ""}, "tag.b", "holds '=@'", id="two-empty"),
+    pytest.param("x {tag.a}-v", {"a": ""}, "tag.a", "holds ' -'", id="emptied-after-a-space"),
+    pytest.param("'{tag.a}-v'", {"a": ""}, "tag.a", 'holds "\'-"', id="in-quotes"),
+    pytest.param('{{"a":"{tag.a}@x"}}', {"a": ""}, "tag.a", "holds '\"@'", id="in-json"),
+    pytest.param("x\n{tag.a}-v", {"a": ""}, "tag.a", r"holds '\n-'", id="in-a-new-line"),
+]
+
+
+@pytest.mark.parametrize(("text", "tags", "name", "where"), SEAMS)
+def test_a_value_must_not_make_the_text_behind_it_an_option_or_a_file(text, tags, name, where):
+    described = registration(tags=tags)
+
+    with pytest.raises(UnsafeValueError) as caught:
+        filled(text, described)
+    assert str(caught.value).startswith(f"{{{name}}} and the text behind it {where}, which could ")
+    assert filled(text, described, allow_unsafe=["tag.a", "tag.b"])
+
+
+@pytest.mark.parametrize(
+    ("text", "tags", "expected"),
+    [
+        ("{tag.a}-{tag.b}", {"a": "x", "b": "y"}, "x-y"),
+        ("{tag.a}@{tag.b}", {"a": "x", "b": "y"}, "x@y"),
+        ("{tag.a}{tag.b}", {"a": "k=", "b": "v"}, "k=v"),
+        ("-{tag.a} -x @y k=@z", {"a": "v"}, "-v -x @y k=@z"),
+        (" {tag.a}", {"a": "v"}, " v"),
+        ("--name={tag.a}", {"a": "v"}, "--name=v"),
+        ("{tag.a} -x", {"a": ""}, " -x"),
+        ("churn{tag.a}-prod", {"a": ""}, "churn-prod"),
+    ],
+)
+def test_what_the_template_itself_says_is_its_own(text, tags, expected):
+    assert expected == filled(text, registration(tags=tags))
+
+
+literals = st.text(st.sampled_from("ab-@= '{}\n"), max_size=4)
+
+
+@relaxed
+@given(st.lists(st.tuples(literals, hostile), min_size=1, max_size=4), literals)
+def test_only_what_the_template_itself_says_can_be_misread(pairs, end):
+    """Wherever an option or a file begins, it begins within one literal of the template."""
+    tags = {f"t{place}": value for place, (_, value) in enumerate(pairs)}
+    doubled = [
+        text.replace("{", "{{").replace("}", "}}") for text in (*(one for one, _ in pairs), end)
+    ]
+    text = "".join(f"{literal}{{tag.t{place}}}" for place, literal in enumerate(doubled[:-1]))
+    try:
+        found = filled(text + doubled[-1], registration(tags=tags))
+    except UnsafeValueError:
+        return
+    owners: list[tuple[str, int]] = []
+    for place, (literal, value) in enumerate(pairs):
+        owners += [("literal", place)] * len(literal) + [("value", place)] * len(value)
+    owners += [("literal", len(pairs))] * len(end)
+    for at, char in enumerate(found):
+        before = found[at - 1] if at else " "
+        if char in "-@" and (before == " " or (before + char) == "=@"):
+            begins = at == 0 and bool(pairs[0][0])
+            assert begins or (owners[at][0] == "literal" and owners[at] == owners[at - 1])
 
 
 @pytest.mark.parametrize("name", ["model_name", "model_version", "workspace", "resource_group"])
@@ -239,10 +332,45 @@ def test_an_empty_value_is_a_value():
     assert "" == filled("{tag.x}", registration(tags={"x": ""}))
 
 
-def test_a_description_holds_what_people_wrote_without_control_characters():
-    described = registration(tags={"x": "$(a)\r\n\tb\x00\x1b[31m\u2028c\u202ed\x9f\x7f"})
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        (
+            "{model_version}: {tag.x}",
+            "$(a)\r\n\tb\x00\x1b[31m\u2028c\u202ed",
+            "17: __a____b___31m_c_d",
+        ),
+        ("{tag.x}", "`id`;a|b&c<d>e'f\"g\\h%i%!j*k~", "_id__a_b_c_d_e_f_g_h_i__j_k_"),
+        ("{tag.x}", "caf\u00e9 \u6a21\u578b \U0001f600", "caf_ __ _"),
+        ("{tag.x}", "A-Z a.b_c:d/e@f+g,h=i", "A-Z a.b_c:d/e@f+g,h=i"),
+        ("{tag.x}", "@/etc/passwd", "_/etc/passwd"),
+        ("of {tag.x}", "-rf", "of _rf"),
+        ("{tag.x}", " -rf", "_-rf"),
+        ("{tag.x}", "x --force @f k=@g", "x _-force _f k=_g"),
+        ("{tag.x}-prod", "", "_prod"),
+        ("{tag.x}@home", "k=", "k=_home"),
+        ("{tag.x}-b", "a ", "a _b"),
+        ("a\n{tag.x}-b", "", "a _b"),
+        ("-a @b k=@c {tag.x}", "v", "-a @b k=@c v"),
+        ("caf\u00e9 $(x)\r\n\tb\u2028 {tag.x}", "v", "caf\u00e9 $(x) b  v"),
+    ],
+)
+def test_a_description_holds_harmless_values_in_what_the_template_says(text, value, expected):
+    assert expected == described_as(text, registration(tags={"x": value}))
 
-    assert "17: $(a) b [31m c d " == described_as("{model_version}: {tag.x}", described)
+
+def test_a_description_goes_to_scripts_also_where_a_value_is_allowed_elsewhere():
+    allowing = values(registration(tags={"x": "$(id)"}), allow_unsafe=["tag.x"])
+
+    assert "__id_" == allowing.describe(Template.parse("{tag.x}"))
+
+
+@relaxed
+@given(hostile | st.text())
+def test_a_described_value_is_one_that_would_be_handed_over(value):
+    described = described_as("{tag.x}", registration(tags={"x": value[:1_000]}))
+
+    assert described == filled("{tag.x}", registration(tags={"x": described}))
 
 
 def test_a_long_description_is_cut_so_that_the_key_has_room():

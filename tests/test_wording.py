@@ -1,12 +1,23 @@
 """Values in sentences: short, on one line, nothing secret, with the nearest valid spelling."""
 
 import json
+import logging
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.wording import excerpt, nearest, one_line, quoted, shown
+from model_trigger.wording import (
+    cut,
+    excerpt,
+    json_line,
+    nearest,
+    one_line,
+    quoted,
+    shown,
+    utf16_units,
+    well_formed,
+)
 
 relaxed = settings(deadline=None)
 any_text = st.text(st.characters()) | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl"]))
@@ -33,6 +44,82 @@ def test_quoted_and_shown_texts_stay_on_one_line(text):
 )
 def test_what_is_not_printable_is_shown_by_its_number(text, expected):
     assert expected == one_line(text)
+
+
+@relaxed
+@given(any_text)
+def test_json_on_one_line_is_read_back_as_it_was(text):
+    line = json_line({"text": well_formed(text)})
+
+    assert line.isprintable()
+    assert {"text": well_formed(text)} == json.loads(line)
+
+
+@relaxed
+@given(any_text)
+def test_only_unpaired_surrogates_are_replaced(text):
+    found = well_formed(text)
+
+    assert found == found.encode().decode()
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        assert text == found
+
+
+@relaxed
+@given(any_text | st.text("a\N{GRINNING FACE}"), st.integers(1, 20))
+def test_a_text_is_cut_where_it_is_too_long_and_never_within_a_character(text, longest):
+    found = cut(text, longest)
+
+    assert utf16_units(found) <= longest
+    if found != text:
+        assert utf16_units(text) > longest
+        assert text.startswith(found.removesuffix("…"))
+        assert utf16_units(found) >= longest - 1
+
+
+HOSTILE = (
+    "a\nb",
+    "a\r\ndecision {}",
+    "\u2028decision {}",
+    "\x1b[2Jdecision {}",
+    "\ud800",
+    "\x00",
+    "\u202e",
+    "x" * 100_000,
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_whatever_the_app_logs_is_one_line(text, caplog):
+    log = logging.getLogger("model_trigger")
+    log.warning("could not read %s", text)
+    log.warning(f"could not read {text}")  # noqa: G004 - it is read the same way
+
+    for record in caplog.records:
+        assert record.getMessage().startswith("could not read ")
+        assert record.getMessage().isprintable()
+        assert utf16_units(record.getMessage()) <= 30_000
+    assert 2 == len(caplog.records)
+
+
+def test_a_percent_sign_in_what_is_logged_is_not_filled(caplog):
+    logging.getLogger("model_trigger").warning("%s", "100%s %(x)s %d")
+
+    assert ["100%s %(x)s %d"] == [record.getMessage() for record in caplog.records]
+
+
+def test_no_line_of_a_traceback_can_be_taken_for_a_message(caplog):
+    try:
+        int("a\ndecision {}")
+        pytest.fail("that is no number")
+    except ValueError as error:
+        error.add_note("decision {}\u2028\x1b[2J")
+        logging.getLogger("model_trigger").exception("it failed")
+
+    first, *others = caplog.text.split("\n")
+    assert first.endswith("it failed")
+    assert r"  decision {}\u2028\x1b[2J" in others
+    assert all(line.startswith("  ") and line.isprintable() for line in others if line)
 
 
 def test_what_is_long_is_cut_after_200_characters():
