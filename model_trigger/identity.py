@@ -18,6 +18,8 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, Service
 
 from model_trigger.wording import excerpt
 
+# Seconds: a token is asked for within a delivery, which has 25 s for everything.
+_CONNECT, _READ, _PROCESS = 2, 5, 10
 # 410 is answered while the endpoint itself is updated:
 # https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling
 # An answer without a token that calls itself a success is none: something else is listening still.
@@ -59,10 +61,9 @@ def managed_identity(client_id: str | None) -> Identity:
     return Identity(
         ManagedIdentityCredential(
             client_id=client_id,
-            # A token is asked for within a delivery, which has 25 s for everything.
             retry_total=1,
-            connection_timeout=2,
-            read_timeout=5,
+            connection_timeout=_CONNECT,
+            read_timeout=_READ,
             # The endpoint is on this machine, and its secret header is for no proxy.
             use_env_settings=False,
             raw_response_hook=_check,
@@ -74,7 +75,7 @@ def azure_cli() -> Identity:
     """Return the login of the Azure CLI."""
     from azure.identity import AzureCliCredential  # noqa: PLC0415 - it is slow
 
-    return Identity(AzureCliCredential(process_timeout=10))
+    return Identity(AzureCliCredential(process_timeout=_PROCESS))
 
 
 def _check(response: Any) -> None:  # noqa: ANN401 - azure-core's generic PipelineResponse

@@ -113,8 +113,8 @@ def test_what_a_shell_leaves_of_a_range_is_refused_with_a_hint_about_quotes(text
     assert [
         (
             f'RULES__Churn__Version: "{text}" is empty; write a range such as >=10, or * for any '
-            "version; in a shell, quote the whole setting, as in 'RULES__Churn__Version=>=10', or it "
-            "takes > for a redirection"
+            "version; in a shell, quote the whole setting, as in "
+            "'RULES__Churn__Version=>=10', or it takes > for a redirection"
         )
     ] == problems
 
