@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from model_trigger.deadline import Deadline
+from model_trigger.outbound import authorities, proxies_for
 
 # Before the import, for it makes a folder in the home directory, which may be read-only or shared
 # (https://github.com/microsoft/azure-devops-python-api/issues/90).
@@ -42,7 +43,6 @@ from model_trigger.azure_devops_answers import (
     is_json,
     retry_after,
 )
-from model_trigger.azure_devops_session import authorities, proxies_for
 
 if TYPE_CHECKING:
     from msrest.universal_http import ClientRequest

@@ -13,6 +13,7 @@ from azure.data.tables import TableServiceClient
 from model_trigger.hosts import Origin, Recipients
 from model_trigger.identity import Identity, azure_cli, managed_identity
 from model_trigger.ledger import Ledger
+from model_trigger.outbound import client_options
 from model_trigger.ports import AzureDevOps, AzureML, Outcomes, Services
 from model_trigger.rulebook import RuleBook
 from model_trigger.settings import Settings, SettingsError, read_rules, read_settings
@@ -56,11 +57,7 @@ def services() -> Services:
 def _tables(settings: Settings) -> TableServiceClient:
     """Open the storage account that the Functions host uses anyway."""
     if settings.storage:
-        try:
-            return TableServiceClient.from_connection_string(settings.storage, retry_total=0)
-        except ValueError as error:
-            msg = f"AzureWebJobsStorage is not a connection string: {error}"
-            raise SettingsError(msg) from None
+        return _tables_of_string(settings.storage)
     endpoint = settings.storage_table_uri
     if not endpoint and settings.storage_account:
         endpoint = f"https://{settings.storage_account}.table.core.windows.net"
@@ -71,7 +68,18 @@ def _tables(settings: Settings) -> TableServiceClient:
         )
         raise SettingsError(msg)
     credential = _credential(settings, settings.storage_client_id)
-    return TableServiceClient(endpoint, credential=credential, retry_total=0)
+    options = client_options(endpoint)
+    return TableServiceClient(endpoint, credential=credential, retry_total=0, **options)
+
+
+def _tables_of_string(text: str) -> TableServiceClient:
+    open_tables = partial(TableServiceClient.from_connection_string, text, retry_total=0)
+    try:
+        with open_tables() as named:
+            return open_tables(**client_options(named.url))
+    except ValueError as error:
+        msg = f"AzureWebJobsStorage is not a connection string: {error}"
+        raise SettingsError(msg) from None
 
 
 def _azure_devops(settings: Settings) -> AzureDevOps:

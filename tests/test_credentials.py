@@ -14,8 +14,8 @@ from model_trigger import __main__ as commands
 from model_trigger import handlers, services
 from model_trigger.azure_devops import AzureDevOps as Adapter
 from model_trigger.azure_devops_client import Authorization
-from model_trigger.azure_devops_session import authorities, proxies_for
 from model_trigger.handlers import DeliverAgainError
+from model_trigger.outbound import authorities, proxies_for
 from model_trigger.ports import AzureDevOpsError
 from model_trigger.settings import Settings
 from model_trigger.targets import (
@@ -450,6 +450,47 @@ def test_authorities_of_ones_own_are_trusted(listen, monkeypatch, tmp_path, name
     with suppress(TargetError, AzureDevOpsError):
         adapter(own.url).definition(target(own.url), deadline())
     assert {BASIC} == set(own.credentials)
+
+
+@pytest.fixture(name="storage_of")
+def _storage_of(put, listen):
+    """Leads the ledger to a server that answers so, asked with the app's identity."""
+
+    def storage_of(respond):
+        endpoint, storage = listen(managed_identity), listen(respond, tls=True)
+        put(
+            AzureWebJobsStorage="",
+            AzureWebJobsStorage__tableServiceUri=storage.address,
+            IDENTITY_ENDPOINT=endpoint.url,
+            IDENTITY_HEADER=IDENTITY_HEADER,
+            RULES=rules(SERVICES),
+        )
+        return storage
+
+    return storage_of
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_of_the_storage_takes_no_token_along(storage_of, stranger, status):
+    storage = storage_of(lambda _: Answer(status, headers={"Location": stranger.url}))
+    with pytest.raises(DeliverAgainError):
+        deliver()
+
+    assert {"Bearer sandbox-token-for-https://storage.azure.com"} == set(storage.credentials)
+    assert [] == stranger.requests
+
+
+def test_a_password_from_netrc_does_not_replace_the_token_of_the_storage(
+    storage_of, monkeypatch, tmp_path
+):
+    (tmp_path / "netrc").write_text("default login me password from-netrc\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    storage = storage_of(lambda _: Answer(403))
+    with pytest.raises(DeliverAgainError):
+        deliver()
+
+    assert {"Bearer sandbox-token-for-https://storage.azure.com"} == set(storage.credentials)
 
 
 def test_an_event_that_waits_for_a_token_is_delivered_again(put, listen):
