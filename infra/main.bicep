@@ -107,7 +107,7 @@ param reconcileLookback string = 'P1D'
 @maxLength(32)
 param decisionRetention string = 'P90D'
 
-@description('How long a start may take before its outcome counts as unknown. ISO 8601 duration.')
+@description('How long a start may take before its outcome counts as unknown, at least PT4S. ISO 8601 duration.')
 @minLength(3)
 @maxLength(32)
 param claimLease string = 'PT2M'

@@ -4,7 +4,7 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,19 @@ from model_trigger.explain import ANY_WORKSPACE
 from model_trigger.explain import explain as explained
 from model_trigger.explain_text import render
 from model_trigger.forget import InFlightError
+from model_trigger.hosts import Recipients
 from model_trigger.ports import LedgerError
-from model_trigger.problems import Problem
+from model_trigger.problems import Problem, problem
 from model_trigger.rule_sources import RulesUnreadableError, gather
-from model_trigger.rulebook import RuleBook
+from model_trigger.rulebook import RuleBook, RuleSource
 from model_trigger.rules import Rule
 from model_trigger.schema import schema_text
-from model_trigger.settings import SettingsError, read_rules
+from model_trigger.settings import (
+    SettingsError,
+    read_rules,
+    read_settings,
+    read_target_settings,
+)
 from model_trigger.summary import summarize
 
 if TYPE_CHECKING:
@@ -45,11 +51,16 @@ examples:
     python -m model_trigger explain --model churn --version 17
 """
 _CHECK = """\
-Check the rules. Prints what each valid rule does, then every problem of the
-others, then warnings about what is legal but surely not meant.
+Check the rules, and the app settings in the environment. Prints what each valid
+rule does, then every problem, then warnings about what is valid but probably a
+mistake. A rule whose organization may not receive the app's credential is a
+problem, too: a personal access token goes only to the host of
+AZURE_DEVOPS_ORG_URL, an identity's token only to Azure DevOps Services.
 
-Exit code: 0 when every rule is valid, 1 when one is not, 2 when the command is
-not written right.
+For the rules of a FILE, no other settings count than AZURE_DEVOPS_ORG_URL and
+AZURE_DEVOPS_PAT.
+
+Exit code: 0 when there is no problem, 1 when there is one, 2 on a usage error.
 """
 _EXPLAIN = """\
 Say what each rule would do with one version of a model, and why: every clause
@@ -95,19 +106,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def check(options: argparse.Namespace) -> int:
     """Print what the valid rules do, all problems and all warnings; 1 when there is a problem."""
     try:
-        book = _read_book(options.file)
+        sources = _read_sources(options.file)
     except RulesUnreadableError as error:
         if not options.json:
             raise
         _print_json(_check_json([], [Problem("", "", str(error))], []))
         return _MISTAKE
-    rules, problems, warnings = book.rules.values(), book.problems, lint.warnings(book)
-    findings = _find_online(book) if options.online else []
+    of_settings, recipients = _check_settings(options)
+    book = RuleBook.read(sources)
+    if recipients:
+        book = lint.refuse(book, sources, recipients)
+    problems, warnings = (*of_settings, *book.problems), lint.warnings(book)
+    findings = _find_online(book) if options.online and recipients else []
     if options.json:
         online = {"online": [asdict(finding) for finding in findings]} if options.online else {}
-        _print_json(_check_json(rules, problems, warnings) | online)
+        _print_json(_check_json(book.rules.values(), problems, warnings) | online)
     else:
-        print("\n\n".join(_report(book, warnings, findings)))
+        print("\n\n".join(_report(book, problems, warnings, findings)))
     return 0 if not problems and all(finding.ok for finding in findings) else _MISTAKE
 
 
@@ -136,7 +151,7 @@ def explain(options: argparse.Namespace) -> int:
         tags=dict(options.tag),
         properties=dict(options.property),
     )
-    explanation = explained(_read_book(options.rules), registration)
+    explanation = explained(RuleBook.read(_read_sources(options.rules)), registration)
     if options.json:
         _print_json(explanation.to_dict())
     else:
@@ -150,16 +165,32 @@ def schema(_: argparse.Namespace) -> int:
     return 0
 
 
-def _read_book(file: str | None) -> RuleBook:
+def _check_settings(options: argparse.Namespace) -> tuple[Sequence[Problem], Recipients | None]:
+    """Return what is wrong with the settings, and who may receive the credential if that is known.
+
+    For the rules of a file, only the settings count by which these are checked.
+    """
+    try:
+        settings = (
+            read_target_settings() if options.file and not options.online else read_settings()
+        )
+    except SettingsError as error:
+        return error.problems, None
+    recipients, url = settings.recipients, settings.azure_devops_org_url
+    refusal = recipients.refusal(url) if url else ""
+    return [problem("AZURE_DEVOPS_ORG_URL", refusal, url)] if refusal else [], recipients
+
+
+def _read_sources(file: str | None) -> Mapping[str, RuleSource]:
     """Read the rules of a file, or of the environment. Raises RulesUnreadableError."""
     if file is None:
-        return RuleBook.read(read_rules())
+        return read_rules()
     try:
         text = Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
         msg = f"{file} cannot be read: {error}"
         raise RulesUnreadableError(msg) from error
-    return RuleBook.read(gather({}, text, file))
+    return gather({}, text, file)
 
 
 def _check_json(
@@ -175,12 +206,15 @@ def _check_json(
 
 
 def _report(
-    book: RuleBook, warnings: Sequence[Problem], findings: "Sequence[Finding]"
+    book: RuleBook,
+    problems: Sequence[Problem],
+    warnings: Sequence[Problem],
+    findings: "Sequence[Finding]",
 ) -> Iterator[str]:
     """Write the parts of the report of `check`; the last one is the result."""
     if book.rules:
         yield "\n".join(f"{name}: {summarize(rule)}" for name, rule in book.rules.items())
-    for title, found in (("problem", book.problems), ("warning", warnings)):
+    for title, found in (("problem", problems), ("warning", warnings)):
         if found:
             yield "\n".join([f"{_count(len(found), title)}:", *(f"  {one}" for one in found)])
     if findings:

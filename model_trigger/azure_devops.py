@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from http import HTTPStatus
 from typing import ClassVar, Protocol
 
@@ -93,7 +92,7 @@ class _Targets(Protocol):
 class AzureDevOps:
     """Release definitions and pipelines of any organisation.
 
-    `authorization` gives the Authorization header for each request to an organisation, or raises
+    `authorization` gives the Authorization header for the address of each request, or raises
     TargetError; `clock` is monotonic, in seconds. A name's id is remembered as long as it is there,
     a release definition for a minute, a pipeline until it refuses a run.
     """
@@ -177,7 +176,7 @@ class AzureDevOps:
         return self._targets[kind, organization_url]
 
     def _new(self, kind: TargetKind, organization_url: str) -> _Targets:
-        credentials = Authorization(partial(self.authorization, organization_url))
+        credentials = Authorization(self.authorization)
         pace = self._paces.setdefault(organization_url, Pace())
         if kind is TargetKind.PIPELINE:
             return Pipelines(

@@ -20,6 +20,7 @@ from threading import local
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from model_trigger.deadline import Deadline
+from model_trigger.outbound import authorities, proxies_for
 
 # Before the import, for it makes a folder in the home directory, which may be read-only or shared
 # (https://github.com/microsoft/azure-devops-python-api/issues/90).
@@ -51,7 +52,7 @@ from model_trigger.azure_devops_json import page_of
 if TYPE_CHECKING:
     from msrest.universal_http import ClientRequest
     from msrest.universal_http.requests import RequestsClientResponse
-    from requests import Session
+    from requests import PreparedRequest, Session
 
 # What the clients give, such as a Release or a Build: msrest's models carry no types.
 Model: TypeAlias = Any
@@ -75,19 +76,27 @@ post_was_sent: ContextVar[bool] = ContextVar("post_was_sent", default=False)
 
 
 class Authorization(Authentication):
-    """Asks for the Authorization header anew for every request, so that no token grows stale."""
+    """Signs each request by itself, for the address to which it is about to be sent.
 
-    def __init__(self, header: Callable[[], str]) -> None:
+    So no token expires unseen, and neither a location that a server returns nor a redirect gets a
+    credential that it may not have. `header` gives the Authorization header for an address.
+    """
+
+    def __init__(self, header: Callable[[str], str]) -> None:
         self._header = header
 
     def signed_session(self, session: "Session | None" = None) -> "Session":
-        """Give the session with the header of this moment. Raises NoTokenError."""
+        """Return the session, which signs its requests. Sending raises what `header` does."""
         session = super().signed_session(session)
+        session.auth = self._sign
+        return session
+
+    def _sign(self, request: "PreparedRequest") -> "PreparedRequest":
         try:
-            session.headers["Authorization"] = self._header()
+            request.headers["Authorization"] = self._header(request.url or "")
         except AzureError as error:
             raise NoTokenError(error) from error
-        return session
+        return request
 
 
 class Pace:
@@ -133,6 +142,11 @@ class _Hardened(Client):
         policy.allowed_methods = frozenset({"HEAD"})
         # Not allow=False, which makes msrest fail on a redirected POST.
         self.config.redirect_policy.max_redirects = 0
+        # For the sessions of all threads: msrest sets it on each before it sends.
+        self.config.proxies.use_env_settings = False
+        self.config.proxies.proxies = proxies_for(base_url)
+        connection: Any = self.config.connection
+        connection.verify = authorities()
 
     def _get_resource_locations(self, url: str, all_host_types: bool) -> Any:  # noqa: ANN401, FBT001
         """Ask where things are, whatever was answered before: `forget_locations` is why."""

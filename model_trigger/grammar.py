@@ -16,20 +16,18 @@ from pydantic import (
     PlainValidator,
     StrictStr,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import PydanticKnownError
 
 from model_trigger.conditions import Condition, Globs
+from model_trigger.hosts import organization_problem
 from model_trigger.templates import Template, placeholder_problem
 from model_trigger.versions import Range, Scheme
 from model_trigger.wording import nearest
 
 _SOURCE = re.compile(r"version|(?P<kind>tag|property):(?P<key>.+)", re.IGNORECASE | re.DOTALL)
-_ORGANIZATION_URL = re.compile(r"https?://[^/@\s?#]+(/[^\s?#]*)?")
-_SERVICES = re.compile(
-    r"(https?://)?([^/@\s]+@)?dev\.azure\.com/(?P<organization>[^/\s?#]+).*", re.IGNORECASE
-)
 _DIGITS = re.compile(r"[0-9]+")
 # Ids are 32-bit integers in the REST API of Azure DevOps.
 _HIGHEST_ID = 2**31 - 1
@@ -123,13 +121,17 @@ def _version_source(value: object) -> str:
 
 def _organization_url(value: object) -> str:
     url = value.rstrip("/") if isinstance(value, str) else ""
-    services = _SERVICES.fullmatch(url)
-    whole = f"https://dev.azure.com/{services['organization']}" if services else url
-    if not _ORGANIZATION_URL.fullmatch(url) or url.lower() != whole.lower():
-        hint = f"; did you mean {whole!r}?" if services else ""
-        msg = f"is not the address of an organisation, such as https://dev.azure.com/contoso{hint}"
-        raise ValueError(msg)
+    problem = organization_problem(url)
+    if problem:
+        raise ValueError(problem)
     return url
+
+
+def _version(value: str) -> str:
+    if not value.strip():
+        msg = "is empty; write a range such as >=10, or * for any version"
+        raise ValueError(msg)
+    return value
 
 
 GlobsField = Annotated[Globs, PlainValidator(read_globs, json_schema_input_type=str | list[str])]
@@ -139,6 +141,9 @@ ConditionField = Annotated[
 TemplateField = Annotated[Template, PlainValidator(_template, json_schema_input_type=str)]
 IdOrName = Annotated[int | str, PlainValidator(_id_or_name, json_schema_input_type=int | str)]
 OrganizationUrl = Annotated[str, PlainValidator(_organization_url, json_schema_input_type=str)]
+VersionRange = Annotated[
+    StrictStr, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": r"\S"})
+]
 NonEmpty = Annotated[StrictStr, Field(min_length=1)]
 Placeholder = Annotated[NonEmpty, AfterValidator(_placeholder)]
 
@@ -206,7 +211,7 @@ class RuleFields(_Fields):
         default=None, description="Glob on the workspace's name, or its full resource id."
     )
     scheme: Scheme = Field(default=Scheme.INTEGER, description="How versions are read and ordered.")
-    version: StrictStr = Field(
+    version: VersionRange = Field(
         default="*", description="Which versions: a range such as >=10, 10 - 20 or ^1.4; * is any."
     )
     version_from: Annotated[str, PlainValidator(_version_source, json_schema_input_type=str)] = (

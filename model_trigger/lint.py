@@ -1,4 +1,4 @@
-"""Warn about rules that are legal but surely not meant."""
+"""Refuse rules whose target may not receive the credential; warn about what is hardly meant."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from model_trigger.conditions import has_wildcard, literal_prefix
 from model_trigger.grammar import Mode, ReleaseFields
+from model_trigger.hosts import Recipients
 from model_trigger.overlap import common_globs, covers
-from model_trigger.problems import Problem
-from model_trigger.rulebook import RuleBook
+from model_trigger.problems import Problem, path_to, problem
+from model_trigger.rulebook import BrokenRule, RuleBook, RuleSource
 from model_trigger.rules import Rule
 from model_trigger.summary import target_text
 from model_trigger.versions import Range, Scheme
@@ -27,6 +28,28 @@ def warnings(book: RuleBook) -> tuple[Problem, ...]:
     """
     of_each = (one for rule in book.rules.values() for one in _of_rule(rule))
     return (*of_each, *_started_twice(book.rules.values()))
+
+
+def refuse(book: RuleBook, sources: Mapping[str, RuleSource], recipients: Recipients) -> RuleBook:
+    """Return the rules with those broken whose organization may not receive the credential.
+
+    The app itself keeps such a rule, and each start of it fails before anything is sent.
+    """
+    refused = dict(_refused(book, sources, recipients))
+    rules = {name: rule for name, rule in book.rules.items() if name not in refused}
+    return RuleBook(rules, {**book.broken, **refused})
+
+
+def _refused(
+    book: RuleBook, sources: Mapping[str, RuleSource], recipients: Recipients
+) -> Iterator[tuple[str, BrokenRule]]:
+    for name, rule in book.rules.items():
+        url = rule.target.organization_url
+        refusal = recipients.refusal(url) if url else ""
+        if refusal:
+            kind = "release" if isinstance(rule.target, ReleaseFields) else "pipeline"
+            path = path_to(name, (kind, "organization_url"), sources[name].origins)
+            yield name, BrokenRule(name, (problem(path, refusal, url),), rule.fields.model)
 
 
 def _of_rule(rule: Rule) -> Iterator[Problem]:

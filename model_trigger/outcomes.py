@@ -10,6 +10,7 @@ from azure.core.messaging import CloudEvent
 
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome
+from model_trigger.outbound import client_options
 from model_trigger.ports import OutcomeError
 
 _TYPES = {
@@ -53,7 +54,9 @@ class OutcomeTopic:
         if self._client is None:
             from azure.eventgrid import EventGridPublisherClient  # noqa: PLC0415
 
-            self._client = EventGridPublisherClient(self.endpoint, self.credential(), retry_total=0)
+            self._client = EventGridPublisherClient(
+                self.endpoint, self.credential(), retry_total=0, **client_options(self.endpoint)
+            )
         return self._client
 
 

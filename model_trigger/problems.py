@@ -44,13 +44,27 @@ def problem(path: str, message: str, value: object = _NO_VALUE) -> Problem:
     return Problem(path, "" if value is _NO_VALUE else shown(value), message)
 
 
+def unresolved(text: str) -> str:
+    """Return the problem of a setting that is a Key Vault reference still, "" if it is none.
+
+    Azure hands a reference over as it is when it cannot resolve it:
+    https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
+    """
+    if not text.strip().lower().startswith("@microsoft.keyvault("):
+        return ""
+    return (
+        "is a Key Vault reference that Azure could not resolve: check that the secret exists, and "
+        "that the app's identity has the role Key Vault Secrets User"
+    )
+
+
 def explain(error: ValidationError, rule: str, origins: Mapping[str, str]) -> Iterator[Problem]:
     """Turn each complaint of the validation into a problem.
 
     `origins` maps a field to the app setting that gave it; such a field is named by its setting.
     """
-    for complaint in error.errors():
-        path, value = _path(rule, complaint["loc"], origins), complaint["input"]
+    for complaint in error.errors(include_url=False):
+        path, value = path_to(rule, complaint["loc"], origins), complaint["input"]
         if isinstance(value, GivenTwice):
             yield problem(path, "is given twice; keep one of the two")
         elif complaint["loc"][-1:] == ("[key]",):
@@ -74,7 +88,9 @@ def wording(complaint: ErrorDetails) -> str:
     if kind == "string_type" and isinstance(value, bool | int | float):
         return f'is not text; write it in quotes: "{json.dumps(value)}"'
     if kind == "tuple_type" and isinstance(value, str):
-        return f"is not a list; write {shown([value])}"
+        # Not shortened: a suggestion that is cut off would be refused as well.
+        whole = shown([value])
+        return f"is not a list; write {'it in [ ]' if whole.endswith('…') else whole}"
     return _WORDS.get(kind, complaint["msg"])
 
 
@@ -114,8 +130,8 @@ def _not_one_of(complaint: ErrorDetails) -> str:
     return f"is not one of {', '.join(allowed)}{nearest(str(complaint['input']), allowed)}"
 
 
-def _path(rule: str, loc: tuple[int | str, ...], origins: Mapping[str, str]) -> str:
-    """Lead to a field: by the app setting that gave it, or from the rule."""
+def path_to(rule: str, loc: tuple[int | str, ...], origins: Mapping[str, str]) -> str:
+    """Return the path to a field: from the app setting that gave it, or from the rule."""
     steps = [str(step) for step in loc]
     if steps[-1:] == ["[key]"]:
         steps = steps[:-2]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from model_trigger.problems import GivenTwice, Problem, problem
+from model_trigger.problems import GivenTwice, Problem, problem, unresolved
 from model_trigger.rulebook import RuleSource
 from model_trigger.wording import nearest
 
@@ -43,24 +43,31 @@ def gather(settings: Mapping[str, str], file: str, file_name: str) -> dict[str, 
     inline = find_setting(settings, "RULES")
     rules = {**read_rules_text(file, file_name), **read_rules_text(inline, "RULES")}
     overrides = _overrides(settings)
+    names = dict.fromkeys([*rules, *overrides])
     return {
         name: _override(rules[name], overrides.get(name, ()))
         if name in rules
         else _only_settings(name, overrides[name], rules)
-        for name in [*rules, *overrides]
+        for name in names
     }
 
 
 def find_setting(settings: Mapping[str, str], name: str) -> str:
     """Give the value of a setting, its name compared without case; empty when there is none.
 
-    Raises RulesUnreadableError when two names differ only in case.
+    Raises RulesUnreadableError when two names differ only in case, or when Azure could not resolve
+    the value.
     """
     found = sorted(setting for setting in settings if setting.upper() == name)
     if len(found) > 1:
         msg = f"{' and '.join(found)} differ only in case; remove one of the two"
         raise RulesUnreadableError(msg)
-    return settings[found[0]] if found else ""
+    value = settings[found[0]] if found else ""
+    reference = unresolved(value)
+    if reference:
+        msg = f"{name} {reference}"
+        raise RulesUnreadableError(msg)
+    return value
 
 
 def read_rules_text(text: str, origin: str) -> dict[str, object]:
@@ -194,6 +201,9 @@ def _inner(fields: dict[str, object], owner: str) -> dict[str, object]:
 def _value(override: _Override) -> object:
     """Read the text of a setting: text stays the text it is, maps and lists are JSON."""
     text, example = override.text.strip(), _AS_JSON.get(override.path)
+    wrong = _unquoted(override) or unresolved(text)
+    if wrong:
+        raise ValueError(wrong)
     if text == "null":
         return None
     if override.path == "model" and text.startswith("["):
@@ -205,3 +215,13 @@ def _value(override: _Override) -> object:
     except ValueError as error:
         msg = f"is not JSON such as {example}: {error}"
         raise ValueError(msg) from error
+
+
+def _unquoted(override: _Override) -> str:
+    """Return the problem of an empty range, which is what a shell leaves of `setting=>=11`."""
+    if override.path != "version" or override.text.strip():
+        return ""
+    return (
+        "is empty; write a range such as >=10, or * for any version; in a shell, quote the whole "
+        f"setting, as in '{override.setting}=>=10', or it takes > for a redirection"
+    )

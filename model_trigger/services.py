@@ -10,11 +10,15 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError
 from azure.data.tables import TableServiceClient
 
+from model_trigger.hosts import Origin, Recipients
+from model_trigger.identity import Identity, azure_cli, managed_identity
 from model_trigger.ledger import Ledger
+from model_trigger.outbound import client_options
 from model_trigger.ports import AzureDevOps, AzureML, Outcomes, Services
 from model_trigger.rulebook import RuleBook
 from model_trigger.settings import Settings, SettingsError, read_rules, read_settings
 from model_trigger.targets import TargetError
+from model_trigger.wording import quoted
 
 # Azure DevOps by its application id:
 # https://learn.microsoft.com/azure/devops/integrate/get-started/authentication/service-principal-managed-identity
@@ -53,7 +57,7 @@ def services() -> Services:
 def _tables(settings: Settings) -> TableServiceClient:
     """Open the storage account that the Functions host uses anyway."""
     if settings.storage:
-        return TableServiceClient.from_connection_string(settings.storage, retry_total=0)
+        return _tables_of_string(settings.storage)
     endpoint = settings.storage_table_uri
     if not endpoint and settings.storage_account:
         endpoint = f"https://{settings.storage_account}.table.core.windows.net"
@@ -64,7 +68,18 @@ def _tables(settings: Settings) -> TableServiceClient:
         )
         raise SettingsError(msg)
     credential = _credential(settings, settings.storage_client_id)
-    return TableServiceClient(endpoint, credential=credential, retry_total=0)
+    options = client_options(endpoint)
+    return TableServiceClient(endpoint, credential=credential, retry_total=0, **options)
+
+
+def _tables_of_string(text: str) -> TableServiceClient:
+    open_tables = partial(TableServiceClient.from_connection_string, text, retry_total=0)
+    try:
+        with open_tables() as named:
+            return open_tables(**client_options(named.url))
+    except ValueError as error:
+        msg = f"AzureWebJobsStorage is not a connection string: {error}"
+        raise SettingsError(msg) from None
 
 
 def _azure_devops(settings: Settings) -> AzureDevOps:
@@ -90,22 +105,28 @@ def _outcomes(settings: Settings) -> Outcomes | None:
 
 
 def _authorization(settings: Settings) -> Callable[[str], str]:
-    if settings.azure_devops_pat:
-        basic = base64.b64encode(f":{settings.azure_devops_pat.strip()}".encode()).decode()
-        return lambda _: f"Basic {basic}"
-    return _Bearer(_credential(settings, settings.azure_client_id)).header
+    """Return what gives the Authorization header for an address, or raises TargetError."""
+    if not settings.azure_devops_pat:
+        return _Bearer(_credential(settings, settings.azure_client_id)).header
+    basic = base64.b64encode(f":{settings.azure_devops_pat.strip()}".encode()).decode()
+    return partial(_basic, settings.recipients, basic)
 
 
-def _credential(settings: Settings, client_id: str | None) -> TokenCredential:
-    """Give the app's managed identity in Azure, and the Azure CLI's login elsewhere."""
-    from azure.identity import AzureCliCredential, ManagedIdentityCredential  # noqa: PLC0415
+def _basic(recipients: Recipients, basic: str, url: str) -> str:
+    _check_recipient(recipients, url)
+    return f"Basic {basic}"
 
-    if settings.identity_endpoint:
-        # A token is asked for within a delivery, which has 25 s for everything.
-        return ManagedIdentityCredential(
-            client_id=client_id, retry_total=1, connection_timeout=2, read_timeout=5
-        )
-    return AzureCliCredential(process_timeout=10)
+
+def _check_recipient(recipients: Recipients, url: str) -> None:
+    refusal = recipients.refusal(url)
+    if refusal:
+        msg = f"{Origin.of(url) or quoted(url)} {refusal}"
+        raise TargetError(msg)
+
+
+def _credential(settings: Settings, client_id: str | None) -> Identity:
+    """Return the app's managed identity in Azure, and the Azure CLI's login elsewhere."""
+    return managed_identity(client_id) if settings.identity_endpoint else azure_cli()
 
 
 class _Bearer:
@@ -114,12 +135,11 @@ class _Bearer:
     def __init__(self, credential: TokenCredential) -> None:
         self._credential = credential
         self._token: AccessToken | None = None
+        self._recipients = Recipients(None, has_pat=False)
 
-    def header(self, organization_url: str) -> str:
-        """Give the header. Raises TargetError over plain HTTP, AzureError without a token."""
-        if not organization_url.startswith("https://"):
-            msg = f"a token is never sent over plain HTTP: give {organization_url} as https://"
-            raise TargetError(msg)
+    def header(self, url: str) -> str:
+        """Return the header. Raises TargetError for a stranger, AzureError without a token."""
+        _check_recipient(self._recipients, url)
         if self._lasts(_RENEW_BEFORE):
             return self._value
         try:

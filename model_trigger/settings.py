@@ -7,20 +7,31 @@ https://learn.microsoft.com/azure/azure-functions/functions-app-settings
 import json
 import os
 import re
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, TypeVar, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model_trigger.events import Workspace
 from model_trigger.grammar import Mode, OrganizationUrl
-from model_trigger.problems import Problem, problem, wording
+from model_trigger.hosts import Origin, Recipients
+from model_trigger.problems import Problem, problem, unresolved, wording
 from model_trigger.rule_sources import RulesUnreadableError, find_setting, gather
 from model_trigger.rulebook import RuleSource
 from model_trigger.wording import quoted, shown
+
+_AnySettings = TypeVar("_AnySettings", bound="TargetSettings")
 
 APP_ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,12 +40,18 @@ _DURATION = re.compile(
     r"(T(?=[0-9])((?P<hours>[0-9]+)H)?((?P<minutes>[0-9]+)M)?((?P<seconds>[0-9]+(\.[0-9]+)?)S)?)?"
 )
 _LONGEST_DURATION = timedelta(days=10_000)
-_ADDRESS = re.compile(r"https?://[^/@\s?#]+(/\S*)?")
+_SCHEDULE = "0 */5 * * * *"
+_SHORTEST_LEASE = timedelta(seconds=4)
+_SECRETS = {"AZURE_DEVOPS_PAT", "AzureWebJobsStorage"}
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,53}")
 
 
 class SettingsError(Exception):
     """An app setting is missing or wrong; whoever operates the app must change it."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 # The messages of the errors below continue a sentence that begins with the value.
@@ -84,15 +101,68 @@ def _duration(value: str | timedelta) -> timedelta:
 
 def _positive(value: timedelta) -> timedelta:
     if not value:
-        msg = "is no time at all; expected a longer duration"
+        msg = "must be longer than zero"
+        raise ValueError(msg)
+    return value
+
+
+def _lease(value: timedelta) -> timedelta:
+    """Check a lease: the storage clock shows whole seconds, and the POST goes in its first half."""
+    if value < _SHORTEST_LEASE:
+        msg = "is too short; at least PT4S"
         raise ValueError(msg)
     return value
 
 
 def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
+    """Check an address that a token goes to."""
+    origin = Origin.of(value)
+    if origin is None:
         msg = "is not an address, which begins with https://"
         raise ValueError(msg)
+    if not origin.is_private:
+        msg = f"is plain http, over which no token is sent; did you mean 'https{value[4:]}'?"
+        raise ValueError(msg)
+    return value
+
+
+def _connection_string(value: str) -> str:
+    """Check what the SDK would fail over, or worse, would fail over only at the first call."""
+    text = value.strip().rstrip(";")
+    if text.lower() == "usedevelopmentstorage=true":
+        return text
+    written = [part.strip() for part in text.split(";")]
+    parts = [part.partition("=") for part in written]
+    named = {name.lower(): value for name, _, value in parts}
+    if not all(name and value for name, _, value in parts):
+        why = "a part of it is not <name>=<value>"
+    elif len(named) < len(parts):
+        why = "a name is given twice"
+    elif not (named.get("accountname") or named.get("tableendpoint")):
+        why = "AccountName is missing"
+    elif not (named.get("accountkey") or named.get("sharedaccesssignature")):
+        why = "AccountKey is missing"
+    elif not _is_base64(named.get("accountkey", "")):
+        why = "AccountKey is not base64, as if a part of it were cut off"
+    else:
+        return ";".join(written)
+    msg = f"is not a connection string of a storage account: {why}"
+    raise ValueError(msg)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _resolved(value: object) -> object:
+    """Refuse a reference that Azure hands over as it is, when it cannot resolve it."""
+    problem = unresolved(value) if isinstance(value, str) else ""
+    if problem:
+        raise ValueError(problem)
     return value
 
 
@@ -107,17 +177,31 @@ def _prefix(value: str) -> str:
 
 _Duration = Annotated[timedelta, PlainValidator(_duration)]
 _PositiveDuration = Annotated[_Duration, AfterValidator(_positive)]
+_Lease = Annotated[_Duration, AfterValidator(_lease)]
 _Address = Annotated[str, AfterValidator(_address)]
+_ConnectionString = Annotated[str, AfterValidator(_connection_string)]
 
 
-class Settings(BaseSettings):
-    """All settings but the rules. Durations are ISO 8601."""
+class TargetSettings(BaseSettings):
+    """The settings that say who may receive the credential for Azure DevOps."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     azure_devops_org_url: OrganizationUrl | None = None
-    azure_devops_project: str | None = None
     azure_devops_pat: str | None = Field(default=None, repr=False)
+
+    _resolved = field_validator("*", mode="before")(_resolved)
+
+    @property
+    def recipients(self) -> Recipients:
+        """Who may receive the credential for Azure DevOps."""
+        return Recipients(self.azure_devops_org_url, bool(self.azure_devops_pat))
+
+
+class Settings(TargetSettings):
+    """All settings except the rules. Durations are ISO 8601."""
+
+    azure_devops_project: str | None = None
     azure_client_id: str | None = None
     # Set by Azure where the app has a managed identity.
     identity_endpoint: str | None = None
@@ -125,7 +209,9 @@ class Settings(BaseSettings):
         default=(), validate_default=False
     )
     mode: Mode = Mode.LIVE
-    storage: str | None = Field(default=None, repr=False, validation_alias="AzureWebJobsStorage")
+    storage: _ConnectionString | None = Field(
+        default=None, repr=False, validation_alias="AzureWebJobsStorage"
+    )
     storage_account: str | None = Field(
         default=None, validation_alias="AzureWebJobsStorage__accountName"
     )
@@ -141,11 +227,12 @@ class Settings(BaseSettings):
     ledger_prefix: Annotated[str, AfterValidator(_prefix)] = "modeltrigger"
     reconcile_lookback: _Duration = timedelta(days=1)
     decision_retention: _PositiveDuration = timedelta(days=90)
-    claim_lease: _PositiveDuration = timedelta(minutes=2)
+    claim_lease: _Lease = timedelta(minutes=2)
     list_lag: _Duration = timedelta(minutes=2)
     retry_pause: _PositiveDuration = timedelta(minutes=5)
     retry_for: _Duration = timedelta(days=1)
     outcome_topic_endpoint: _Address | None = None
+    reconcile_schedule: str = _SCHEDULE
 
 
 def read_settings() -> Settings:
@@ -153,17 +240,17 @@ def read_settings() -> Settings:
 
     Raises SettingsError that names every setting which is wrong, and what is expected.
     """
-    try:
-        return Settings()
-    except ValidationError as error:
-        # Not from it: its text shows values of its own accord.
-        msg = f"wrong app settings: {'; '.join(map(str, _problems(error)))}"
-        raise SettingsError(msg) from None
+    return _read(Settings)
+
+
+def read_target_settings() -> TargetSettings:
+    """Read the settings by which the targets of rules are checked. Raises SettingsError."""
+    return _read(TargetSettings)
 
 
 def reconcile_schedule() -> str:
     """Give the timer's NCRONTAB, in UTC; a %NAME% that is not set would stop the host."""
-    return os.environ.get("RECONCILE_SCHEDULE") or "0 */5 * * * *"
+    return os.environ.get("RECONCILE_SCHEDULE") or _SCHEDULE
 
 
 def read_rules(root: Path = APP_ROOT) -> dict[str, RuleSource]:
@@ -171,16 +258,31 @@ def read_rules(root: Path = APP_ROOT) -> dict[str, RuleSource]:
 
     Raises RulesUnreadableError when RULES or the file cannot be read as a whole.
     """
-    settings = dict(os.environ)
+    settings = {
+        name: value for name, value in os.environ.items() if name.upper().startswith("RULES")
+    }
     file = find_setting(settings, "RULES_FILE")
     return gather(settings, _text(root, file) if file else "", f"RULES_FILE {file}")
 
 
+def _read(kind: type[_AnySettings]) -> _AnySettings:
+    try:
+        return kind()
+    except ValidationError as error:
+        problems = tuple(_problems(error))
+        msg = f"wrong app settings: {'; '.join(map(str, problems))}"
+        # Not from it: its text shows values of its own accord.
+        raise SettingsError(msg, problems) from None
+
+
 def _problems(error: ValidationError) -> Iterator[Problem]:
-    for complaint in error.errors():
+    for complaint in error.errors(include_url=False):
         setting = str(complaint["loc"][0])
         name = setting if setting[0].isupper() else setting.upper()
-        yield problem(name, wording(complaint), complaint["input"])
+        if name in _SECRETS:
+            yield problem(name, wording(complaint))
+        else:
+            yield problem(name, wording(complaint), complaint["input"])
 
 
 def _text(root: Path, file: str) -> str:

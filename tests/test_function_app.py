@@ -100,7 +100,7 @@ def test_an_app_that_was_killed_goes_on_where_it_was(settings, azure_devops):
             time.sleep(0.01)
         host.kill()
     assert isinstance(delivery.exception(), OSError)
-    with HostProcess({**settings, "CLAIM_LEASE": "PT2S"}) as host:
+    with HostProcess({**settings, "CLAIM_LEASE": "PT4S"}) as host:
         host.deliver([event(17)])
 
         assert "duplicate" == host.decisions(1)[0]["outcome"]

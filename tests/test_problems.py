@@ -13,6 +13,7 @@ RULE_FIELDS = (
     "model, workspace, scheme, version, version_from, start, tags, properties, mode, allow_unsafe, "
     "release, pipeline"
 )
+NO_RANGE = "is empty; write a range such as >=10, or * for any version"
 RELEASE_FIELDS = "definition, project, organization_url, variables, artifacts, description"
 PIPELINE_FIELDS = "id, project, organization_url, branch, parameters, variables, stages_to_skip"
 PLACEHOLDERS = (
@@ -134,6 +135,8 @@ def wrong(name: str, fields: object, *expected: str):
             rule(version=1.1),
             'churn.version: 1.1 is not text; write it in quotes: "1.1"',
         ),
+        wrong("version-empty", rule(version=""), f'churn.version: "" {NO_RANGE}'),
+        wrong("version-blank", rule(version=" "), f'churn.version: " " {NO_RANGE}'),
         wrong("version-null", rule(version=None), "churn.version: null is not text"),
         wrong(
             "version-needs-semver",
@@ -257,6 +260,16 @@ def wrong(name: str, fields: object, *expected: str):
             'churn.allow_unsafe: "tag.größe" is not a list; write ["tag.größe"]',
         ),
         wrong(
+            "allow_unsafe-text-that-is-cut-off",
+            rule(allow_unsafe="x" * 201),
+            f'churn.allow_unsafe: "{"x" * 199}… is not a list; write it in [ ]',
+        ),
+        wrong(
+            "allow_unsafe-text-with-a-password",
+            rule(allow_unsafe="https://me:secret@x"),
+            'churn.allow_unsafe: "https://***@x" is not a list; write ["https://***@x"]',
+        ),
+        wrong(
             "allow_unsafe-map",
             rule(allow_unsafe={"tag.notes": True}),
             'churn.allow_unsafe: {"tag.notes": true} is not a list of texts',
@@ -376,18 +389,21 @@ def wrong(name: str, fields: object, *expected: str):
             "address-of-a-page",
             pipeline(organization_url="https://dev.azure.com/contoso/ml/_build?a=b"),
             'churn.pipeline.organization_url: "https://dev.azure.com/contoso/ml/_build?a=b" '
-            f"{ADDRESS}; did you mean 'https://dev.azure.com/contoso'?",
+            f"{ADDRESS}; it has a query or a fragment; "
+            "did you mean 'https://dev.azure.com/contoso'?",
         ),
         wrong(
             "address-without-encryption",
             release(organization_url="http://dev.azure.com/contoso"),
             f'churn.release.organization_url: "http://dev.azure.com/contoso" {ADDRESS}; '
+            "over plain http, anyone on the way could read the credential; "
             "did you mean 'https://dev.azure.com/contoso'?",
         ),
         wrong(
             "address-with-a-password",
             release(organization_url="https://me:secret@dev.azure.com/contoso"),
             f'churn.release.organization_url: "https://***@dev.azure.com/contoso" {ADDRESS}; '
+            "it names more than the organisation; "
             "did you mean 'https://dev.azure.com/contoso'?",
         ),
         wrong(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from model_trigger.grammar import PipelineFields, ReleaseFields, RuleFields
 from model_trigger.problems import GivenTwice
-from model_trigger.rule_sources import RulesUnreadableError, gather, read_rules_text
+from model_trigger.rule_sources import RulesUnreadableError, find_setting, gather, read_rules_text
 from model_trigger.rulebook import RuleBook
 
 relaxed = settings(deadline=None)
@@ -99,11 +99,43 @@ def test_what_was_written_is_left_as_it_was():
 
 
 @pytest.mark.parametrize(
-    "text", ["1.10", "007", "true", "12", ">=10 <20", " 3 ", "[1]", '"x"', "{}", "", "NULL", "a,b"]
+    "text", ["1.10", "007", "true", "12", ">=10 <20", " 3 ", "[1]", '"x"', "{}", "NULL", "a,b"]
 )
 def test_text_stays_the_text_it_is(text):
     assert text == fields({"RULES__churn__version": text})["version"]
     assert text == fields({"RULES__churn__release__project": text})["release"]["project"]
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_what_a_shell_leaves_of_a_range_is_refused_with_a_hint_about_quotes(text):
+    problems = told({"RULES__Churn__Version": text}, {"churn": CHURN | {"version": ">=10"}})
+
+    assert [
+        (
+            f'RULES__Churn__Version: "{text}" is empty; write a range such as >=10, or * for any '
+            "version; in a shell, quote the whole setting, as in "
+            "'RULES__Churn__Version=>=10', or it takes > for a redirection"
+        )
+    ] == problems
+
+
+REFERENCE = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/rules)"
+UNRESOLVED = "is a Key Vault reference that Azure could not resolve: check that the secret exists"
+
+
+@pytest.mark.parametrize(
+    "field", ["version", "tags", "release__organization_url", "release__variables"]
+)
+def test_a_field_that_azure_could_not_resolve_breaks_its_rule(field):
+    (problem,) = told({f"RULES__churn__{field}": REFERENCE}, {"churn": CHURN})
+
+    assert problem.startswith(f'RULES__churn__{field}: "{REFERENCE}" {UNRESOLVED}')
+
+
+@pytest.mark.parametrize("setting", ["RULES", "RULES_FILE"])
+def test_rules_that_azure_could_not_resolve_are_named(setting):
+    with pytest.raises(RulesUnreadableError, match=f"^{setting} {UNRESOLVED}"):
+        find_setting({setting: REFERENCE.upper()}, setting)
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,6 @@ CLAUSES = [
         "version", "*", "17", MET, "version 17 is in *",
     ),
     case(
-        "version-empty-range-is-any", {"version": " "}, {"version": "17"},
-        "version", "*", "17", MET, "version 17 is in *",
-    ),
-    case(
         "version-in-range", {"version": ">=10 <20"}, {"version": "10"},
         "version", ">=10 <20", "10", MET, "version 10 is in >=10 <20",
     ),

@@ -8,7 +8,7 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from model_trigger import services
-from model_trigger.settings import Settings
+from model_trigger.settings import Settings, SettingsError
 from model_trigger.targets import TargetError
 
 SERVICES = "https://dev.azure.com/contoso"
@@ -49,13 +49,53 @@ def test_without_any_token_the_error_is_told():
         headers(Credential())
 
 
-def test_a_token_is_never_sent_over_plain_http():
-    with pytest.raises(TargetError, match=r"^a token is never sent over plain HTTP: give http://"):
-        headers(Credential(3600), url="http://dev.azure.com/contoso")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://dev.azure.com/contoso",
+        "https://dev.azure.com.example.org/contoso",
+        "https://tfs.example.org/tfs/DefaultCollection",
+    ],
+)
+def test_a_token_is_sent_to_azure_devops_services_over_tls_only(url):
+    credential = Credential(3600)
+    with pytest.raises(TargetError, match="is not Azure DevOps Services over https, and the token"):
+        headers(credential, url=url)
+
+    assert 1 == len(credential.tokens)  # not even asked for
+
+
+@pytest.mark.parametrize("url", [SERVICES, "https://contoso.visualstudio.com"])
+def test_both_addresses_of_azure_devops_services_take_tokens(url):
+    assert ["Bearer token-1"] == headers(Credential(3600), 1, url)
+
+
+def authorization(**given):
+    return services._authorization(Settings(**given))  # noqa: SLF001 (as above)
 
 
 def test_a_personal_access_token_is_sent_without_the_line_end_of_a_key_vault():
-    settings = Settings(azure_devops_pat="secret\n")
-    header = services._authorization(settings)(SERVICES)  # noqa: SLF001 (as above)
+    header = authorization(azure_devops_pat="secret\n", azure_devops_org_url=SERVICES)(SERVICES)
 
     assert b":secret" == base64.b64decode(header.removeprefix("Basic "))
+
+
+def test_a_personal_access_token_is_refused_to_another_host_than_that_of_the_app():
+    header = authorization(azure_devops_pat="secret", azure_devops_org_url=SERVICES)
+    with pytest.raises(TargetError) as caught:
+        header("https://tfs.example.org:8443/tfs/_apis")
+
+    assert str(caught.value) == (
+        "https://tfs.example.org:8443 has another host than AZURE_DEVOPS_ORG_URL, the only one "
+        f'that AZURE_DEVOPS_PAT goes to: "{SERVICES}"; correct one of the two addresses'
+    )
+
+
+def test_a_storage_string_that_the_sdk_refuses_is_a_setting_that_is_wrong():
+    settings = Settings.model_construct(storage="AccountKey=s3cr3t")
+    with pytest.raises(SettingsError) as caught:
+        services._tables(settings)  # noqa: SLF001 (as above)
+
+    assert str(caught.value).startswith("AzureWebJobsStorage is not a connection string: ")
+    assert "s3cr3t" not in str(caught.value)
+    assert caught.value.__suppress_context__

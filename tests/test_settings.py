@@ -1,6 +1,7 @@
 """The app settings: defaults, each one read, each mistake told, nothing secret shown."""
 
 import os
+import re
 from datetime import timedelta
 
 import pytest
@@ -23,12 +24,13 @@ from tests.build import WORKSPACE, WORKSPACE_ID
 
 relaxed = settings(deadline=None)
 NEVER_SHOWN = "s3cr3t-never-shown"
+STORAGE = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0;EndpointSuffix=core"
 
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch):
     """Settings of the shell that runs the tests count for nothing."""
-    known = {name.lower() for name in Settings.model_fields} | {"reconcile_schedule"}
+    known = {name.lower() for name in Settings.model_fields}
     for name in os.environ:
         if name.lower() in known or name.upper().startswith(("AZUREWEBJOBSSTORAGE", "RULES")):
             monkeypatch.delenv(name)
@@ -73,6 +75,7 @@ def test_without_any_setting_the_defaults_hold():
         "retry_pause": timedelta(minutes=5),
         "retry_for": timedelta(days=1),
         "outcome_topic_endpoint": None,
+        "reconcile_schedule": "0 */5 * * * *",
     }
     assert expected == read_settings().model_dump()
     assert "0 */5 * * * *" == reconcile_schedule()
@@ -95,7 +98,23 @@ def test_without_any_setting_the_defaults_hold():
         ("WORKSPACES", " [] ", "workspaces", ()),
         ("MODE", "observe", "mode", Mode.OBSERVE),
         ("mode", "off", "mode", Mode.OFF),
-        ("AzureWebJobsStorage", NEVER_SHOWN, "storage", NEVER_SHOWN),
+        ("AzureWebJobsStorage", STORAGE, "storage", STORAGE),
+        ("AzureWebJobsStorage", f" {STORAGE};\n", "storage", STORAGE),
+        ("AzureWebJobsStorage", STORAGE.replace(";", "; "), "storage", STORAGE),
+        ("AzureWebJobsStorage", "UseDevelopmentStorage=true", "storage", None),
+        ("AzureWebJobsStorage", "usedevelopmentstorage=TRUE", "storage", None),
+        (
+            "AzureWebJobsStorage",
+            "UseDevelopmentStorage=true;",
+            "storage",
+            "UseDevelopmentStorage=true",
+        ),
+        (
+            "AzureWebJobsStorage",
+            "TableEndpoint=https://a.table.core.windows.net;SharedAccessSignature=sv=1&sig=a%3D",
+            "storage",
+            None,
+        ),
         ("AzureWebJobsStorage__accountName", "a", "storage_account", "a"),
         ("AZUREWEBJOBSSTORAGE__ACCOUNTNAME", "a", "storage_account", "a"),
         ("AzureWebJobsStorage__tableServiceUri", "https://x", "storage_table_uri", "https://x"),
@@ -104,8 +123,9 @@ def test_without_any_setting_the_defaults_hold():
         ("LEDGER_PREFIX", "a" * 54, "ledger_prefix", "a" * 54),
         ("RECONCILE_LOOKBACK", "PT0S", "reconcile_lookback", timedelta()),
         ("DECISION_RETENTION", "P2W", "decision_retention", timedelta(days=14)),
-        ("CLAIM_LEASE", "PT1.5S", "claim_lease", timedelta(seconds=1.5)),
+        ("CLAIM_LEASE", "PT4S", "claim_lease", timedelta(seconds=4)),
         ("LIST_LAG", "PT0S", "list_lag", timedelta()),
+        ("LIST_LAG", "PT1.5S", "list_lag", timedelta(seconds=1.5)),
         ("RETRY_PAUSE", "PT1H30M", "retry_pause", timedelta(minutes=90)),
         ("RETRY_FOR", "P10000D", "retry_for", timedelta(days=10_000)),
         ("RETRY_FOR", "P1DT12H", "retry_for", timedelta(hours=36)),
@@ -134,6 +154,7 @@ NO_WORKSPACE = (
     "is not the resource id of a workspace; expected /subscriptions/<id>/resourceGroups/<group>"
     "/providers/Microsoft.MachineLearningServices/workspaces/<name>"
 )
+NO_STORAGE = "is not a connection string of a storage account"
 NO_PREFIX = "is not how a table's name begins; expected a letter, then at most 53 letters or digits"
 
 
@@ -165,9 +186,44 @@ WRONG = [
     ("DECISION_RETENTION", "P3M", f'"P3M" {NOT_A_DURATION}'),
     ("DECISION_RETENTION", "P10001D", '"P10001D" is too long; at most P10000D'),
     ("LIST_LAG", "P" + "9" * 400 + "D", f'"P{"9" * 198}… is too long; at most P10000D'),
-    ("CLAIM_LEASE", "PT0S", '"PT0S" is no time at all; expected a longer duration'),
-    ("RETRY_PAUSE", "PT0M", '"PT0M" is no time at all; expected a longer duration'),
-    ("DECISION_RETENTION", "P0D", '"P0D" is no time at all; expected a longer duration'),
+    ("CLAIM_LEASE", "PT0S", '"PT0S" is too short; at least PT4S'),
+    ("CLAIM_LEASE", "PT3.999S", '"PT3.999S" is too short; at least PT4S'),
+    ("RETRY_PAUSE", "PT0M", '"PT0M" must be longer than zero'),
+    ("DECISION_RETENTION", "P0D", '"P0D" must be longer than zero'),
+    (
+        "OUTCOME_TOPIC_ENDPOINT",
+        "http://t/api/events",
+        (
+            '"http://t/api/events" is plain http, over which no token is sent; did you mean '
+            "'https://t/api/events'?"
+        ),
+    ),
+    ("AzureWebJobsStorage", NEVER_SHOWN, f"{NO_STORAGE}: a part of it is not <name>=<value>"),
+    (
+        "AzureWebJobsStorage",
+        f"AccountName=a;AccountKey={NEVER_SHOWN};",
+        f"{NO_STORAGE}: AccountKey is not base64, as if a part of it were cut off",
+    ),
+    (
+        "AzureWebJobsStorage",
+        f"AccountName=a;EndpointSuffix={NEVER_SHOWN}",
+        f"{NO_STORAGE}: AccountKey is missing",
+    ),
+    (
+        "AzureWebJobsStorage",
+        f"DefaultEndpointsProtocol=https;AccountKey={NEVER_SHOWN}",
+        f"{NO_STORAGE}: AccountName is missing",
+    ),
+    (
+        "AzureWebJobsStorage",
+        f"AccountName=a;accountname=b;AccountKey={NEVER_SHOWN}",
+        f"{NO_STORAGE}: a name is given twice",
+    ),
+    (
+        "AzureWebJobsStorage",
+        f"AccountName=;AccountKey={NEVER_SHOWN}",
+        f"{NO_STORAGE}: a part of it is not <name>=<value>",
+    ),
     ("OUTCOME_TOPIC_ENDPOINT", "t", '"t" is not an address, which begins with https://'),
     (
         "AzureWebJobsStorage__tableServiceUri",
@@ -186,6 +242,97 @@ def test_a_setting_that_is_wrong_is_told_with_what_is_expected(put, name, text, 
     assert f"wrong app settings: {name}: {expected}" == told()
 
 
+@pytest.mark.parametrize(
+    ("url", "why", "meant"),
+    [
+        pytest.param("https://dev.azure.com", "it names no organisation", "", id="no organization"),
+        pytest.param("https://dev.azure.com/", "it names no organisation", "", id="only a slash"),
+        pytest.param("https://visualstudio.com", "it names no organisation", "", id="older host"),
+        pytest.param(
+            "http://dev.azure.com/contoso",
+            "over plain http, anyone on the way could read the credential",
+            "https://dev.azure.com/contoso",
+            id="plain http",
+        ),
+        pytest.param(
+            "http://tfs.contoso.com:8080/tfs/ml/",
+            "over plain http, anyone on the way could read the credential",
+            "https://tfs.contoso.com:8080/tfs/ml",
+            id="plain http to a server",
+        ),
+        pytest.param(
+            "https://vsrm.dev.azure.com/contoso",
+            "this is the address of one of its services",
+            "https://dev.azure.com/contoso",
+            id="release host",
+        ),
+        pytest.param(
+            "https://contoso.vsrm.visualstudio.com",
+            "this is the address of one of its services",
+            "https://contoso.visualstudio.com",
+            id="older release host",
+        ),
+        pytest.param(
+            "https://dev.azure.com/contoso/ml",
+            "it names more than the organisation",
+            "https://dev.azure.com/contoso",
+            id="project",
+        ),
+        pytest.param(
+            "https://contoso.visualstudio.com/DefaultCollection/ml",
+            "it names more than the organisation",
+            "https://contoso.visualstudio.com/DefaultCollection",
+            id="project of the older host",
+        ),
+        pytest.param(
+            "https://dev.azure.com/contoso?view=all",
+            "it has a query or a fragment",
+            "https://dev.azure.com/contoso",
+            id="query",
+        ),
+        pytest.param(
+            "https://tfs.contoso.com/tfs#ml",
+            "it has a query or a fragment",
+            "https://tfs.contoso.com/tfs",
+            id="fragment",
+        ),
+        pytest.param("https://-tfs.contoso.com/tfs", "", "", id="no host at all"),
+        pytest.param("https://tfs.contoso.com\\@dev.azure.com/a", "", "", id="backslash"),
+    ],
+)
+def test_an_address_that_is_no_organization_is_refused_with_the_nearest_right_one(
+    put, url, why, meant
+):
+    put(AZURE_DEVOPS_ORG_URL=url)
+
+    why, meant = why and f"; {why}", meant and f"; did you mean '{meant}'?"
+    assert told().endswith(f"{NO_ADDRESS}{why}{meant}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AZURE_DEVOPS_PAT",
+        "AZURE_DEVOPS_ORG_URL",
+        "WORKSPACES",
+        "MODE",
+        "CLAIM_LEASE",
+        "AzureWebJobsStorage",
+        "AzureWebJobsStorage__accountName",
+        "OUTCOME_TOPIC_ENDPOINT",
+        "RECONCILE_SCHEDULE",
+    ],
+)
+def test_a_key_vault_reference_that_azure_could_not_resolve_is_named(put, name):
+    put(**{name: "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/pat)"})
+
+    assert re.match(
+        rf'wrong app settings: {name}: ("@Microsoft.KeyVault\(.*\)" )?is a Key Vault reference '
+        "that Azure could not resolve: check that the secret exists",
+        told(),
+    )
+
+
 def test_all_settings_that_are_wrong_are_told_at_once(put):
     put(MODE="x", CLAIM_LEASE="x", WORKSPACES="x")
 
@@ -198,7 +345,7 @@ def test_all_settings_that_are_wrong_are_told_at_once(put):
 def test_nothing_secret_is_in_what_is_shown(put):
     put(
         AZURE_DEVOPS_PAT=NEVER_SHOWN,
-        AzureWebJobsStorage=f"AccountKey={NEVER_SHOWN}",
+        AzureWebJobsStorage=f"AccountName=a;SharedAccessSignature={NEVER_SHOWN}",
         AZURE_DEVOPS_ORG_URL="https://dev.azure.com/contoso",
     )
     assert NEVER_SHOWN not in repr(read_settings())

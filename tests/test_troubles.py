@@ -78,26 +78,22 @@ def test_a_second_release_is_told_with_both(services):
     assert (RELEASE.url, second.url) == trouble.release_urls
 
 
-@pytest.mark.parametrize(
-    ("state", "fields", "what"),
-    [
-        pytest.param(State.GIVEN_UP, {}, "given_up", id="given up"),
-        pytest.param(
-            State.STARTED,
-            {"release": RELEASE, "second_release": RELEASE},
-            "duplicate_release",
-            id="started twice",
-        ),
-    ],
-)
-def test_what_nothing_comes_of_is_told_as_long_as_decisions_are_kept(
-    make_services, state, fields, what
-):
+def test_what_was_given_up_is_told_as_long_as_decisions_are_kept(make_services):
     services = make_services(decision_retention=7 * DAY)
     for days in (6, 8):
-        keep_claim(services, state, str(days), ago=days * DAY, **fields)
+        keep_claim(services, State.GIVEN_UP, str(days), ago=days * DAY)
 
-    assert [(what, True, "6")] == told(services)
+    assert [("given_up", True, "6")] == told(services)
+
+
+def test_what_was_started_twice_is_shown_as_long_as_decisions_are_kept(make_services):
+    services, both = make_services(decision_retention=7 * DAY), RELEASE
+    for days in (6, 8):
+        keep_claim(
+            services, State.STARTED, str(days), ago=days * DAY, release=both, second_release=both
+        )
+
+    assert [("duplicate_release", True, "6")] == told(services)
 
 
 def test_what_still_fails_is_told_however_old_it_is(make_services):
