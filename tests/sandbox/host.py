@@ -159,7 +159,7 @@ async def fire_by_schedule(endpoints: Endpoints, name: str, schedule: Schedule) 
         await endpoints.timer(name)
 
 
-async def serve(app: Path, port: int, *, timers: bool) -> None:
+async def serve(app: Path, port: int, *, timers: bool, ready: Callable[[], object]) -> None:
     """Serve the app until SIGTERM or SIGINT, then let what is running come to its end."""
     stop = stop_signal()
     prefix = route_prefix(app)
@@ -170,6 +170,7 @@ async def serve(app: Path, port: int, *, timers: bool) -> None:
     schedules = read_schedules(worker)
     endpoints = Endpoints(worker, prefix)
     server = listen(port, endpoints)
+    ready()
     say(f"Host ready on http://127.0.0.1:{server.server_port}\n{endpoints.describe()}")
     timed = schedules.items() if timers else ()
     tasks = [asyncio.create_task(fire_by_schedule(endpoints, *each)) for each in timed]
@@ -216,8 +217,11 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
-    """Run the command; return its exit code: 1 when the app cannot be served."""
+def main(ready: Callable[[], object] = lambda: None) -> int:
+    """Run the command; return its exit code: 1 when the app cannot be served.
+
+    `ready` is called once, when the app is indexed and the port is open.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m tests.sandbox.host", description=__doc__.split("\n")[0]
     )
@@ -233,7 +237,7 @@ def main() -> int:
     try:
         load_settings(app)
         os.chdir(app)  # where the host starts its worker
-        asyncio.run(serve(app, arguments.port, timers=arguments.timers))
+        asyncio.run(serve(app, arguments.port, timers=arguments.timers, ready=ready))
     except (AppError, InvocationError, ValueError) as error:
         say(f"{getattr(error, 'stack_trace', '')}The app cannot be served. {error}")
         return 1
