@@ -1,6 +1,6 @@
 """Registers hundreds of versions at once while a third of all starts fails and hosts are killed.
 
-    python -m tests.sandbox.burst [--seed 1] [--kills 4] [--set CLAIM_LEASE=PT10S] [...]
+    python -m tests.sandbox.burst [--seed 1] [--kills 4] [--set CLAIM_LEASE=PT20S] [...]
 
 Three rules start a release for every version, a release for newer versions, and a run of a pipeline
 that cannot be given a key. Deliveries come as Event Grid makes them: it waits 30 s for an answer,
@@ -41,7 +41,8 @@ from tests.sandbox.fleet import (
     wrong_with_newer,
 )
 
-SETTINGS = {"CLAIM_LEASE": "PT10S"}
+# Long enough for an unknown outcome to be in the way of others for a while.
+SETTINGS = {"CLAIM_LEASE": "PT20S", "LIST_LAG": "PT5S"}
 RULES = {
     "every": {"model": "every-*", "start": "every", "release": {"definition": 1}},
     "newer": {"model": "newer-*", "start": "newer", "release": {"definition": 2}},

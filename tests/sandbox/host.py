@@ -29,6 +29,10 @@ from tests.sandbox.ncrontab import Schedule
 from tests.sandbox.worker import InvocationError, Worker
 
 
+# The host in Azure would make it 1000; infra/main.bicep sets this.
+WORKER_THREADS = 32
+
+
 class AppError(Exception):
     """The app cannot be served; the message says why."""
 
@@ -236,6 +240,7 @@ def main(ready: Callable[[], object] = lambda: None) -> int:
     put_first_on_path(app)
     try:
         load_settings(app)
+        os.environ.setdefault("PYTHON_THREADPOOL_THREAD_COUNT", str(WORKER_THREADS))
         os.chdir(app)  # where the host starts its worker
         asyncio.run(serve(app, arguments.port, timers=arguments.timers, ready=ready))
     except (AppError, InvocationError, ValueError) as error:
