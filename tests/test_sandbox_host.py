@@ -3,11 +3,13 @@
 import concurrent.futures
 import datetime as dt
 import json
+import logging
 import signal
 import textwrap
 
 import pytest
 
+from tests.sandbox.host import OneLine
 from tests.sandbox.ncrontab import Schedule
 from tests.sandbox.processes import ROOT, ChildError, HostProcess
 
@@ -194,6 +196,76 @@ def test_an_http_function_gets_the_request_and_its_answer_comes_back_without_a_k
 
 def test_a_route_that_is_spelled_out_goes_before_one_with_a_parameter(host):
     assert "top" == host.request("GET", "/api/shelves/top/books").body
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        pytest.param(202, {}, id="a program"),
+        pytest.param(202, {"Host": "localhost:{port}"}, id="localhost"),
+        pytest.param(202, {"Host": "[::1]:{port}"}, id="IPv6"),
+        pytest.param(202, {"Origin": "http://127.0.0.1:{port}"}, id="a page of the app itself"),
+        pytest.param(403, {"Origin": "https://evil.example"}, id="a page of others"),
+        pytest.param(403, {"Origin": "null"}, id="a page that hides where it is from"),
+        pytest.param(403, {"Origin": "http://127.0.0.1:1"}, id="a page of another port"),
+        pytest.param(403, {"Host": "evil.example:{port}"}, id="a name that resolves to 127.0.0.1"),
+        pytest.param(403, {"Host": "localhost.evil.example"}, id="a name that begins like it"),
+        pytest.param(403, {"Host": "127.0.0.1@evil.example"}, id="a name after a user"),
+        pytest.param(403, {"Host": "["}, id="no name at all"),
+    ],
+)
+def test_only_programs_and_pages_of_this_machine_reach_anything(host, status, headers):
+    port = host.url.rpartition(":")[2]
+    sent = {name: value.format(port=port) for name, value in headers.items()}
+    sent |= {"Content-Type": "text/plain", "aeg-event-type": "Notification"}
+    body = json.dumps([EVENT]).encode()
+
+    statuses = [
+        host.request("POST", path, body, sent).status for path in (WEBHOOK, "/admin/functions/tidy")
+    ]
+
+    assert [status] * 2 == statuses
+
+
+def test_a_web_page_is_not_told_that_it_may_ask(host):
+    asks = {
+        "Origin": "https://evil.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "aeg-event-type",
+    }
+
+    assert 403 == host.request("OPTIONS", WEBHOOK, headers=asks).status
+
+
+def test_events_without_their_header_are_refused_as_text(host):
+    plain = {"Content-Type": "text/plain"}
+
+    assert 400 == host.request("POST", WEBHOOK, json.dumps([EVENT]).encode(), plain).status
+
+
+@pytest.mark.parametrize(
+    "line_break",
+    ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1e", "\x85", "\u2028", "\u2029", "\x1b[1A"],
+    ids=ascii,
+)
+def test_a_log_record_is_one_line_whatever_its_message_holds(line_break):
+    text = f'version 1{line_break}decision {{"outcome": "started"}}'
+    record = logging.LogRecord("app", logging.INFO, "", 0, "decision %s", (text,), None)
+
+    written = OneLine("%(levelname)s %(message)s").format(record)
+
+    assert [written] == written.splitlines()
+    assert written.isprintable()
+
+
+def test_an_error_that_names_a_decision_is_no_decision(tmp_path):
+    forged = APP.replace('RuntimeError("boom")', r"""RuntimeError('boom\ndecision {"id": 7}')""")
+
+    with start(write_app(tmp_path, forged)) as host:
+        host.deliver([EVENT | {"id": "bad"}], "on_event")
+        host.wait_for(r"\(Failed\).*boom")
+
+        assert ["bad"] == [each["event"]["id"] for each in host.decisions()]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
     python -m tests.sandbox.host [--port 7071] [--app FOLDER] [--timers]
 
 Settings come from the environment, then from local.settings.json of the app's folder, as with Core
-Tools. Log records go to standard output as `LEVEL message`. What requests get: endpoints.py.
+Tools. Log records go to standard output as `LEVEL message`, one line each. What requests get:
+endpoints.py; and who gets nothing: guard.py.
 
 Not modelled: keys and other authentication, `functionTimeout`, retry policies, output bindings and
 scale. A timer fires by its schedule only with `--timers`, and never for what was due before.
@@ -28,7 +29,9 @@ from tests.sandbox.endpoints import Endpoints, Request, Response
 from tests.sandbox.ncrontab import Schedule
 from tests.sandbox.worker import InvocationError, Worker
 
-
+LOG = logging.getLogger(__name__)
+# Those of str.splitlines, and what else moves a terminal's cursor.
+LINE_BREAKS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 # The host in Azure would make it 1000; infra/main.bicep sets this.
 WORKER_THREADS = 32
 
@@ -49,7 +52,7 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request, client_address) -> None:
         if not isinstance(sys.exception(), ConnectionError):  # the client did not wait
-            super().handle_error(request, client_address)
+            LOG.error("a request could not be answered", exc_info=True)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -209,9 +212,19 @@ def listen(port: int, endpoints: Endpoints) -> Server:
     return server
 
 
+class OneLine(logging.Formatter):
+    """Writes a record as one line: a message with a line break in it must not look like two."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return LINE_BREAKS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def configure_logging() -> None:
     """Write the app's log from INFO on, as Azure does, and of the worker library only warnings."""
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(OneLine("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("azure.functions").setLevel(logging.WARNING)
 
 
