@@ -39,7 +39,7 @@ def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
         "AZURE_DEVOPS_PAT": "any",
         "LEDGER_PREFIX": ledger.releases.table_name.removesuffix("releases"),
         "RULES": json.dumps({"churn": {"model": "churn", "release": {"definition": 1}}}),
-        "CLAIM_LEASE": "PT2S",
+        "CLAIM_LEASE": "PT4S",
         "LIST_LAG": "PT1S",
     }
     # Between its last check and the socket: after discovery and the definition, the third request
@@ -67,9 +67,7 @@ def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
     assert told.string.startswith("ERROR duplicate_release churn: ")
 
 
-def wait_until(condition, seconds=30):
-    """Wait until the condition holds."""
-    until = time.monotonic() + seconds
+def wait_until(condition):
+    """Wait until the condition holds, at most until pytest ends the test."""
     while not condition():
-        assert time.monotonic() < until
         time.sleep(0.2)

@@ -51,15 +51,16 @@ class Server(ThreadingHTTPServer):
         self.answer = answer
 
     def handle_error(self, request, client_address) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # the client did not wait
-            LOG.error("a request could not be answered", exc_info=True)
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):  # the client did not wait
+            LOG.error("a request could not be answered: %r", error)
 
 
 class Handler(BaseHTTPRequestHandler):
     """Turns what comes over a connection into a Request, and its Response into bytes."""
 
     protocol_version = "HTTP/1.1"
-    timeout = 5  # seconds for a request to arrive; an idle connection must not hold up the end
+    timeout = 20  # seconds for a request to arrive; an idle connection must not hold up the end
 
     def reply(self) -> None:
         response = self.server.answer(self._request())
