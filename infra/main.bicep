@@ -127,6 +127,11 @@ param retryPause string = 'PT5M'
 @maxLength(32)
 param retryFor string = 'P1D'
 
+@description('How many deliveries, timers and pages one instance handles at once. Most of them wait: up to 5 s for the start of another version, up to 25 s for Azure DevOps.')
+@minValue(4)
+@maxValue(256)
+param workerThreads int = 32
+
 var token = uniqueString(resourceGroup().id, appName)
 var eventFunction = 'on_model_registered'
 
@@ -314,7 +319,7 @@ module settings 'modules/app-settings.bicep' = {
         APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
         APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
         // Unset, the host makes it 1000 (DefaultWorkerProcessFactory in https://github.com/Azure/azure-functions-host).
-        PYTHON_THREADPOOL_THREAD_COUNT: '8'
+        PYTHON_THREADPOOL_THREAD_COUNT: string(workerThreads)
         AZURE_CLIENT_ID: identity.properties.clientId
         AZURE_DEVOPS_ORG_URL: azureDevOpsOrgUrl
         RULES: string(toObject(filter(items(rules), rule => rule.key != '$schema'), rule => rule.key, rule => rule.value))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from azure.data.tables import TableServiceClient
+from hypothesis import HealthCheck, settings
 
 from model_trigger.azure_devops import AzureDevOps as AzureDevOpsAdapter
 from model_trigger.azure_ml import AzureMachineLearning as AzureMLAdapter
@@ -25,9 +26,16 @@ from tests.trial import App, Trial
 
 _prefixes = count(1)
 
+# Time says nothing on a busy machine; and what a test finds must not depend on chance, or it fails
+# for somebody who changed something else. `--hypothesis-profile=default` looks further.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell what tests of chance have noted, such as the seed that repeats them."""
+    """Print what tests of chance have noted: what they did, and the seed that repeats it."""
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):
             for name, value in getattr(report, "user_properties", []):

@@ -3,41 +3,30 @@
 import json
 import os
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import count
 from secrets import randbelow
 
 import pytest
 
 from tests.build import event
-from tests.sandbox.chaos import FINAL, Plan, run
+from tests.sandbox.chaos import Plan, run
+from tests.sandbox.fleet import trustworthy
 from tests.sandbox.processes import HostProcess, MortalHost
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_everything_fails_and_still_each_release_starts_once(record_property):
-    plan = Plan(seed=int(os.environ.get("CHAOS_SEED") or randbelow(10**6)))
-    record_property("CHAOS_SEED", plan.seed)
-    result = run(plan)
-    record_property("chaos", f"{len(result.releases)} releases, {result.deaths} deaths")
+    seeds = count(int(os.environ.get("CHAOS_SEED") or randbelow(10**6)))
 
-    registrations = [
-        (f"model-{model}", version)
-        for model in range(plan.models)
-        for version in range(1, plan.versions + 1)
-    ]
-    assert Counter(registrations) == Counter(result.started(1))
-    newer = result.started(2)
-    assert len(newer) == len(set(newer))
-    for model in range(plan.models):
-        versions = [version for name, version in newer if name == f"model-{model}"]
-        assert all(older < version for older, version in pairwise(versions)), versions
-        assert plan.versions == versions[-1]
-    for rule in ("every", "newer"):
-        for model, version in registrations:
-            assert result.outcomes[rule, model, str(version)] & FINAL, (rule, model, version)
-    assert result.deaths
+    def attempt():
+        plan = Plan(next(seeds))
+        result = run(plan)
+        record_property("chaos", f"CHAOS_SEED={plan.seed}: {result}")
+        assert result.deaths
+        return result.wrong, result.stalls
+
+    trustworthy(attempt)
 
 
 def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
@@ -78,9 +67,7 @@ def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
     assert told.string.startswith("ERROR duplicate_release churn: ")
 
 
-def wait_until(condition, seconds=30):
-    """Wait until the condition holds."""
-    until = time.monotonic() + seconds
+def wait_until(condition):
+    """Wait until the condition holds, at most until pytest ends the test."""
     while not condition():
-        assert time.monotonic() < until
         time.sleep(0.2)

@@ -93,7 +93,7 @@ def test_rules_that_are_not_json_make_every_event_wait(settings):
 
 
 def test_an_app_that_was_killed_goes_on_where_it_was(settings, azure_devops):
-    azure_devops.fault("hang", commit=True, seconds=5)
+    azure_devops.fault("hang", commit=True, seconds=600)
     with HostProcess(settings) as host, ThreadPoolExecutor(1) as pool:
         delivery = pool.submit(host.deliver, [event(17)])
         while not azure_devops.releases:

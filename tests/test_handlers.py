@@ -209,7 +209,6 @@ def test_what_a_person_must_see_is_logged_as_an_error(make_services, caplog, out
     )
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("verb", "path"),
     [
@@ -230,7 +229,6 @@ def test_an_event_is_answered_in_time_though_azure_devops_is_silent(
         handle_event(event_text(17), make_services())
 
 
-@pytest.mark.timeout(60)
 def test_an_event_is_answered_in_time_though_storage_is_silent(make_services, monkeypatch):
     monkeypatch.setattr(handlers, "_SECONDS", 3.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -21,6 +21,7 @@ from model_trigger.rulebook import RuleBook, RuleSource
 from model_trigger.settings import Settings, reconcile_schedule
 from model_trigger.targets import Release
 from tests.build import registration
+from tests.sandbox.host import WORKER_THREADS
 
 ROOT = Path(__file__).parent.parent
 INFRA = ROOT / "infra"
@@ -253,6 +254,13 @@ def test_a_default_in_main_bicep_is_the_default_of_the_app(setting):
     assert parameter
     found = declarations(INFRA / "main.bicep", "param")[parameter[1]].default
     assert f"'{APP_SETTINGS[setting]}'" == found
+
+
+def test_main_bicep_gives_the_app_as_many_threads_as_the_sandbox_does():
+    assert "PYTHON_THREADPOOL_THREAD_COUNT: string(workerThreads)" in settings_block()
+    assert (
+        str(WORKER_THREADS) == declarations(INFRA / "main.bicep", "param")["workerThreads"].default
+    )
 
 
 def test_a_deployment_keeps_rule_overrides_and_the_mode_and_nothing_else():

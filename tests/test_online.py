@@ -255,7 +255,7 @@ def test_a_host_that_cannot_be_reached_is_found():
     with closing(socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{unused.getsockname()[1]}"
-    (one,) = found(None, release(1), organization_url=f"http://{host}/fabrikam")
+        (one,) = found(None, release(1), organization_url=f"http://{host}/fabrikam")
 
     assert (
         Finding(

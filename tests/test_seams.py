@@ -111,7 +111,7 @@ def test_what_a_fault_before_the_claim_hinders_is_in_the_ledger_and_found_by_rec
 def test_a_version_that_waits_for_another_is_in_the_ledger_and_moves_the_mark(churn):
     commit_and_lose(churn)
     churn.attend("17")
-    waiting = churn.attend("18", seconds=1)
+    waiting = churn.attend("18", limit=deadline(1))
 
     assert (Outcome.PENDING, State.WAITING) == (waiting.outcome, churn.state("18"))
     mark = churn.snapshot("18").mark
@@ -120,7 +120,7 @@ def test_a_version_that_waits_for_another_is_in_the_ledger_and_moves_the_mark(ch
 
 def test_only_so_many_threads_wait_for_another_start_at_once(churn):
     services = replace(churn.services, waiting_room=threading.Semaphore(0))
-    churn.azure_devops.fault("hang", path="releases", verb="POST", seconds=1)
+    churn.azure_devops.fault("hang", path="releases", verb="POST", limit=deadline(1))
     first = threading.Thread(target=churn.attend)
     first.start()
     while not churn.snapshot().claim:
@@ -221,7 +221,7 @@ def test_a_lease_is_over_one_second_after_its_end(churn, seconds):
 def test_a_newer_version_is_started_after_an_older_one_whose_outcome_is_unknown(churn):
     commit_and_lose(churn)
     churn.attend("17")
-    churn.attend("18", seconds=1)
+    churn.attend("18", limit=deadline(1))
     churn.let_pass(LEASE + timedelta(seconds=1))
     newer = churn.attend("18")
     churn.azure_devops.list_lag = 0

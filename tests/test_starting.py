@@ -1,6 +1,7 @@
 """One registration under one rule, with the real ledger, the real client, and every fault."""
 
 import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -14,8 +15,8 @@ from model_trigger.decisions import Outcome
 from model_trigger.grammar import Mode
 from model_trigger.ports import ConflictError, LedgerError
 from model_trigger.starting import attend
-from tests.build import registration, rule
-from tests.trial import LEASE, Crash, Interposed, once, raising
+from tests.build import deadline, registration, rule
+from tests.trial import LEASE, Crash, Interposed, once, raising, standing_still
 
 
 def test_a_matching_registration_starts_the_release_with_that_version(churn):
@@ -92,7 +93,8 @@ def test_many_deliveries_at_the_same_time_start_one_release(churn):
 
 def test_many_versions_at_the_same_time_never_step_back(churn):
     threads = [
-        threading.Thread(target=churn.attend, args=(str(version),)) for version in range(1, 9)
+        threading.Thread(target=partial(churn.attend, str(version), limit=standing_still()))
+        for version in range(1, 9)
     ]
     for thread in threads:
         thread.start()
@@ -238,8 +240,10 @@ def test_a_success_that_carries_retry_after_is_a_success(churn):
 
 
 def test_an_answer_that_takes_too_long_is_unknown_and_found_later(churn):
-    churn.azure_devops.fault("hang", commit=True, seconds=20)
-    first = churn.attend(seconds=4.5)
+    churn.azure_devops.fault("hang", commit=True, seconds=600)
+    # The answer does not come in the 1.5 s that the POST may take, and then it is late.
+    limit = Deadline(4.5, lambda: 1.5 if churn.azure_devops.releases else 0.0, time.sleep)
+    first = churn.attend(limit=limit)
     second = churn.attend()
 
     assert (Outcome.PENDING, Outcome.STARTED) == (first.outcome, second.outcome)
@@ -405,7 +409,7 @@ def test_a_process_that_ends_after_the_post_leaves_a_release_that_is_found(churn
 
 
 def test_a_newer_version_waits_for_the_start_in_flight(churn):
-    waiting = threading.Thread(target=churn.attend, args=("18",))
+    waiting = threading.Thread(target=partial(churn.attend, "18", limit=standing_still()))
     slow = Interposed(churn.services.azure_devops(), "start", before=waiting.start)
     churn.attend("17", services=replace(churn.services, azure_devops=lambda: slow))
     waiting.join()
@@ -416,9 +420,9 @@ def test_a_newer_version_waits_for_the_start_in_flight(churn):
 def test_a_newer_version_takes_a_slot_whose_lease_is_over(churn):
     churn.azure_devops.fault("error", status=500)
     churn.attend("17")
-    in_flight = churn.attend("18", seconds=1)
+    in_flight = churn.attend("18", limit=deadline(1))
     assert State.WAITING == churn.state("18")
-    churn.let_pass(LEASE + timedelta(seconds=1))
+    churn.let_pass(LEASE + timedelta(limit=deadline(1)))
     newer = churn.attend("18")
     churn.let_pass(LEASE * 2)
     older = churn.attend("17")
@@ -487,11 +491,11 @@ def test_the_post_is_not_sent_when_half_of_the_lease_is_over(churn):
 def test_a_short_lease_is_long_enough_to_start(churn):
     services = replace(churn.services, claim_lease=timedelta(seconds=1))
 
-    assert Outcome.STARTED == churn.attend(services=services).outcome
+    assert Outcome.STARTED == churn.attend(services=services, limit=standing_still()).outcome
 
 
 def test_without_time_for_the_post_the_claim_is_let_go(churn):
-    decision = churn.attend(seconds=3)
+    decision = churn.attend(limit=deadline(3))
 
     assert (Outcome.PENDING, []) == (decision.outcome, churn.posts)
     assert Outcome.STARTED == churn.attend().outcome

@@ -13,6 +13,7 @@ refuses, and plays faults. From another process it is steered and inspected over
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -110,6 +111,11 @@ class AzureDevOps:
     def fault(self, kind: str, **options: Any) -> None:
         """Play a fault once, or as `options` say: see `Fault`."""
         self._faults.add(Fault(kind, **options))
+
+    @property
+    def faults_played(self) -> Counter[str]:
+        """How often each kind of fault was played."""
+        return self._faults.played.copy()
 
     def clear_faults(self) -> None:
         """Play no faults any more."""

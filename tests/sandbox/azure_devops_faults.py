@@ -1,6 +1,7 @@
 """Faults that the stand-in for Azure DevOps plays: what a service does on a bad day."""
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
@@ -59,6 +60,12 @@ class Fault:
             message = f"kind: {self.kind!r} is not one of {', '.join(KINDS)}{hint}"
             raise ValueError(message)
 
+    @property
+    def name(self) -> str:
+        """The kind with its status, and whether the request was handled all the same."""
+        status = f" {self.status or 500}" if self.kind == "error" else ""
+        return f"{self.kind}{status}{' after commit' if self.commit else ''}"
+
     def meets(self, method: str, path: str) -> bool:
         """Whether a request is one that this fault is for."""
         return self.verb in {"", method} and self.path.lower() in path.lower()
@@ -111,8 +118,12 @@ KINDS: dict[str, Callable[[Fault, Answer], Answer]] = {
 
 @dataclass
 class Faults:
-    """The faults that are to come, in the order in which they were asked for."""
+    """The faults that are to come, in the order in which they were asked for.
 
+    `played` counts those that were, by a name like `error 500 after commit`.
+    """
+
+    played: Counter[str] = field(default_factory=Counter)
     _armed: list["_Armed"] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
@@ -129,7 +140,10 @@ class Faults:
     def take(self, method: str, path: str) -> Fault | None:
         """Return the first fault that this request runs into, and count it; None: it runs well."""
         with self._lock:
-            return next((a.fault for a in self._armed if a.strikes(method, path)), None)
+            fault = next((a.fault for a in self._armed if a.strikes(method, path)), None)
+            if fault:
+                self.played[fault.name] += 1
+            return fault
 
     def documents(self) -> list[Json]:
         """Return the faults that are to come, each with the `times` that are left."""

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import uuid4
 
 from tests.sandbox.azure_devops_messages import Answer, Request
+from tests.sandbox.ports import reserve
 
 Respond = Callable[[Request], Answer]
 
@@ -47,6 +48,10 @@ class _Listener(ThreadingTCPServer):
         self.clock = clock
         self.respond = respond
         self._connections: set[socket.socket] = set()
+        # A server that is stopped and started again must find its port free.
+        self._reservation = reserve(port)
+        self.allow_reuse_port = self._reservation is not None
+        port = self._reservation.number if self._reservation else port
         super().__init__(("127.0.0.1", port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:

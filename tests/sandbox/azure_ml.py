@@ -153,6 +153,13 @@ class AzureMachineLearning:
         archived = found if version is None else found.versions[version]
         archived.archived, archived.modified = True, self.clock()
 
+    def show_all(self) -> None:
+        """Let the lists of versions show everything that is registered, whatever their lag."""
+        for workspace in self.workspaces:
+            for model in self._workspaces.models(workspace):
+                for version in model.versions.values():
+                    version.listed_from = version.created
+
     def fault(self, kind: str, *, verb: str = "GET", **options: Any) -> None:
         """Play a fault once, or as `options` say: see `Fault`."""
         self._faults.add(Fault(kind, verb, **options))

@@ -1,4 +1,4 @@
-"""Delivers hundreds of registrations while everything fails, and tells what came of it.
+"""Delivers hundreds of registrations while everything fails, and reports what came of it.
 
 Two hosts receive events and reconcile at the same time. They are killed at random lines, storage
 fails now and then, and Azure DevOps fails in every way it knows. Each event is delivered, as Event
@@ -6,29 +6,24 @@ Grid does it, until an answer says that it was received, and some are delivered 
 repeats what is delivered and what fails; what the machine's threads make of it, it does not.
 """
 
-import json
 import random
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from queue import Empty, Queue
-from threading import Lock, Thread
-from typing import Any
-
-from azure.data.tables import TableClient
+from itertools import chain, repeat
 
 from tests.build import event
 from tests.sandbox.azure_devops import AzureDevOps
-from tests.sandbox.azurite import Azurite
-from tests.sandbox.flaky import FlakyProxy
-from tests.sandbox.processes import ChildError, MortalHost
+from tests.sandbox.fleet import (
+    LIST_LAG,
+    launch,
+    of_definition,
+    releases,
+    wrong_with_every,
+    wrong_with_newer,
+)
 
-# A POST is sent in the first half of the lease and carried out, in the worst case, a second later;
-# lists lag for half a second: so what the app is told about both is true.
-TIMES = {"CLAIM_LEASE": "PT4S", "LIST_LAG": "PT2S", "RETRY_PAUSE": "PT1S"}
 RULES = {
     "every": {"model": "*", "start": "every", "release": {"definition": 1}},
     "newer": {"model": "*", "start": "newer", "release": {"definition": 2}},
@@ -58,7 +53,10 @@ FINAL = {"started", "duplicate", "superseded", "failed"}
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is delivered, and how badly things go."""
+    """How much is delivered, and how badly things go.
+
+    `life` is how many lines of the app a host lives at most.
+    """
 
     seed: int
     models: int = 10
@@ -67,176 +65,87 @@ class Plan:
     at_once: int = 8
     fault_chance: float = 0.02
     storage_chance: float = 0.02
-    death_chance: float = 0.000008
+    life: int = 200_000
+
+    @property
+    def registrations(self) -> list[tuple[str, int]]:
+        """Model and version of everything that is registered."""
+        versions = range(1, self.versions + 1)
+        return [(f"model-{model}", version) for model in range(self.models) for version in versions]
 
 
 @dataclass
 class Result:
     """What came of it: releases by definition, and the outcomes of each rule and registration."""
 
+    plan: Plan
     releases: list[tuple[int, str, int]]
     outcomes: Mapping[tuple[str, str, str], set[str]]
+    deliveries: int
     deaths: int
+    faults: Mapping[str, int]
     seconds: float
+    stalls: list[str] = field(default_factory=list)
 
     def started(self, definition: int) -> list[tuple[str, int]]:
-        """Give (model, version) of the definition's releases, in the order they were created."""
-        return [(model, version) for which, model, version in self.releases if which == definition]
+        """Return (model, version) of the definition's releases, in the order of their creation."""
+        return of_definition(self.releases, definition)
+
+    @property
+    def wrong(self) -> list[str]:
+        """What should not have happened; empty when all is well."""
+        wanted = self.plan.registrations
+        silent = [
+            f"{rule} {model} {version}: only {outcomes}"
+            for rule in RULES
+            for model, version in wanted
+            if not (outcomes := self.outcomes[rule, model, str(version)]) & FINAL
+        ]
+        return [
+            *wrong_with_every(self.started(1), wanted),
+            *wrong_with_newer(self.started(2), wanted),
+            *silent,
+        ]
+
+    def __str__(self) -> str:
+        faults = ", ".join(f"{count} x {kind}" for kind, count in sorted(self.faults.items()))
+        return (
+            f"{self.deliveries} deliveries, {len(self.releases)} releases, {self.deaths} deaths, "
+            f"{self.seconds:.0f} s, faults: {faults}"
+        )
 
 
 def run(plan: Plan) -> Result:
     """Deliver everything, let reconcile finish what is open, and read what came of it."""
     began = time.monotonic()
-    with ExitStack() as parts:
-        azurite = parts.enter_context(Azurite())
-        azure_devops = parts.enter_context(AzureDevOps(list_lag=0.5))
-        table_address = azurite.connection_string.split("TableEndpoint=")[1].split(";")[0]
-        proxy = parts.enter_context(FlakyProxy(table_address, plan.seed, plan.storage_chance))
-        for number, fault in enumerate(FAULTS):
-            chance = {"probability": plan.fault_chance, "seed": plan.seed + number, "times": None}
-            azure_devops.fault(**fault, **chance)
-        settings = {
-            **TIMES,
-            "AzureWebJobsStorage": azurite.connection_string.replace(
-                table_address, table_address.replace(proxy.target, proxy.address)
-            ),
-            "AZURE_DEVOPS_ORG_URL": azure_devops.url,
-            "AZURE_DEVOPS_PROJECT": "ml",
-            "AZURE_DEVOPS_PAT": "any",
-            "RULES": json.dumps(RULES),
-        }
-        hosts = parts.enter_context(_hosts(plan, settings))
-        _deliver_all(plan, hosts)
+    azure_devops = AzureDevOps(list_lag=LIST_LAG)
+    for number, fault in enumerate(FAULTS):
+        chance = {"probability": plan.fault_chance, "seed": plan.seed + number, "times": None}
+        azure_devops.fault(**fault, **chance)
+    with launch(
+        RULES, azure_devops, seed=plan.seed, storage_chance=plan.storage_chance, life=plan.life
+    ) as fleet:
+        fleet.deliver(_events(plan), plan.at_once)
+        faults = azure_devops.faults_played + Counter(fleet.proxy.fates)
         azure_devops.clear_faults()
-        proxy.chance = 0
-        _finish(hosts, azurite)
-        releases = [_release(each) for each in azure_devops.releases]
-        deaths = sum(host.deaths for host in hosts)
-        return Result(releases, _outcomes(azurite), deaths, time.monotonic() - began)
+        fleet.proxy.chance = 0
+        fleet.finish(seconds=240)
+        created, outcomes = releases(azure_devops), fleet.outcomes()
+    return Result(
+        plan,
+        created,
+        outcomes,
+        len(fleet.answers),
+        fleet.deaths,
+        faults,
+        time.monotonic() - began,
+        fleet.stalls,
+    )
 
 
-def _release(release: Mapping[str, Any]) -> tuple[int, str, int]:
-    values = {name: one["value"] for name, one in release["variables"].items()}
-    definition = release["releaseDefinition"]["id"]
-    return definition, values["modelName"], int(values["modelVersion"])
-
-
-@dataclass
-class Phoenix:
-    """A mortal host that is started again whenever it has died."""
-
-    settings: Mapping[str, str]
-    plan: Plan
-    number: int
-    deaths: int = 0
-    _host: MortalHost | None = None
-    _lock: Lock = field(default_factory=Lock)
-
-    def alive(self) -> MortalHost:
-        """Give the host, a new one when the last has died."""
-        with self._lock:
-            if self._host and self._host.has_ended:
-                self._host.wait()
-                self._host = None
-                self.deaths += 1
-            self._host = self._host or self._new()
-            return self._host
-
-    def stop(self) -> None:
-        """End the host."""
-        if self._host:
-            self._host.stop()
-
-    def _new(self) -> MortalHost:
-        seed = f"{self.plan.seed}-{self.number}-{self.deaths}"
-        mortal = {"MORTAL_SEED": seed, "MORTAL_CHANCE": f"{self.plan.death_chance:f}"}
-        return MortalHost({**self.settings, **mortal})
-
-
-@contextmanager
-def _hosts(plan: Plan, settings: Mapping[str, str]) -> Iterator[list[Phoenix]]:
-    hosts = [Phoenix(settings, plan, number) for number in (1, 2)]
-    try:
-        yield hosts
-    finally:
-        for host in hosts:
-            host.stop()
-
-
-def _deliver_all(plan: Plan, hosts: list[Phoenix]) -> None:
-    """Deliver every event until it is received, in a shuffled order, many at once."""
-    chances = random.Random(plan.seed)  # noqa: S311 - chance that repeats
-    events = [
-        event(version, f"model-{model}")
-        for model in range(plan.models)
-        for version in range(1, plan.versions + 1)
-        for _ in range(plan.deliveries)
-    ]
-    chances.shuffle(events)
-    waiting: Queue[tuple[float, dict[str, Any]]] = Queue()
-    for each in events:
-        waiting.put((0.0, each))
-    stopping: list[bool] = []
-    reconciling = Thread(target=_reconcile_meanwhile, args=(hosts, stopping))
-    reconciling.start()
-    with ThreadPoolExecutor(plan.at_once) as pool:
-        for number in range(plan.at_once):
-            pool.submit(_deliver_from, waiting, hosts[number % len(hosts)])
-    stopping.append(True)
-    reconciling.join()
-
-
-def _deliver_from(waiting: Queue[tuple[float, dict[str, Any]]], phoenix: Phoenix) -> None:
-    """Deliver event after event; one that was not received comes again after a pause."""
-    while True:
-        try:
-            due, each = waiting.get(timeout=1.5)
-        except Empty:
-            return
-        time.sleep(max(0.0, due - time.monotonic()))
-        if not _is_received(each, phoenix):
-            waiting.put((time.monotonic() + 0.5, each))
-
-
-def _is_received(each: Mapping[str, Any], phoenix: Phoenix) -> bool:
-    try:
-        return phoenix.alive().deliver([each]).status == 202
-    except (OSError, ChildError):
-        return False
-
-
-def _reconcile_meanwhile(hosts: list[Phoenix], stopping: list[bool]) -> None:
-    while not stopping:
-        for host in hosts:
-            _reconcile(host)
-        time.sleep(2)
-
-
-def _reconcile(host: Phoenix) -> None:
-    try:
-        host.alive().fire("reconcile")
-    except (OSError, ChildError):
-        return
-
-
-def _finish(hosts: list[Phoenix], azurite: Azurite) -> None:
-    """Reconcile until no claim is open any more, for a minute at the most."""
-    until = time.monotonic() + 60
-    with _table(azurite, "modeltriggerreleases") as releases:
-        query = "state eq 'starting' or state eq 'waiting' or state eq 'failed'"
-        while time.monotonic() < until and any(releases.query_entities(query)):
-            _reconcile(hosts[0])
-            time.sleep(0.5)
-
-
-def _outcomes(azurite: Azurite) -> Mapping[tuple[str, str, str], set[str]]:
-    outcomes: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    with _table(azurite, "modeltriggerdecisions") as decisions:
-        for row in decisions.list_entities():
-            key = (row.get("rule", ""), row["model"], row["version"])
-            outcomes[key].add(row["outcome"])
-    return outcomes
-
-
-def _table(azurite: Azurite, name: str) -> TableClient:
-    return TableClient.from_connection_string(azurite.connection_string, name)
+def _events(plan: Plan) -> list[Mapping[str, object]]:
+    """Return every event as often as it is delivered, in a shuffled order."""
+    once = (event(version, model) for model, version in plan.registrations)
+    events = list(chain.from_iterable(repeat(each, plan.deliveries) for each in once))
+    random.Random(plan.seed).shuffle(events)  # noqa: S311 - chance that repeats
+    return events

@@ -7,7 +7,8 @@
 - `POST /admin/functions/<timer>`, `GET /admin/functions` and `GET /admin/host/status`, as
   Azure/azure-functions-host does, except that a timer is answered when it has run, not before.
 
-Keys are not asked for, whatever a function's auth level is.
+Keys are not asked for, whatever a function's auth level is. So requests that do not come from a
+program on this machine are refused: see guard.py.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from tests.sandbox.guard import refusal
 from tests.sandbox.worker import Function, InvocationError, Worker
 
 LOG = logging.getLogger(__name__)
@@ -118,6 +120,8 @@ class Endpoints:
             return Response(500, f"{type(error).__name__}: {error}")
 
     async def _answer(self, request: Request) -> Response:
+        if why := refusal(request.headers):
+            return Response(403, why)
         path = request.path.lower().rstrip("/")
         if path == EVENT_GRID_WEBHOOK:
             return await self._event_grid(request)

@@ -1,25 +1,33 @@
 """A proxy before the storage service: it fails now and then, before or after what was asked."""
 
 import random
+from collections import Counter
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-BUSY = b'{"odata.error":{"code":"ServerBusy","message":{"lang":"en-US","value":"Busy."}}}'
+ERROR = '{"odata.error":{"code":"%s","message":{"lang":"en-US","value":"%s"}}}'
+BUSY = 503, ERROR % ("ServerBusy", "Busy.")
+REFUSED = 403, ERROR % ("AuthorizationFailure", "The proxy refuses this.")
+JSON = [("Content-Type", "application/json")]
+FATES = ("busy before", "busy after", "close before", "close after")
 
 
 class FlakyProxy:
     """Forwards HTTP to `target`; each request fails with `chance`, by a generator with `seed`.
 
     A failure is an answer 503 or a connection that is closed, and one half of the failures comes
-    after the request was carried out. `requests` holds the first line of each.
+    after the request was carried out. `requests` holds the first line of each, decoded, and
+    `fates` counts what happened to those that failed.
     """
 
     def __init__(self, target: str, seed: int, chance: float) -> None:
         self.chance = chance
         self.requests: list[str] = []
+        self.fates: Counter[str] = Counter()
+        self._planned: list[tuple[str, str, int | None]] = []
         self._random = random.Random(seed)  # noqa: S311 - chance that repeats
         self._lock = Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -37,13 +45,30 @@ class FlakyProxy:
         self._server.server_close()
         self._thread.join()
 
+    def plan(self, part: str, fate: str, times: int | None = 1) -> None:
+        """Decide what happens to the next requests with this text in their first line.
+
+        The fate is one of FATES, `refuse` (403) or `pass`; `times` None is for ever. So
+        `plan("$batch", "close after")` loses the answer of one transaction, and
+        `plan("$filter", "refuse", times=None)` refuses every query.
+        """
+        with self._lock:
+            self._planned.append((part, fate, times))
+
     def draw(self, request: str) -> str:
-        """Draw what happens to a request: nothing, or `busy` or `close`, before or after."""
+        """Draw what happens to a request: `pass`, what was planned, or one of FATES."""
         with self._lock:
             self.requests.append(request)
+            for place, (part, fate, times) in enumerate(self._planned):
+                if part in request:
+                    left = times and times - 1
+                    self._planned[place : place + 1] = [] if left == 0 else [(part, fate, left)]
+                    return fate
             if self._random.random() >= self.chance:
                 return "pass"
-            return self._random.choice(["busy before", "busy after", "close before", "close after"])
+            fate = self._random.choice(FATES)
+            self.fates[f"storage {fate}"] += 1
+            return fate
 
 
 class _Server(ThreadingHTTPServer):
@@ -57,17 +82,24 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # One segment per answer: header and body in two would wait for the client's delayed ACK.
+    wbufsize = -1
+    disable_nagle_algorithm = True
     server: _Server
 
     def forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fate = self.server.proxy.draw(f"{self.command} {self.path}")
-        if fate.endswith("before"):
-            return self._fail(fate)
-        status, headers, answer = self._carry_out(body)
-        if fate.endswith("after"):
-            return self._fail(fate)
-        return self._answer(status, headers, answer)
+        what, _, when = self.server.proxy.draw(unquote(f"{self.command} {self.path}")).partition(
+            " "
+        )
+        real = self._carry_out(body) if what == "pass" or when == "after" else None
+        if what == "close":
+            self.close_connection = True
+        elif what == "pass" and real:
+            self._answer(*real)
+        else:
+            status, text = REFUSED if what == "refuse" else BUSY
+            self._answer(status, JSON, text.encode())
 
     def _carry_out(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         connection = HTTPConnection(self.server.proxy.target, timeout=30)
@@ -76,15 +108,9 @@ class _Handler(BaseHTTPRequestHandler):
             response = connection.getresponse()
             return response.status, response.getheaders(), response.read()
         except (OSError, HTTPException):
-            return 503, [("Content-Type", "application/json")], BUSY
+            return BUSY[0], JSON, BUSY[1].encode()
         finally:
             connection.close()
-
-    def _fail(self, fate: str) -> None:
-        if fate.startswith("busy"):
-            return self._answer(503, [("Content-Type", "application/json")], BUSY)
-        self.close_connection = True
-        return None
 
     def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.send_response_only(status)

@@ -3,7 +3,8 @@
     python -m tests.sandbox.host [--port 7071] [--app FOLDER] [--timers]
 
 Settings come from the environment, then from local.settings.json of the app's folder, as with Core
-Tools. Log records go to standard output as `LEVEL message`. What requests get: endpoints.py.
+Tools. Log records go to standard output as `LEVEL message`, one line each. What requests get:
+endpoints.py; and who gets nothing: guard.py.
 
 Not modelled: keys and other authentication, `functionTimeout`, retry policies, output bindings and
 scale. A timer fires by its schedule only with `--timers`, and never for what was due before.
@@ -28,6 +29,12 @@ from tests.sandbox.endpoints import Endpoints, Request, Response
 from tests.sandbox.ncrontab import Schedule
 from tests.sandbox.worker import InvocationError, Worker
 
+LOG = logging.getLogger(__name__)
+# Those of str.splitlines, and what else moves a terminal's cursor.
+LINE_BREAKS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+# The host in Azure would make it 1000; infra/main.bicep sets this.
+WORKER_THREADS = 32
+
 
 class AppError(Exception):
     """The app cannot be served; the message says why."""
@@ -44,15 +51,16 @@ class Server(ThreadingHTTPServer):
         self.answer = answer
 
     def handle_error(self, request, client_address) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # the client did not wait
-            super().handle_error(request, client_address)
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):  # the client did not wait
+            LOG.error("a request could not be answered: %r", error)
 
 
 class Handler(BaseHTTPRequestHandler):
     """Turns what comes over a connection into a Request, and its Response into bytes."""
 
     protocol_version = "HTTP/1.1"
-    timeout = 5  # seconds for a request to arrive; an idle connection must not hold up the end
+    timeout = 20  # seconds for a request to arrive; an idle connection must not hold up the end
 
     def reply(self) -> None:
         response = self.server.answer(self._request())
@@ -159,7 +167,7 @@ async def fire_by_schedule(endpoints: Endpoints, name: str, schedule: Schedule) 
         await endpoints.timer(name)
 
 
-async def serve(app: Path, port: int, *, timers: bool) -> None:
+async def serve(app: Path, port: int, *, timers: bool, ready: Callable[[], object]) -> None:
     """Serve the app until SIGTERM or SIGINT, then let what is running come to its end."""
     stop = stop_signal()
     prefix = route_prefix(app)
@@ -170,6 +178,7 @@ async def serve(app: Path, port: int, *, timers: bool) -> None:
     schedules = read_schedules(worker)
     endpoints = Endpoints(worker, prefix)
     server = listen(port, endpoints)
+    ready()
     say(f"Host ready on http://127.0.0.1:{server.server_port}\n{endpoints.describe()}")
     timed = schedules.items() if timers else ()
     tasks = [asyncio.create_task(fire_by_schedule(endpoints, *each)) for each in timed]
@@ -204,9 +213,19 @@ def listen(port: int, endpoints: Endpoints) -> Server:
     return server
 
 
+class OneLine(logging.Formatter):
+    """Writes a record as one line: a message with a line break in it must not look like two."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return LINE_BREAKS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def configure_logging() -> None:
     """Write the app's log from INFO on, as Azure does, and of the worker library only warnings."""
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(OneLine("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("azure.functions").setLevel(logging.WARNING)
 
 
@@ -216,8 +235,11 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
-    """Run the command; return its exit code: 1 when the app cannot be served."""
+def main(ready: Callable[[], object] = lambda: None) -> int:
+    """Run the command; return its exit code: 1 when the app cannot be served.
+
+    `ready` is called once, when the app is indexed and the port is open.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m tests.sandbox.host", description=__doc__.split("\n")[0]
     )
@@ -232,8 +254,9 @@ def main() -> int:
     put_first_on_path(app)
     try:
         load_settings(app)
+        os.environ.setdefault("PYTHON_THREADPOOL_THREAD_COUNT", str(WORKER_THREADS))
         os.chdir(app)  # where the host starts its worker
-        asyncio.run(serve(app, arguments.port, timers=arguments.timers))
+        asyncio.run(serve(app, arguments.port, timers=arguments.timers, ready=ready))
     except (AppError, InvocationError, ValueError) as error:
         say(f"{getattr(error, 'stack_trace', '')}The app cannot be served. {error}")
         return 1

@@ -1,15 +1,16 @@
 """The sandbox's host, but it dies or freezes at a line of the app.
 
-    MORTAL_SEED=1 MORTAL_CHANCE=0.0001 python -m tests.sandbox.mortal [the host's options]
+    MORTAL_LINES=50000 python -m tests.sandbox.mortal [the host's options]
     MORTAL_FREEZE=handlers.py:reconcile MORTAL_CALL=2 python -m tests.sandbox.mortal [...]
 
-With a chance, each line of model_trigger that runs may be the last (SIGKILL). With a function to
-freeze at, the process stops at that call of it (SIGSTOP), the first one if none is named, and goes
-on with SIGCONT.
+It dies (SIGKILL) when so many lines of model_trigger have run. With a function to freeze at, it
+stops at that call of it (SIGSTOP), the first one if none is named, and goes on with SIGCONT. Both
+count from the moment on that the host is ready: one that died while it starts would never be up.
+
+It prints `stalled 1.2 s` when the machine did not let it run for that long.
 """
 
 import os
-import random
 import signal
 import sys
 import threading
@@ -20,15 +21,16 @@ from types import CodeType, FrameType
 from typing import Any
 
 from tests.sandbox import host
+from tests.sandbox.stalls import watch_stalls
 
 APP = str(Path(__file__).parents[2] / "model_trigger")
 
 
 def survive(file: str, function: str, *, called: bool) -> None:
-    """Come to a line of the app: freeze at the function that was named, or die by chance."""
+    """Come to a line of the app: freeze at the function that was named, or die."""
     if called and f"{Path(file).name}:{function}" == freeze_at:
         freeze()
-    if chances.random() < chance:
+    if next(lines) == last_line:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -65,15 +67,23 @@ def freeze() -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
-chances = random.Random(os.environ.get("MORTAL_SEED"))  # noqa: S311 - chance that repeats
-chance = float(os.environ.get("MORTAL_CHANCE", "0"))
-freeze_at = os.environ.get("MORTAL_FREEZE", "")
-freeze_call = int(os.environ.get("MORTAL_CALL", "1"))
-calls = count(1)
-
-if __name__ == "__main__":
+def become_mortal() -> None:
+    """Count lines and calls from now on, when the settings ask for it."""
+    threading.Thread(target=watch_stalls, args=(host.say,), daemon=True).start()
+    if not last_line and not freeze_at:
+        return
     if hasattr(sys, "monitoring"):
         monitor()
     else:
+        # for threads that are yet to start: those in which functions run
         threading.settrace(trace)
-    sys.exit(host.main())
+
+
+last_line = int(os.environ.get("MORTAL_LINES", "0"))
+freeze_at = os.environ.get("MORTAL_FREEZE", "")
+freeze_call = int(os.environ.get("MORTAL_CALL", "1"))
+lines = count(1)
+calls = count(1)
+
+if __name__ == "__main__":
+    sys.exit(host.main(ready=become_mortal))

@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,7 @@ class Child:
         """Return the match of each line so far in which the pattern is found."""
         return [found for line in list(self.lines) if (found := re.search(pattern, line))]
 
-    def wait_for(self, pattern: str, count: int = 1, seconds: float = 30) -> list[re.Match[str]]:
+    def wait_for(self, pattern: str, count: int = 1, seconds: float = 90) -> list[re.Match[str]]:
         """Return the matches as soon as `count` lines have one.
 
         Raises ChildError with all that was printed when it ends, or the seconds pass, before that.
@@ -80,7 +81,7 @@ class Child:
             raise ChildError(msg)
         return found
 
-    def stop(self, seconds: float = 30, number: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, seconds: float = 60, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask the program to end, kill it after `seconds`, and return its exit code."""
         self._process.send_signal(number)
         try:
@@ -109,7 +110,7 @@ class Child:
         """Let a stopped program go on."""
         self._process.send_signal(signal.SIGCONT)
 
-    def wait(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """Wait for the program to end by itself, and return its exit code."""
         self._process.wait(seconds)
         return self._close()
@@ -128,6 +129,12 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: str
+
+
+def _read(response: HTTPResponse | urllib.error.HTTPError) -> Answer:
+    with response:
+        received = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, received, response.read().decode())
 
 
 class HostProcess(Child):
@@ -151,25 +158,31 @@ class HostProcess(Child):
         path: str,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        seconds: float = 300,
     ) -> Answer:
-        """Send a request and return the answer, whatever its status is."""
+        """Send a request and return the answer, whatever its status is.
+
+        Raises OSError without an answer, also when none came in so many seconds.
+        """
         request = urllib.request.Request(  # noqa: S310 (always the loopback address above)
             self.url + path, data=body, headers=dict(headers or {}), method=method
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            response = opener.open(request, timeout=60)
+            return _read(opener.open(request, timeout=seconds))
         except urllib.error.HTTPError as error:
-            response = error
-        with response:
-            received = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, received, response.read().decode())
+            return _read(error)
+        except HTTPException as error:  # the host died while it answered
+            raise ConnectionError(str(error)) from error
 
-    def deliver(self, events: object, function: str = "on_model_registered") -> Answer:
+    def deliver(
+        self, events: object, function: str = "on_model_registered", *, seconds: float = 300
+    ) -> Answer:
         """Deliver events as Event Grid does: an array of events, or one CloudEvent by itself."""
         path = f"/runtime/webhooks/EventGrid?functionName={function}"
         headers = {"aeg-event-type": "Notification", "Content-Type": "application/json"}
-        return self.request("POST", path, json.dumps(events).encode(), headers)
+        return self.request("POST", path, json.dumps(events).encode(), headers, seconds=seconds)
 
     def fire(self, timer: str) -> Answer:
         """Fire a timer, and wait until it is done."""

@@ -1,0 +1,381 @@
+"""Several hosts of one app, and deliveries to them as Event Grid makes them, while all goes wrong.
+
+What chaos.py, black_box.py and burst.py have in common.
+"""
+
+import json
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
+from threading import Condition, Event, Lock, Thread
+from typing import Any
+
+from azure.data.tables import TableClient
+
+from tests.sandbox.azure_devops import AzureDevOps
+from tests.sandbox.azurite import Azurite
+from tests.sandbox.flaky import FlakyProxy
+from tests.sandbox.processes import ChildError, MortalHost
+from tests.sandbox.stalls import watch_stalls
+
+# A POST is sent in the first half of the lease and carried out, in the worst case, a second later;
+# lists lag for half a second: so what the app is told about both is true.
+TIMES = {"CLAIM_LEASE": "PT4S", "LIST_LAG": "PT2S", "RETRY_PAUSE": "PT1S"}
+LIST_LAG = 0.5
+# https://learn.microsoft.com/azure/event-grid/delivery-and-retry
+DELIVERY_SECONDS = 30.0
+FAILED_STARTS = 3
+OPEN = ("kept", "held", "waiting", "starting", "unknown", "failed")
+
+
+class HostDoesNotStartError(Exception):
+    """A host failed to start several times in a row; the message holds what it printed."""
+
+
+@dataclass
+class Phoenix:
+    """A host that is started again whenever it has died; each life may last as long as is drawn."""
+
+    settings: Mapping[str, str]
+    lives: Iterator[int]
+    deaths: int = 0
+    printed: list[str] = field(default_factory=list)
+    _host: MortalHost | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    def alive(self) -> MortalHost:
+        """Return the host, a new one when the last has died. Raises HostDoesNotStartError."""
+        with self._lock:
+            if self._host and self._host.has_ended:
+                self._host.wait()
+                self._bury(self._host)
+            self._host = self._host or self._start()
+            return self._host
+
+    def kill(self) -> None:
+        """End the host as a crash does."""
+        with self._lock:
+            if self._host:
+                self._host.kill()
+                self._bury(self._host)
+
+    def stop(self) -> None:
+        """End the host."""
+        if self._host:
+            self._host.stop()
+            self.printed += self._host.lines
+
+    def _bury(self, host: MortalHost) -> None:
+        self.deaths += 1
+        self.printed += host.lines
+        self._host = None
+
+    def _start(self) -> MortalHost:
+        for _ in range(FAILED_STARTS):
+            try:
+                return MortalHost({**self.settings, "MORTAL_LINES": str(next(self.lives))})
+            except ChildError as error:
+                failure = error
+        raise HostDoesNotStartError(str(failure)) from failure
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a delivery ended: when it was sent, how long it took, and its status, 0 without one."""
+
+    sent: float
+    seconds: float
+    status: int
+
+    @property
+    def is_received(self) -> bool:
+        """Whether Event Grid takes the event for delivered, and does not send it again."""
+        return 200 <= self.status <= 204
+
+
+class Mail:
+    """The events that are still to be received, each with the time of its next delivery."""
+
+    def __init__(self, events: Iterable[Mapping[str, Any]]) -> None:
+        self._waiting = [(0.0, number, 0, each) for number, each in enumerate(events)]
+        heapify(self._waiting)
+        self.open = len(self._waiting)
+        self._news = Condition()
+
+    def take(self) -> tuple[int, int, Mapping[str, Any]] | None:
+        """Wait for the next delivery and return its number, its earlier attempts and its event.
+
+        None when every event is received.
+        """
+        with self._news:
+            while self.open:
+                wait = self._waiting[0][0] - time.monotonic() if self._waiting else None
+                if wait is not None and wait <= 0:
+                    return heappop(self._waiting)[1:]
+                self._news.wait(wait)
+        return None
+
+    def close(self) -> None:
+        """Count an event as received."""
+        with self._news:
+            self.open -= 1
+            self._news.notify_all()
+
+    def give_back(self, number: int, attempts: int, event: Mapping[str, Any], pause: float) -> None:
+        """Deliver an event again after a pause."""
+        with self._news:
+            heappush(self._waiting, (time.monotonic() + pause, number, attempts, event))
+            self._news.notify_all()
+
+    def abandon(self) -> None:
+        """Deliver nothing any more."""
+        with self._news:
+            self.open = 0
+            self._news.notify_all()
+
+
+@dataclass
+class Fleet:
+    """The hosts, and all that they reach; `answers` are those of all deliveries so far."""
+
+    azurite: Azurite
+    azure_devops: AzureDevOps
+    proxy: FlakyProxy
+    hosts: Sequence[Phoenix]
+    answers: list[Answer] = field(default_factory=list)
+    mail: Mail = field(default_factory=lambda: Mail([]))
+    stalls: list[str] = field(default_factory=list)
+
+    def deliver(
+        self,
+        events: Iterable[Mapping[str, Any]],
+        at_once: int,
+        pauses: Sequence[float] = (0.5,),
+        *,
+        reconcile_every: float = 2.0,
+    ) -> None:
+        """Deliver each event until it is received, and reconcile meanwhile.
+
+        After an attempt that failed comes a pause, the last of `pauses` from then on.
+        """
+        self.mail = Mail(events)
+        with self._reconciling(reconcile_every), ThreadPoolExecutor(at_once) as pool:
+            posts = [
+                pool.submit(self._deliver_from, self.hosts[number % len(self.hosts)], pauses)
+                for number in range(at_once)
+            ]
+        for each in posts:
+            each.result()
+
+    def finish(self, seconds: float) -> bool:
+        """Reconcile until no claim is open, for so many seconds at most; whether that came."""
+        until = time.monotonic() + seconds
+        while self.open_claims():
+            if time.monotonic() > until:
+                return False
+            reconcile(self.hosts[0])
+            time.sleep(0.5)
+        return True
+
+    def open_claims(self) -> int:
+        """Count the claims that are not final."""
+        query = " or ".join(f"state eq '{state}'" for state in OPEN)
+        with self._table("releases") as releases:
+            return sum(1 for _ in releases.query_entities(query, select="state"))
+
+    def outcomes(self) -> Mapping[tuple[str, str, str], set[str]]:
+        """Return the outcomes that were recorded, by rule, model and version."""
+        outcomes: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+        with self._table("decisions") as decisions:
+            for row in decisions.list_entities():
+                outcomes[row.get("rule", ""), row["model"], row["version"]].add(row["outcome"])
+        return outcomes
+
+    @property
+    def deaths(self) -> int:
+        """How often a host has died."""
+        return sum(host.deaths for host in self.hosts)
+
+    def _table(self, name: str) -> TableClient:
+        table = f"modeltrigger{name}"
+        return TableClient.from_connection_string(self.azurite.connection_string, table)
+
+    def _deliver_from(self, phoenix: Phoenix, pauses: Sequence[float]) -> None:
+        while next_one := self.mail.take():
+            number, attempts, event = next_one
+            try:
+                answer = delivered(phoenix, event)
+            except HostDoesNotStartError:
+                self.mail.abandon()
+                raise
+            self.answers.append(answer)
+            if answer.is_received:
+                self.mail.close()
+            else:
+                pause = pauses[min(attempts, len(pauses) - 1)]
+                self.mail.give_back(number, attempts + 1, event, pause)
+
+    @contextmanager
+    def _reconciling(self, pause: float) -> Iterator[None]:
+        done = Event()
+
+        def go_on() -> None:
+            while not done.wait(pause):
+                for host in self.hosts:
+                    reconcile(host)
+
+        thread = Thread(target=go_on)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def delivered(phoenix: Phoenix, event: Mapping[str, Any]) -> Answer:
+    """Deliver an event once."""
+    host = phoenix.alive()
+    sent = time.monotonic()
+    try:
+        status = host.deliver([event], seconds=DELIVERY_SECONDS).status
+    except OSError:
+        status = 0
+    return Answer(sent, time.monotonic() - sent, status)
+
+
+def reconcile(phoenix: Phoenix) -> None:
+    """Fire the timer of a host; one that dies meanwhile does no harm."""
+    try:
+        phoenix.alive().fire("reconcile")
+    except OSError:
+        return
+
+
+@contextmanager
+def launch(
+    rules: Mapping[str, Any],
+    azure_devops: AzureDevOps,
+    *,
+    seed: int,
+    storage_chance: float = 0.0,
+    life: int = 0,
+    **settings: str,
+) -> Iterator[Fleet]:
+    """Start everything, with two hosts.
+
+    Each lives for at most so many lines of the app; with 0 none dies by itself.
+    """
+    with ExitStack() as parts:
+        azurite = parts.enter_context(Azurite())
+        parts.enter_context(azure_devops)
+        table_address = azurite.connection_string.split("TableEndpoint=")[1].split(";")[0]
+        proxy = parts.enter_context(FlakyProxy(table_address, seed, storage_chance))
+        connection = azurite.connection_string.replace(
+            table_address, table_address.replace(proxy.target, proxy.address)
+        )
+        every = {
+            **TIMES,
+            "AzureWebJobsStorage": connection,
+            "AZURE_DEVOPS_ORG_URL": azure_devops.url,
+            "AZURE_DEVOPS_PROJECT": "ml",
+            "AZURE_DEVOPS_PAT": "any",
+            "RULES": json.dumps(rules),
+            **settings,
+        }
+        fleet = Fleet(
+            azurite,
+            azure_devops,
+            proxy,
+            [Phoenix(every, _lives(f"{seed}-{number}", life)) for number in (1, 2)],
+        )
+        parts.callback(_stop, fleet)
+        Thread(target=watch_stalls, args=(fleet.stalls.append,), daemon=True).start()
+        yield fleet
+
+
+def _lives(seed: str, life: int) -> Iterator[int]:
+    """Yield how many lines each life of a host lasts; the first one is short enough to end."""
+    chances = random.Random(seed)  # noqa: S311 - chance that repeats
+    yield chances.randint(1, life // 10) if life else 0
+    while True:
+        yield chances.randint(1, life) if life else 0
+
+
+def _stop(fleet: Fleet) -> None:
+    for host in fleet.hosts:
+        host.stop()
+    for host in fleet.hosts:
+        fleet.stalls += [line for line in host.printed if line.startswith("stalled ")]
+
+
+def releases(azure_devops: AzureDevOps) -> list[tuple[int, str, int]]:
+    """Return definition, model and version of each release, in the order they were created."""
+    found = []
+    for release in azure_devops.releases:
+        values = {name: one["value"] for name, one in release["variables"].items()}
+        definition = release["releaseDefinition"]["id"]
+        found.append((definition, values["modelName"], int(values["modelVersion"])))
+    return found
+
+
+def of_definition(
+    created: Iterable[tuple[int, str, int]], definition: int
+) -> list[tuple[str, int]]:
+    """Return (model, version) of the definition's releases, in the order of their creation."""
+    return [(model, version) for which, model, version in created if which == definition]
+
+
+def runs(azure_devops: AzureDevOps) -> list[tuple[str, int]]:
+    """Return model and version of each run, in the order they were started."""
+    values = (run["templateParameters"] for run in azure_devops.runs)
+    return [(one["modelName"], int(one["modelVersion"])) for one in values]
+
+
+def wrong_with_every(
+    started: Sequence[tuple[str, int]], wanted: Sequence[tuple[str, int]]
+) -> list[str]:
+    """Return what is wrong with the releases of a rule that starts every version once."""
+    counts = {each: started.count(each) for each in wanted}
+    strangers = sorted(set(started) - counts.keys())
+    return [f"{each} was started {count} times" for each, count in counts.items() if count != 1] + [
+        f"{each} was never registered" for each in strangers
+    ]
+
+
+def wrong_with_newer(
+    started: Sequence[tuple[str, int]], wanted: Sequence[tuple[str, int]]
+) -> list[str]:
+    """Return what is wrong with the releases of a rule that starts only newer versions."""
+    by_model: dict[str, list[int]] = {model: [] for model, _ in wanted}
+    newest = {model: max(v for m, v in wanted if m == model) for model in by_model}
+    for model, version in started:
+        by_model.setdefault(model, []).append(version)
+    wrong = []
+    for model, versions in by_model.items():
+        if newest.get(model) not in versions:
+            wrong.append(f"{model}: the newest version, {newest.get(model)}, was never started")
+        wrong += [
+            f"{model}: {later} was started after {earlier}"
+            for earlier, later in pairwise(versions)
+            if later <= earlier
+        ]
+    return wrong
+
+
+def trustworthy(attempt: Callable[[], tuple[Sequence[str], Sequence[str]]], times: int = 3) -> None:
+    """Run an attempt, which returns what is wrong and which stalls there were; assert nothing is.
+
+    What is wrong after a stall says nothing of the app: then it is tried again, a few times.
+    """
+    for _ in range(times):
+        wrong, stalls = attempt()
+        if not wrong or not stalls:
+            break
+    assert not wrong, f"{wrong}; stalls: {stalls}"
