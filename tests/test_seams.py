@@ -120,7 +120,7 @@ def test_a_version_that_waits_for_another_is_in_the_ledger_and_moves_the_mark(ch
 
 def test_only_so_many_threads_wait_for_another_start_at_once(churn):
     services = replace(churn.services, waiting_room=threading.Semaphore(0))
-    churn.azure_devops.fault("hang", path="releases", verb="POST", limit=deadline(1))
+    churn.azure_devops.fault("hang", path="releases", verb="POST", seconds=1)
     first = threading.Thread(target=churn.attend)
     first.start()
     while not churn.snapshot().claim:

@@ -422,7 +422,7 @@ def test_a_newer_version_takes_a_slot_whose_lease_is_over(churn):
     churn.attend("17")
     in_flight = churn.attend("18", limit=deadline(1))
     assert State.WAITING == churn.state("18")
-    churn.let_pass(LEASE + timedelta(limit=deadline(1)))
+    churn.let_pass(LEASE + timedelta(seconds=1))
     newer = churn.attend("18")
     churn.let_pass(LEASE * 2)
     older = churn.attend("17")
