@@ -111,7 +111,8 @@ class Pace:
 
     def note(self, headers: Mapping[str, str], deadline: Deadline) -> None:
         """Note what an answer says about the next request."""
-        self._not_before = max(self._not_before, deadline.clock() + retry_after(headers))
+        if seconds := retry_after(headers):
+            self._not_before = max(self._not_before, deadline.clock() + seconds)
 
 
 class _Hardened(Client):
