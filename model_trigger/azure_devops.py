@@ -170,9 +170,10 @@ class AzureDevOps:
         return asked(lambda: targets.rehearse(request), deadline)
 
     def _of(self, kind: TargetKind, organization_url: str) -> _Targets:
-        """Give the clients of an organisation, made once; their sessions are one per thread."""
+        """Return the clients of an organization, which all threads share, with what they read."""
         if (kind, organization_url) not in self._targets:
-            self._targets[kind, organization_url] = self._new(kind, organization_url)
+            # Whoever comes second takes what the first one has made.
+            self._targets.setdefault((kind, organization_url), self._new(kind, organization_url))
         return self._targets[kind, organization_url]
 
     def _new(self, kind: TargetKind, organization_url: str) -> _Targets:

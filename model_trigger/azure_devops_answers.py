@@ -107,8 +107,8 @@ class PauseError(Exception):
     """Azure DevOps wants to be left alone for longer than can be waited: nothing was sent."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        super().__init__(f"Azure DevOps asked for a pause, of which {seconds:.0f} s are left")
+        self.seconds = min(seconds, _LONGEST_PAUSE)
+        super().__init__(f"Azure DevOps asked for a pause, of which {self.seconds:.0f} s are left")
 
 
 # What the client raises over JSON that is not of the shape it expects.

@@ -204,6 +204,7 @@ class _Hardened(Client):
             return self._client.send(request=request, timeout=timeout, **options)
         except ClientRequestError as error:
             if isinstance(error.inner_exception, TooManyRedirects):
+                # No redirect is followed; this one is the answer.
                 return error.inner_exception.response
             raise
 
@@ -250,7 +251,7 @@ class HardenedSecurityClient(_Hardened, SecurityClient):
 def unparsed(client: Client) -> Any:  # noqa: ANN401 - its methods return other types than declared
     """Return the client, over the same connections, with methods that return responses.
 
-    msrest takes 75 ms to make models of 100 runs, json 2 ms to read them.
+    msrest takes 60 ms to make models of 100 runs, json 2 ms to read them.
     """
     twin: Any = copy(client)
     twin._unwrap_collection = _as_it_is  # noqa: SLF001 - there is no other way

@@ -1,4 +1,4 @@
-"""Share what is read among threads: one reading answers all who ask for it within moments."""
+"""Share readings among threads: one request answers all threads that ask within moments."""
 
 from collections.abc import Callable, Hashable
 from copy import copy
@@ -14,7 +14,7 @@ from model_trigger.targets import TargetError
 
 Value = TypeVar("Value")
 
-# How long a reading is kept, in seconds: somewhat longer than anyone may ask for.
+# Seconds after which a reading is forgotten: nobody asks for one that began so long ago.
 _KEPT = 60.0
 _MOST_DOCUMENTS = 4000
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
@@ -22,9 +22,10 @@ _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a reading must be like: `began_after` is on the deadline's clock.
+    """What a thread needs of a reading.
 
-    `since` is the creation time of the oldest item that it must cover.
+    `since` is the creation time of the oldest item that it must cover; it must have begun at or
+    after `began_after`, on the deadline's clock.
     """
 
     since: datetime
@@ -34,14 +35,14 @@ class Wish:
 
 @dataclass(eq=False, slots=True)
 class _Reading(Generic[Value]):
-    """A reading, which one thread performs."""
+    """A reading that one thread performs."""
 
     since: datetime
     began: float
     is_over: bool = False
-    # What was read, in a tuple of one; empty as long as nothing was read.
+    # What was read, in a tuple of one; empty until then.
     result: tuple[Value, ...] = ()
-    # What went wrong with the service, and would for everybody.
+    # What went wrong for everybody.
     error: Exception | None = None
 
     def serves(self, wish: Wish) -> bool:
@@ -50,31 +51,31 @@ class _Reading(Generic[Value]):
 
 @dataclass(eq=False)
 class Readings(Generic[Value]):
-    """The last reading of each list, and those that go on."""
+    """The latest reading of each list, finished or running."""
 
     _changed: Condition = field(default_factory=Condition)
     _readings: dict[Hashable, _Reading[Value]] = field(
         default_factory=dict[Hashable, _Reading[Value]]
     )
-    # Whoever waits, and since when each of them needs the list.
+    # What threads wait for: the list, and since when they need it.
     _waiting: list[tuple[Hashable, datetime]] = field(
         default_factory=list[tuple[Hashable, datetime]]
     )
 
     def get(self, key: Hashable, wish: Wish, read: Callable[[datetime], Value]) -> Value:
-        """Return what this wish needs: read before, being read by another thread, or read now.
+        """Return a list as it was read moments ago, as another thread reads it, or as read now.
 
-        While a reading goes on that began too early, wait for it to end; the first one to wake up
-        performs the next one, for all who wait. `read` reads the items since a moment, and raises
-        TargetError or AzureDevOpsError. A thread whose time runs out raises AzureDevOpsError, and
-        another one goes on.
+        A thread that needs a later reading than the one that is running waits for its end; the
+        first one to wake up performs the next reading, for all that wait. `read` is called with the
+        moment to read from, and raises TargetError or AzureDevOpsError: all that waited raise it
+        too, unless only the time of the reading thread was too short; then another one reads.
         """
         with self._changed:
             reading = self._wait(key, wish)
         return reading.result[0] if reading.is_over else self._perform(key, reading, wish, read)
 
     def _wait(self, key: Hashable, wish: Wish) -> _Reading[Value]:
-        """Return a reading that is over and serves, or a new one to perform."""
+        """Return a finished reading that serves, or a new one to perform."""
         while True:
             reading = self._readings.get(key)
             if reading is None or (reading.is_over and not reading.serves(wish)):
@@ -99,7 +100,7 @@ class Readings(Generic[Value]):
             raise AzureDevOpsError(msg, answered=False)
 
     def _new(self, key: Hashable, wish: Wish) -> _Reading[Value]:
-        """Return a reading for this wish that covers what others wait for, and forget old ones."""
+        """Return a new reading that covers what all waiting threads need, and forget old ones."""
         now = wish.deadline.clock()
         for other, old in list(self._readings.items()):
             if old.is_over and old.began < now - _KEPT:
@@ -132,9 +133,9 @@ class Readings(Generic[Value]):
 
 @dataclass(eq=False)
 class Documents(Generic[Value]):
-    """What single documents say, of which each is read once.
+    """Documents that are read one by one; what they say never changes, so each is read once.
 
-    `says` is whether a document says what is looked for; one that does not may yet.
+    `says` is whether a document says what is needed; one that does not is read again later.
     """
 
     says: Callable[[Value], bool]
@@ -158,5 +159,5 @@ class Documents(Generic[Value]):
 
 
 def _is_about_the_service(error: Exception, deadline: Deadline) -> bool:
-    """Whether others would have met the same error, with all the time that they have."""
+    """Whether a thread with more time would have met the same error."""
     return deadline.remaining > 0 and not isinstance(error.__cause__, PauseError)

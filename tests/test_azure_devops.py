@@ -1,4 +1,4 @@
-"""The adapter for Azure DevOps: names, releases, runs, places, tokens, throttling."""
+"""The adapter for Azure DevOps: releases, runs, places, tokens, requests."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,6 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from model_trigger.azure_devops import release_url
-from model_trigger.azure_devops_answers import AnswerError
 from model_trigger.ports import AzureDevOpsError
 from model_trigger.services import _Bearer
 from model_trigger.targets import (
@@ -16,7 +15,6 @@ from model_trigger.targets import (
     Refused,
     Release,
     Started,
-    StartRequest,
     TargetError,
 )
 from tests.build import deadline
@@ -24,7 +22,6 @@ from tests.organisation import (
     KEY,
     KEYLESS,
     PIPELINE,
-    RELEASE,
     STARTS,
     Clock,
     adapter,
@@ -34,7 +31,6 @@ from tests.organisation import (
     posts,
     request,
     stand_in,
-    within,
 )
 from tests.sandbox.azure_devops import AzureDevOps
 from tests.sandbox.azure_devops_organisation import (
@@ -42,152 +38,10 @@ from tests.sandbox.azure_devops_organisation import (
     DEPLOY_CHURN,
     Identity,
     Parameter,
-    Pipeline,
     ReleaseDefinition,
     azure_ml_model,
     build_artifact,
 )
-
-KINDS = [
-    pytest.param(RELEASE, ReleaseDefinition, id="release"),
-    pytest.param(PIPELINE, Pipeline, id="pipeline"),
-]
-
-
-class TestNames:
-    """A definition or a pipeline by its name."""
-
-    @pytest.mark.parametrize(("kind", "make"), KINDS)
-    @pytest.mark.parametrize(
-        "name",
-        [
-            pytest.param("Deploy churn", id="as it is"),
-            pytest.param("deploy CHURN", id="in another case"),
-            pytest.param("/ml/prod/Deploy churn", id="with its folder"),
-            pytest.param(
-                "\\ml\\prod\\Deploy churn", id="with its folder, as the service writes it"
-            ),
-            pytest.param("ML/Prod/deploy churn", id="with its folder, without a leading slash"),
-        ],
-    )
-    def test_a_name_is_found_however_it_is_written(self, kind, make, name):
-        with stand_in(
-            make(3, "Deploy churn", "\\ml\\prod"), make(4, "Deploy churn 2", "\\")
-        ) as azure_devops:
-            definition = adapter().definition(address(azure_devops, name, kind), deadline())
-
-        assert 3 == definition.id
-
-    @pytest.mark.parametrize(("kind", "make"), KINDS)
-    @pytest.mark.parametrize(
-        ("name", "found"), [("/Deploy", 3), ("/ml/Deploy", 4), ("/ml/prod/Deploy", 5)]
-    )
-    def test_a_folder_tells_definitions_of_one_name_apart(self, kind, make, name, found):
-        same = (make(3, "Deploy", "\\"), make(4, "Deploy", "\\ml"), make(5, "Deploy", "\\ml\\prod"))
-        with stand_in(*same) as azure_devops:
-            assert found == adapter().definition(address(azure_devops, name, kind), deadline()).id
-
-    @pytest.mark.parametrize(("kind", "make"), KINDS)
-    @pytest.mark.parametrize(
-        ("there", "wanted", "told"),
-        [
-            pytest.param(
-                [(3, "Deploy", "\\a"), (7, "Deploy", "\\b")],
-                "Deploy",
-                "{what} 'Deploy' is in several folders of project 'ml': write it with its folder, "
-                "or its id, '/a/Deploy' (3), '/b/Deploy' (7)",
-                id="ambiguous",
-            ),
-            pytest.param(
-                [(1, "Deploy fraud", "\\"), (2, "Deploy churn", "\\ml")],
-                "Deploy chrun",
-                "there is no {what} 'Deploy chrun' in project 'ml': write one that is there, "
-                "'/ml/Deploy churn' (2), '/Deploy fraud' (1)",
-                id="misspelled: the nearest first",
-            ),
-            pytest.param(
-                [(2, "Deploy churn", "\\ml")],
-                "/prod/Deploy churn",
-                "there is no {what} '/prod/Deploy churn' in project 'ml': write one that is there, "
-                "'/ml/Deploy churn' (2)",
-                id="in another folder",
-            ),
-            pytest.param(
-                [(number, f"d{number:02}", "\\") for number in range(1, 14)],
-                4711,
-                "there is no {what} 4711 in project 'ml': write one that is there, "
-                + ", ".join(f"'/d{number:02}' ({number})" for number in range(1, 11))
-                + ", and 3 more",
-                id="an unknown id",
-            ),
-            pytest.param(
-                [],
-                "Deploy",
-                "there is no {what} 'Deploy' in project 'ml', nor any other that the identity of "
-                "the app may view: correct the project, or grant the permission to view its "
-                "{what}s",
-                id="nothing there",
-            ),
-        ],
-    )
-    def test_what_is_not_one_definition_is_refused_with_what_is_there(
-        self, kind, make, there, wanted, told
-    ):
-        what = {RELEASE: "release definition", PIPELINE: "pipeline"}[kind]
-        with (
-            stand_in(*(make(*one) for one in there)) as azure_devops,
-            pytest.raises(TargetError) as refused,
-        ):
-            adapter().definition(address(azure_devops, wanted, kind), deadline())
-
-        assert told.format(what=what) == str(refused.value)
-
-    @pytest.mark.parametrize(("kind", "make"), KINDS)
-    def test_a_project_that_is_not_there_is_told(self, kind, make):
-        with stand_in(make(1, "Deploy", "\\")) as azure_devops, pytest.raises(TargetError) as told:
-            adapter().definition(address(azure_devops, 1, kind, project="mll"), deadline())
-
-        assert (
-            f"there is no project 'mll' in {azure_devops.url}: correct AZURE_DEVOPS_PROJECT, or "
-            "the project that the rule names" == str(told.value)
-        )
-
-    def test_a_name_is_looked_up_once_and_a_definition_is_read_again_after_a_minute(self):
-        clock = Clock()
-        with stand_in(CHURN) as azure_devops:
-            using, where = adapter(clock=clock), address(azure_devops, "Deploy churn")
-            for clock.now in (0, 59, 61, 200):
-                using.definition(where, deadline())
-
-        looked_up = [each for each in azure_devops.requests if "searchText" in each.query]
-        read = [each for each in azure_devops.requests if each.path.endswith("/definitions/1")]
-        assert (1, 3) == (len(looked_up), len(read))
-
-    @pytest.mark.parametrize(("kind", "make"), KINDS)
-    def test_a_name_is_looked_up_again_when_its_id_is_gone(self, kind, make):
-        clock = Clock()
-        with stand_in(make(1, "Deploy", "\\")) as azure_devops:
-            using, where = adapter(clock=clock), address(azure_devops, "Deploy", kind)
-            using.definition(where, deadline())
-            gone = StartRequest(kind, azure_devops.url, "ml", 1, {"definitionId": 1})
-            with changed(azure_devops, make(2, "Deploy", "\\")):
-                assert isinstance(using.start(gone, deadline()), Refused)
-                assert 2 == using.definition(where, deadline()).id
-
-    @pytest.mark.parametrize(("kind", "make"), KINDS)
-    def test_what_may_not_be_viewed_names_the_permissions(self, kind, make):
-        blind = Identity("trigger", "pat", view=False)
-        using = adapter(lambda _: "Basic OnBhdA==")
-        with stand_in(make(1, "Deploy", "\\"), identities=(blind,)) as azure_devops:
-            where = address(azure_devops, "Deploy", kind)
-            with pytest.raises(TargetError, match=r"\(HTTP 403\): VS402904: .*: the app's") as told:
-                using.definition(where, deadline())
-
-        needed = {
-            RELEASE: "View release pipeline, View releases and Create releases",
-            PIPELINE: "View builds, Queue builds and Edit queue build configuration",
-        }
-        assert f"the app's identity needs {needed[kind]}" in str(told.value)
 
 
 class TestReleases:
@@ -497,133 +351,6 @@ class Token:
     @property
     def expires_on(self):
         return time.time() + self.credential.seconds
-
-
-class TestThrottling:
-    """A service that wants to be left alone."""
-
-    def test_a_success_that_asks_for_a_long_pause_holds_the_next_start_back(self):
-        with stand_in(CHURN) as azure_devops:
-            using = adapter()
-            asked_for = request(azure_devops, using)
-            azure_devops.fault("retry-after", retry_after=60)
-            first, second = (using.start(asked_for, deadline()) for _ in range(2))
-
-            assert (Started, NotStarted, 1) == (type(first), type(second), len(posts(azure_devops)))
-        assert 55 < second.retry_after <= 60
-        assert second.reason.startswith("Azure DevOps asked for a pause, of which ")
-
-    @pytest.mark.parametrize(
-        ("fault", "first"),
-        [
-            pytest.param({"kind": "error", "status": 429}, NotStarted, id="throttled"),
-            pytest.param({"kind": "retry-after"}, Started, id="slowed down"),
-        ],
-    )
-    @pytest.mark.parametrize(
-        "asked_for_pause", [999_999_999_999, 10**400], ids=["beyond the calendar", "beyond all"]
-    )
-    def test_no_pause_is_longer_than_an_hour(self, fault, first, asked_for_pause):
-        clock = Clock(time.monotonic())
-        with stand_in(CHURN) as azure_devops:
-            using = adapter()
-            asked_for = request(azure_devops, using)
-            azure_devops.fault(**fault, retry_after=asked_for_pause)
-            became = [using.start(asked_for, within(clock))]
-            became.append(
-                became[0] if first is NotStarted else using.start(asked_for, within(clock))
-            )
-            clock.now += 3600
-            later = using.start(asked_for, within(clock))
-
-        assert [first, NotStarted, Started] == [type(each) for each in (*became, later)]
-        assert 3600 == became[1].retry_after
-
-    def test_reading_waits_no_longer_than_an_event_may(self):
-        with stand_in(CHURN) as azure_devops:
-            using = adapter()
-            azure_devops.fault("retry-after", verb="OPTIONS", retry_after=60)
-            with pytest.raises(AzureDevOpsError, match="asked for a pause"):
-                using.definition(address(azure_devops, 1), deadline())
-
-    def test_a_short_pause_is_made(self):
-        paused = []
-        limit = replace(deadline(), sleep=paused.append)
-        with stand_in(CHURN) as azure_devops:
-            using = adapter()
-            asked_for = request(azure_devops, using)
-            azure_devops.fault("retry-after", retry_after=2)
-            results = [type(using.start(asked_for, limit)) for _ in range(2)]
-
-        assert [Started, Started] == results
-        assert [True] == [1 < seconds <= 2 for seconds in paused]
-
-    def test_another_organisation_need_not_wait(self):
-        with stand_in(CHURN) as one, stand_in(CHURN) as other:
-            using = adapter()
-            one.fault("retry-after", retry_after=60)
-            using.start(request(one, using), deadline())
-
-            assert isinstance(using.start(request(other, using), deadline()), Started)
-
-    @pytest.mark.parametrize(
-        ("headers", "seconds"),
-        [
-            pytest.param({"Retry-After": "60"}, 60, id="Retry-After"),
-            pytest.param({"Retry-After": "soon"}, 0, id="not a number"),
-            pytest.param({"Retry-After": "inf"}, 0, id="no digits"),
-            pytest.param({"Retry-After": "3601"}, 3600, id="an hour at most"),
-            pytest.param({"Retry-After": "9" * 400}, 3600, id="more than a number can be"),
-            pytest.param({}, 0, id="nothing"),
-            pytest.param(
-                {
-                    "X-RateLimit-Remaining": "0",
-                    "X-RateLimit-Reset": "1795348830",
-                    "Date": "Sun, 22 Nov 2026 12:00:00 GMT",
-                },
-                30,
-                id="X-RateLimit-Reset, by the service's clock",
-            ),
-            pytest.param(
-                {
-                    "X-RateLimit-Remaining": "12",
-                    "X-RateLimit-Reset": "1795348830",
-                    "Date": "Sun, 22 Nov 2026 12:00:00 GMT",
-                },
-                0,
-                id="some is left",
-            ),
-            pytest.param(
-                {
-                    "X-RateLimit-Remaining": "0",
-                    "X-RateLimit-Reset": "1895348830",
-                    "Date": "Sun, 22 Nov 2026 12:00:00 GMT",
-                },
-                300,
-                id="no longer than what is counted lasts",
-            ),
-            pytest.param(
-                {
-                    "X-RateLimit-Remaining": "0",
-                    "X-RateLimit-Reset": "9" * 400,
-                    "Date": "Sun, 22 Nov 2026 12:00:00 GMT",
-                },
-                300,
-                id="X-RateLimit-Reset beyond all time",
-            ),
-            pytest.param(
-                {
-                    "X-RateLimit-Remaining": "0",
-                    "X-RateLimit-Reset": "1795348830",
-                    "Date": "yesterday",
-                },
-                0,
-                id="X-RateLimit-Reset by a clock that cannot be read",
-            ),
-        ],
-    )
-    def test_a_refusal_says_how_long_to_wait(self, headers, seconds):
-        assert seconds == AnswerError(429, headers, "").retry_after
 
 
 class TestRequests:

@@ -14,6 +14,7 @@ from tests.organisation import (
     adapter,
     address,
     found,
+    patience,
     posts,
     request,
     stand_in,
@@ -108,7 +109,7 @@ class TestConnections:
             pytest.param({"kind": "close"}, 2, id="closed"),
             pytest.param({"kind": "reset"}, 2, id="reset"),
             pytest.param({"kind": "truncated"}, 1, id="half an answer"),
-            pytest.param({"kind": "hang", "seconds": 1}, 1, id="silence"),
+            pytest.param({"kind": "hang", "seconds": 60}, 1, id="silence"),
             pytest.param({"kind": "error", "status": 503}, 1, id="server error"),
         ],
     )
@@ -116,7 +117,7 @@ class TestConnections:
         with stand_in(CHURN) as azure_devops:
             azure_devops.fault(verb="GET", times=None, **fault)
             with pytest.raises(AzureDevOpsError):
-                adapter().definition(address(azure_devops, 1), deadline(0.6))
+                adapter().definition(address(azure_devops, 1), patience(fault))
 
             methods = [each.method for each in azure_devops.requests]
             assert ["OPTIONS", *["GET"] * asked] == methods

@@ -31,7 +31,7 @@ from tests.sandbox.azure_devops_organisation import CHURN, DEPLOY_CHURN, Paramet
 
 
 def reads(azure_devops, resource):
-    """Give the requests that read a resource, a regular expression."""
+    """Return the requests that read a resource, a regular expression."""
     pattern = re.compile(rf".*/_apis/({resource})", re.IGNORECASE)
     return [
         each
@@ -104,9 +104,9 @@ class TestKeys:
             requests = [keyed(make(azure_devops, using), f"k{number}") for number in range(8)]
             for asked_for in requests:
                 using.start(asked_for, deadline())
-            began = time.monotonic()
+            began, fresh = time.monotonic(), adapter()
             sightings = [
-                pool.submit(found, using, asked_for, f"k{number}", began_after=began)
+                pool.submit(found, fresh, asked_for, f"k{number}", began_after=began)
                 for number, asked_for in enumerate(requests)
             ]
 

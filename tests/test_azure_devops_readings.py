@@ -21,7 +21,7 @@ LIST = "list"
 
 
 class Slow:
-    """Readings that end when they are told to; each is one of `ends`, the first one first."""
+    """Readings that end when they may, in this order: with a value, or with an error."""
 
     def __init__(self, *ends):
         self.began, self.ends, self.since = [Event() for _ in ends], list(ends), []
@@ -46,9 +46,9 @@ class Value:
 
 
 class Waiter:
-    """A deadline that says when its thread begins to wait: it asks then what is left.
+    """A wish whose deadline notices that its thread is about to wait, and holds the lock.
 
-    It does so with the lock in its hand, and gives it up by waiting.
+    A thread asks for the time that is left just before it waits, and waiting releases the lock.
     """
 
     def __init__(self, seconds=25.0, since=NOON, began_after=0.0):

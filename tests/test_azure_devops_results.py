@@ -29,6 +29,7 @@ from tests.organisation import (
     found,
     now,
     organisation,
+    patience,
     pipeline_request,
     posts,
     request,
@@ -66,7 +67,7 @@ class TestResults:
             pytest.param({"kind": "truncated"}, Unknown, id="half an answer"),
             pytest.param({"kind": "close"}, Unknown, id="closed"),
             pytest.param({"kind": "reset"}, Unknown, id="reset"),
-            pytest.param({"kind": "hang", "seconds": 1}, Unknown, id="silence"),
+            pytest.param({"kind": "hang", "seconds": 60}, Unknown, id="silence"),
             pytest.param({"kind": "retry-after", "retry_after": 60}, Started, id="slowed down"),
         ],
     )
@@ -77,7 +78,7 @@ class TestResults:
             using = adapter()
             asked_for = make(azure_devops, using)
             azure_devops.fault(**fault)
-            became = using.start(asked_for, deadline(0.6))
+            became = using.start(asked_for, patience(fault))
 
             assert (result, 1) == (type(became), len(posts(azure_devops)))
 
@@ -103,7 +104,7 @@ class TestResults:
             pytest.param({"kind": "truncated"}, True, id="half an answer"),
             pytest.param({"kind": "close"}, False, id="closed"),
             pytest.param({"kind": "reset"}, False, id="reset"),
-            pytest.param({"kind": "hang", "seconds": 1}, False, id="silence"),
+            pytest.param({"kind": "hang", "seconds": 60}, False, id="silence"),
         ],
     )
     def test_whether_the_organization_answered_at_all_is_part_of_the_result(
@@ -114,7 +115,7 @@ class TestResults:
             asked_for = make(azure_devops, using)
             azure_devops.fault(**fault)
 
-            assert answered is using.start(asked_for, deadline(0.6)).answered
+            assert answered is using.start(asked_for, patience(fault)).answered
 
     @pytest.mark.parametrize("make", STARTS)
     def test_an_address_that_is_none_of_azure_devops_is_refused_before_the_post(self, make):
@@ -138,15 +139,15 @@ class TestResults:
 
 LOOKS = [
     pytest.param(
-        lambda using, asked_for: using.definition(
+        lambda using, asked_for, limit: using.definition(
             TargetAddress(asked_for.kind, asked_for.organization_url, "ml", asked_for.definition),
-            deadline(0.6),
+            limit,
         ),
         "",
         id="definition",
     ),
     pytest.param(
-        lambda using, asked_for: using.find(asked_for, KEY, now(), 0.0, deadline(0.6)),
+        lambda using, asked_for, limit: using.find(asked_for, KEY, now(), 0.0, limit),
         "GET",
         id="look-up",
     ),
@@ -182,7 +183,7 @@ class TestReading:
             asked_for = make(azure_devops, adapter())
             azure_devops.fault(verb=verb, path="/ml/", **fault)
             with pytest.raises(TargetError, match=told):
-                look(adapter(), asked_for)
+                look(adapter(), asked_for, patience(fault))
 
     @pytest.mark.parametrize(
         ("fault", "answered"),
@@ -197,7 +198,7 @@ class TestReading:
             pytest.param({"kind": "truncated"}, True, id="half an answer"),
             pytest.param({"kind": "close", "times": 2}, False, id="closed, twice"),
             pytest.param({"kind": "reset", "times": 2}, False, id="reset, twice"),
-            pytest.param({"kind": "hang", "seconds": 1}, False, id="silence"),
+            pytest.param({"kind": "hang", "seconds": 60}, False, id="silence"),
         ],
     )
     def test_what_may_pass_says_whether_the_organization_answered(
@@ -207,7 +208,7 @@ class TestReading:
             asked_for = make(azure_devops, adapter())
             azure_devops.fault(verb=verb, path="/ml/", **fault)
             with pytest.raises(AzureDevOpsError) as raised:
-                look(adapter(), asked_for)
+                look(adapter(), asked_for, patience(fault))
 
         assert answered is raised.value.answered
 
