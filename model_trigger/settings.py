@@ -249,12 +249,12 @@ def read_target_settings() -> TargetSettings:
 
 
 def reconcile_schedule() -> str:
-    """Give the timer's NCRONTAB, in UTC; a %NAME% that is not set would stop the host."""
+    """Return the timer's NCRONTAB, in UTC; a %NAME% that is not set would stop the host."""
     return os.environ.get("RECONCILE_SCHEDULE") or _SCHEDULE
 
 
 def read_rules(root: Path = APP_ROOT) -> dict[str, RuleSource]:
-    """Gather the rules from the environment and from RULES_FILE, a path below the app's folder.
+    """Read the rules from the environment and from RULES_FILE, a path below the app's folder.
 
     Raises RulesUnreadableError when RULES or the file cannot be read as a whole.
     """
@@ -271,7 +271,7 @@ def _read(kind: type[_AnySettings]) -> _AnySettings:
     except ValidationError as error:
         problems = tuple(_problems(error))
         msg = f"wrong app settings: {'; '.join(map(str, problems))}"
-        # Not from it: its text shows values of its own accord.
+        # Not from it: its text shows values.
         raise SettingsError(msg, problems) from None
 
 
