@@ -57,18 +57,18 @@ mistake. A rule whose organization may not receive the app's credential is a
 problem, too: a personal access token goes only to the host of
 AZURE_DEVOPS_ORG_URL, an identity's token only to Azure DevOps Services.
 
-For the rules of a FILE, no other settings count than AZURE_DEVOPS_ORG_URL and
-AZURE_DEVOPS_PAT.
+Without --online, the only settings that count for the rules of a FILE are
+AZURE_DEVOPS_ORG_URL and AZURE_DEVOPS_PAT.
 
 Exit code: 0 when there is no problem, 1 when there is one, 2 on a usage error.
 """
 _EXPLAIN = """\
-Say what each rule would do with one version of a model, and why: every clause
+Print what each rule would do with one version of a model, and why: every clause
 of the rule, what it expects and what the model has. The answer comes from the
 rules alone: what was started before is not looked at.
 
-Exit code: 0 whatever the answer is, 1 when the rules cannot be read, 2 when the
-command is not written right.
+Exit code: 0 whatever the answer is, 1 when the rules cannot be read, 2 on a
+usage error.
 """
 
 
@@ -82,8 +82,8 @@ newest version, and print what was removed: so that the next event starts it
 again. Needs the app's storage settings; AzureWebJobsStorage or
 AzureWebJobsStorage__accountName.
 
-Exit code: 0 when something was removed, 1 when nothing was or may be, 2 when
-the command is not written right.
+Exit code: 0 when something was removed, 1 when nothing was or may be, 2 on
+a usage error.
 """
 _MISTAKE = 1
 _AddCommand = Callable[..., argparse.ArgumentParser]

@@ -30,7 +30,7 @@ def check_online(book: RuleBook) -> Iterator[Finding]:
 
 
 def forget(rule: str, workspace: Workspace, model: str, version: str | None) -> Iterator[str]:
-    """Forget a claim, or all claims and the mark; tell each.
+    """Forget a claim, or all claims and the mark; yield what was removed.
 
     Raises SettingsError, InFlightError and LedgerError.
     """

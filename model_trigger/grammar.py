@@ -50,7 +50,7 @@ class Mode(StrEnum):
     OFF = "off"
 
     def stricter(self, other: "Mode") -> "Mode":
-        """Give the stricter of the two."""
+        """Return the stricter of the two."""
         order = list(Mode)
         return max(self, other, key=order.index)
 

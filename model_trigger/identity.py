@@ -1,4 +1,4 @@
-"""The app's identity, which asks for tokens, with its faults told apart.
+"""The app's identity, which asks for tokens, with its faults classified.
 
 azure-identity raises CredentialUnavailableError, a ClientAuthenticationError, for whatever the
 identity endpoint answers, and lets a JSONDecodeError through. Here a fault is what it is to every

@@ -1,4 +1,4 @@
-"""Refuse rules whose target may not receive the credential; warn about what is hardly meant."""
+"""Refuse rules whose target may not receive the credential; warn about probable mistakes."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,10 +21,10 @@ _MOST_PAIRS = 30_000
 
 
 def warnings(book: RuleBook) -> tuple[Problem, ...]:
-    """Find what is surely not meant: rule by rule, then between rules.
+    """Return what is probably a mistake: rule by rule, then between rules.
 
-    What `mode` says is taken as meant. A rule that starts what an earlier one starts is told once,
-    with one of those; more may come to light when they have been told apart.
+    What `mode` says is taken as meant. A rule that starts what an earlier one starts is reported
+    once, with one of those; more may come to light when these two no longer overlap.
     """
     of_each = (one for rule in book.rules.values() for one in _of_rule(rule))
     return (*of_each, *_started_twice(book.rules.values()))
@@ -119,7 +119,7 @@ def _started_twice(rules: Iterable[Rule]) -> Iterator[Problem]:
 
 
 def _target_key(rule: Rule) -> tuple[object, ...]:
-    """Tell targets apart; Azure DevOps compares names without case."""
+    """Return what identifies a target; Azure DevOps compares names without case."""
     target = rule.target
     definition = target.definition if isinstance(target, ReleaseFields) else target.id
     named = (target.organization_url or "", target.project or "", definition)
@@ -167,7 +167,7 @@ class _Index:
         return index
 
     def near(self, rule: Rule) -> Iterator[Rule]:
-        """Give the other rules whose names are the same, or whose globs begin no longer."""
+        """Yield the other rules whose names are the same, or whose globs begin no longer."""
         for glob in rule.fields.model.included:
             prefix = literal_prefix(glob)
             if not has_wildcard(glob):

@@ -23,7 +23,7 @@ from model_trigger.targets import (
 from model_trigger.templates import Template, UnsafeValueError
 from model_trigger.wording import quoted
 
-# Stands for what only a registration tells; as text and as a number it is harmless.
+# Stands for what only a registration has; as text and as a number it is harmless.
 _ANY = "1"
 _SAMPLE_WORKSPACE = Workspace.parse(
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/sample"
@@ -62,7 +62,7 @@ def check_rules(
     project: str | None,
     new_deadline: Callable[[], Deadline],
 ) -> Iterator[Finding]:
-    """Find out of each rule whether its target is there, takes what it is given, may be started.
+    """Check of each rule whether its target is there, takes what it is given, may be started.
 
     `organization_url` and `project` are those of rules that name none.
     """
@@ -79,7 +79,7 @@ def check_workspaces(
     models: Callable[[Workspace, Deadline], Iterator[object]],
     new_deadline: Callable[[], Deadline],
 ) -> Iterator[Finding]:
-    """Find out of each workspace whether its models may be listed, by listing the first ones."""
+    """Check of each workspace whether its models may be listed, by listing the first ones."""
     for workspace in workspaces:
         try:
             next(models(workspace, new_deadline()), None)
@@ -140,7 +140,7 @@ class _Check:
 
 
 def sample_registration(rule: Rule) -> Registration:
-    """Make a registration that the rule could be about, with every tag that it hands over."""
+    """Return a registration that the rule could be about, with every tag that it hands over."""
     fields = rule.fields
     keys = [name.partition(".") for name in _placeholders(rule)]
     return Registration(
@@ -167,7 +167,7 @@ def _sample_texts(keys: Iterable[str], conditions: Mapping[str, Condition]) -> M
 
 
 def _sample_text(condition: Condition | None) -> str:
-    """Give a text that a condition asks for word for word, where there is one."""
+    """Return a text that a condition asks for word for word, where there is one."""
     plain = (test for test in (condition.tests if condition else ()) if test[:1] not in "!<>")
     return next((test for test in plain if test and not has_wildcard(test)), _ANY)
 
@@ -185,7 +185,7 @@ def _placeholders(rule: Rule) -> Iterator[str]:
 
 
 def _says_nothing(request: StartRequest) -> bool:
-    """Tell whether a release is handed nothing that could say which model it is about.
+    """Whether a release is handed nothing that could say which model it is about.
 
     A pipeline is always handed something, unless the rule says that it is not.
     """

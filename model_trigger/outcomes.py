@@ -1,4 +1,4 @@
-"""Tell others what was decided: a CloudEvent per decision, sent to an Event Grid topic."""
+"""Publish what was decided: a CloudEvent per decision, sent to an Event Grid topic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Say what is wrong with a rule: path, value, what is allowed and the nearest valid spelling."""
+"""Report what is wrong with a rule: path, value, what is allowed and the nearest valid spelling."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ _NO_VALUE = object()
 
 
 def problem(path: str, message: str, value: object = _NO_VALUE) -> Problem:
-    """Make a problem; the value, when there is one, is shown as JSON."""
+    """Return a problem; the value, when there is one, is shown as JSON."""
     return Problem(path, "" if value is _NO_VALUE else shown(value), message)
 
 
@@ -59,7 +59,7 @@ def unresolved(text: str) -> str:
 
 
 def explain(error: ValidationError, rule: str, origins: Mapping[str, str]) -> Iterator[Problem]:
-    """Turn each complaint of the validation into a problem.
+    """Yield a problem for each complaint of the validation.
 
     `origins` maps a field to the app setting that gave it; such a field is named by its setting.
     """
@@ -76,7 +76,7 @@ def explain(error: ValidationError, rule: str, origins: Mapping[str, str]) -> It
 
 
 def wording(complaint: ErrorDetails) -> str:
-    """Say what is wrong, continuing a sentence that begins with the value."""
+    """Return what is wrong, continuing a sentence that begins with the value."""
     kind, value = complaint["type"], complaint["input"]
     if kind in _OWNER_MATTERS:
         return _about_fields(complaint)

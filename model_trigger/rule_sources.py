@@ -1,4 +1,4 @@
-"""Gather the rules as they were written: a file, over it RULES, over it a setting for one field.
+"""Read the rules as they were written: a file, over it RULES, over it a setting for one field.
 
 A rule in RULES replaces the one of the same name in the file. `RULES__<rule>__<field>` replaces one
 field: text stays the text it is, maps and lists are given as JSON, `null` removes the field.
@@ -36,7 +36,7 @@ class RulesUnreadableError(ValueError):
 
 
 def gather(settings: Mapping[str, str], file: str, file_name: str) -> dict[str, RuleSource]:
-    """Gather the rules from app settings (names without regard to case) and the text of a file.
+    """Read the rules from app settings (names without regard to case) and the text of a file.
 
     Raises RulesUnreadableError when RULES or the file is not a JSON object.
     """
@@ -53,7 +53,7 @@ def gather(settings: Mapping[str, str], file: str, file_name: str) -> dict[str, 
 
 
 def find_setting(settings: Mapping[str, str], name: str) -> str:
-    """Give the value of a setting, its name compared without case; empty when there is none.
+    """Return the value of a setting, its name compared without case; empty when there is none.
 
     Raises RulesUnreadableError when two names differ only in case, or when Azure could not resolve
     the value.
@@ -99,7 +99,7 @@ def _json(text: str) -> object:
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object; a name that is given twice has no value, so that only its rule breaks."""
+    """Return an object; a name that is given twice has no value, so that only its rule breaks."""
     counts = Counter(name for name, _ in pairs)
     return {name: value if counts[name] == 1 else GivenTwice() for name, value in pairs}
 
@@ -128,7 +128,7 @@ def _overrides(settings: Mapping[str, str]) -> dict[str, list[_Override]]:
 
 
 def _only_settings(name: str, overrides: Sequence[_Override], rules: Collection[str]) -> RuleSource:
-    """Gather a rule that stands in settings only: without a model it is surely misspelled."""
+    """Read a rule that stands in settings only: without a model, its name is a misspelling."""
     source = _override({}, overrides)
     if "model" in source.origins:
         return source
@@ -140,7 +140,7 @@ def _only_settings(name: str, overrides: Sequence[_Override], rules: Collection[
 
 
 def _override(written: object, overrides: Sequence[_Override]) -> RuleSource:
-    """Put the settings over what was written, field by field."""
+    """Return what was written with the settings over it, field by field."""
     if not overrides or not isinstance(written, dict):
         return RuleSource(written)
     fields = dict(cast("dict[str, object]", written))
@@ -155,7 +155,7 @@ def _override(written: object, overrides: Sequence[_Override]) -> RuleSource:
 
 
 def _put(fields: dict[str, object], override: _Override, origins: dict[str, str]) -> None:
-    """Put one field where it belongs.
+    """Set one field where it belongs.
 
     Raises ValueError, whose message continues a sentence that begins with the setting's value.
     """
@@ -190,7 +190,7 @@ def _check_steps(override: _Override) -> None:
 
 
 def _inner(fields: dict[str, object], owner: str) -> dict[str, object]:
-    """Give a copy of a target in its place; one that is not a map is left to be complained of."""
+    """Return a copy of a target in its place; one that is not a map is left for validation."""
     inner = fields.get(owner, {})
     copied = dict(cast("dict[str, object]", inner)) if isinstance(inner, dict) else {}
     if isinstance(inner, dict):

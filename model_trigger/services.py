@@ -28,12 +28,12 @@ _RENEW_BEFORE = 300.0
 
 @cache
 def services() -> Services:
-    """Give the services of this process.
+    """Return the services of this process.
 
     Raises SettingsError that names what is missing or wrong; the next call tries again.
     """
     settings = read_settings()
-    # The SDKs tell every request at INFO, which would bury the decisions.
+    # The SDKs log every request at INFO, which would drown the decisions.
     logging.getLogger("azure").setLevel(logging.WARNING)
     return Services(
         ledger=Ledger.open(_tables(settings), settings.ledger_prefix),

@@ -43,6 +43,7 @@ _LONGEST_DURATION = timedelta(days=10_000)
 _SCHEDULE = "0 */5 * * * *"
 _SHORTEST_LEASE = timedelta(seconds=4)
 _SECRETS = {"AZURE_DEVOPS_PAT", "AzureWebJobsStorage"}
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,53}")
 
 
@@ -126,6 +127,13 @@ def _address(value: str) -> str:
     return value
 
 
+def _account(value: str) -> str:
+    if not _ACCOUNT.fullmatch(value):
+        msg = "is not the name of a storage account; expected 3 to 24 lower-case letters and digits"
+        raise ValueError(msg)
+    return value
+
+
 def _connection_string(value: str) -> str:
     """Check what the SDK would fail over, or worse, would fail over only at the first call."""
     text = value.strip().rstrip(";")
@@ -179,6 +187,7 @@ _Duration = Annotated[timedelta, PlainValidator(_duration)]
 _PositiveDuration = Annotated[_Duration, AfterValidator(_positive)]
 _Lease = Annotated[_Duration, AfterValidator(_lease)]
 _Address = Annotated[str, AfterValidator(_address)]
+_AccountName = Annotated[str, AfterValidator(_account)]
 _ConnectionString = Annotated[str, AfterValidator(_connection_string)]
 
 
@@ -212,7 +221,7 @@ class Settings(TargetSettings):
     storage: _ConnectionString | None = Field(
         default=None, repr=False, validation_alias="AzureWebJobsStorage"
     )
-    storage_account: str | None = Field(
+    storage_account: _AccountName | None = Field(
         default=None, validation_alias="AzureWebJobsStorage__accountName"
     )
     storage_table_uri: _Address | None = Field(
@@ -249,12 +258,12 @@ def read_target_settings() -> TargetSettings:
 
 
 def reconcile_schedule() -> str:
-    """Give the timer's NCRONTAB, in UTC; a %NAME% that is not set would stop the host."""
+    """Return the timer's NCRONTAB, in UTC; a %NAME% that is not set would stop the host."""
     return os.environ.get("RECONCILE_SCHEDULE") or _SCHEDULE
 
 
 def read_rules(root: Path = APP_ROOT) -> dict[str, RuleSource]:
-    """Gather the rules from the environment and from RULES_FILE, a path below the app's folder.
+    """Read the rules from the environment and from RULES_FILE, a path below the app's folder.
 
     Raises RulesUnreadableError when RULES or the file cannot be read as a whole.
     """
@@ -271,18 +280,19 @@ def _read(kind: type[_AnySettings]) -> _AnySettings:
     except ValidationError as error:
         problems = tuple(_problems(error))
         msg = f"wrong app settings: {'; '.join(map(str, problems))}"
-        # Not from it: its text shows values of its own accord.
+        # Not from it: its text shows values.
         raise SettingsError(msg, problems) from None
 
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
     for complaint in error.errors(include_url=False):
-        setting = str(complaint["loc"][0])
+        setting, value = str(complaint["loc"][0]), complaint["input"]
         name = setting if setting[0].isupper() else setting.upper()
-        if name in _SECRETS:
+        if name in _SECRETS or (name.startswith("AzureWebJobsStorage") and "=" in str(value)):
+            # A connection string or a signature may stand in the wrong setting, too.
             yield problem(name, wording(complaint))
         else:
-            yield problem(name, wording(complaint), complaint["input"])
+            yield problem(name, wording(complaint), value)
 
 
 def _text(root: Path, file: str) -> str:

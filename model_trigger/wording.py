@@ -12,7 +12,7 @@ from itertools import accumulate
 LONGEST_LINE = 30_000
 
 _LONGEST = 200
-_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
+_SECRET = re.compile(r"(?<=://)[^/\s]+@")
 
 
 def one_line(text: str) -> str:

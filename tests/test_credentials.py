@@ -3,6 +3,7 @@
 import base64
 import json
 from argparse import _SubParsersAction
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -383,9 +384,17 @@ def test_a_password_from_netrc_replaces_no_credential(listen, monkeypatch, tmp_p
     (tmp_path / "netrc").chmod(0o600)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     own = listen()
-    with suppress(TargetError, AzureDevOpsError):
-        adapter(own.url).definition(target(own.url), deadline())
+    using = adapter(own.url)
 
+    def ask():
+        with suppress(TargetError, AzureDevOpsError):
+            using.definition(target(own.url), deadline())
+
+    ask()
+    with ThreadPoolExecutor(1) as another_thread:  # which gets a session of its own
+        another_thread.submit(ask).result()
+
+    assert len(own.credentials) > 1
     assert {BASIC} == set(own.credentials)
 
 

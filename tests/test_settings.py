@@ -115,8 +115,8 @@ def test_without_any_setting_the_defaults_hold():
             "storage",
             None,
         ),
-        ("AzureWebJobsStorage__accountName", "a", "storage_account", "a"),
-        ("AZUREWEBJOBSSTORAGE__ACCOUNTNAME", "a", "storage_account", "a"),
+        ("AzureWebJobsStorage__accountName", "abc", "storage_account", "abc"),
+        ("AZUREWEBJOBSSTORAGE__ACCOUNTNAME", "a1c", "storage_account", "a1c"),
         ("AzureWebJobsStorage__tableServiceUri", "https://x", "storage_table_uri", "https://x"),
         ("AzureWebJobsStorage__credential", "managedidentity", "storage_credential", None),
         ("AzureWebJobsStorage__clientId", "c", "storage_client_id", "c"),
@@ -197,6 +197,24 @@ WRONG = [
             '"http://t/api/events" is plain http, over which no token is sent; did you mean '
             "'https://t/api/events'?"
         ),
+    ),
+    (
+        "AzureWebJobsStorage__accountName",
+        "a.b",
+        (
+            '"a.b" is not the name of a storage account; '
+            "expected 3 to 24 lower-case letters and digits"
+        ),
+    ),
+    (
+        "AzureWebJobsStorage__accountName",
+        f"AccountName=a;AccountKey={NEVER_SHOWN}",
+        "is not the name of a storage account; expected 3 to 24 lower-case letters and digits",
+    ),
+    (
+        "AzureWebJobsStorage__tableServiceUri",
+        f"a.table.core.windows.net?sig={NEVER_SHOWN}",
+        "is not an address, which begins with https://",
     ),
     ("AzureWebJobsStorage", NEVER_SHOWN, f"{NO_STORAGE}: a part of it is not <name>=<value>"),
     (

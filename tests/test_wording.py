@@ -155,6 +155,7 @@ def test_what_is_nested_too_deeply_to_be_shown_is_said_to_be_so():
         "https://me:secret@dev.azure.com/contoso",
         "https://secret@dev.azure.com",
         "x http://secret@y",
+        "https://me:a@secret@y",
     ],
 )
 def test_a_password_in_an_address_is_not_shown(secret):
