@@ -1,13 +1,13 @@
 """Work on one claim: record how its start ended, and look up what became of it when unknown."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from model_trigger import claims
 from model_trigger.claims import Claim, CouldNotTell, Done, Mark, Partition, Snapshot, State
 from model_trigger.deadline import Deadline
-from model_trigger.decisions import Outcome
+from model_trigger.decisions import Outcome, duplicate_line
 from model_trigger.ports import AzureDevOpsError, ConflictError, Services
 from model_trigger.targets import Absent, Found, Release, TargetError
 
@@ -85,7 +85,7 @@ class Hold:
         else:
             match seen:
                 case Found(release):
-                    return self._found(claim, snapshot, release)
+                    return self.found(claim, snapshot, release)
                 case Absent() if is_late_enough:
                     absent = claims.not_started(claim, "a look-up found no release")
                     written, _ = self.write(absent, None)
@@ -100,10 +100,11 @@ class Hold:
             self.write(claims.unknown(claim, done.reason, snapshot.read_at), None)
         return done
 
-    def _found(self, claim: Claim, snapshot: Snapshot, release: Release) -> Done | None:
+    def found(self, claim: Claim, snapshot: Snapshot, release: Release) -> Done | None:
         """Write that the release of a claim was found; None when others went on with the claim.
 
-        What is found by its key may be what a present owner has started: it is no second release.
+        What is found by its key may be what the present owner has just started: it is a second
+        release only when another one is recorded.
         """
         freed = claims.without_slot(snapshot.mark, claim.version)
         done = Done(Outcome.STARTED, f"{claim.reason or 'the response was lost'}; found", release)
@@ -111,7 +112,12 @@ class Hold:
             self.write(claims.started(claim, release), freed)
         except ConflictError:
             current = self.read().claim
-            return done if current and current.release == release else None
+            if current is None or current.release is None:
+                return None
+            if release not in {current.release, current.second_release}:
+                second = replace(current, second_release=release)
+                self.write(second, None)
+                self._report_second(second)
         return done
 
     def _asked(self, claim: Claim, snapshot: Snapshot) -> Asked:
@@ -162,15 +168,10 @@ class Hold:
 
     def _report_second(self, claim: Claim) -> None:
         if claim.second_release:
-            _log.error(
-                "duplicate_release %s: %s and %s were both started for %s %s: abandon one of them. "
-                "A process was frozen between its last check and the POST until another took over",
-                self.partition.rule,
-                claim.release.url if claim.release else "one that is being started",
-                claim.second_release.url,
-                self.partition.model,
-                claim.version,
+            line = duplicate_line(
+                self.partition.rule, claim.registration, claim.release, claim.second_release
             )
+            _log.error("%s", line)
 
 
 def _of(claim: Claim) -> str:

@@ -278,7 +278,8 @@ class _Attempt:
             result = self._post(claim, turn)
         if isinstance(result, Unknown):
             found = self.hold.found_at_once(claim)
-            result = Started(found) if found else result
+            if found:
+                return self.hold.found(claim, snapshot, found)
         moment = snapshot.read_at + timedelta(seconds=self.deadline.clock() - turn.began)
         completed, done = self._ended(claim, result, moment)
         return self.hold.complete(completed, snapshot.mark, done)

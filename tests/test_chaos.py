@@ -64,7 +64,7 @@ def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
         claim["release_id"],
         claim["second_release_id"],
     )
-    assert told.string.startswith("ERROR duplicate_release churn: ")
+    assert told.string.startswith('ERROR duplicate_release {"rule": "churn", ')
 
 
 def wait_until(condition):
