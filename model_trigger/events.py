@@ -20,10 +20,9 @@ from model_trigger.wording import shown, well_formed
 EVENT_TYPE = "Microsoft.MachineLearningServices.ModelRegistered"
 
 _WORKSPACE_ID = re.compile(
-    # `a`: without it the Kelvin sign would pass for a k.
-    r"(?a:/subscriptions/)(?P<subscription_id>[^/\s]{1,260})"
-    r"(?a:/resourceGroups/)(?P<resource_group>[^/\s]{1,260})"
-    r"(?a:/providers/Microsoft\.MachineLearningServices/workspaces/)(?P<name>[^/\s]{1,260})/?",
+    r"/subscriptions/(?P<subscription_id>[^/\s]{1,260})"
+    r"/resourceGroups/(?P<resource_group>[^/\s]{1,260})"
+    r"/providers/Microsoft\.MachineLearningServices/workspaces/(?P<name>[^/\s]{1,260})/?",
     re.IGNORECASE,
 )
 # A registration is kept with its claim, in an entity of at most 1 MiB with at most 64 KiB a text:
