@@ -36,6 +36,7 @@ from model_trigger.events import (
     read_texts,
     read_time,
 )
+from model_trigger.outbound import client_options
 from model_trigger.passes import ModelSummary
 from model_trigger.ports import AzureMLError, WorkspaceAccessError
 from model_trigger.wording import cut, one_line, quoted, shown, well_formed
@@ -208,7 +209,7 @@ def _new_client(credential: TokenCredential, workspace: Workspace) -> Any:  # no
         show_progress=False,
         # The client's own retries know no deadline, and sleep as long as Retry-After says.
         retry_total=0,
-        permit_redirects=False,
+        **client_options("https://management.azure.com"),
         raw_request_hook=_keep_to_deadline,
         raw_response_hook=_keep_answer,
     )

@@ -362,3 +362,15 @@ logging.getLogger("azure.ai.ml.entities").warning("this class is experimental")
 print(len(models))
 """
     assert ["1"] == printed(script, sandbox.settings)
+
+
+def test_a_password_from_netrc_does_not_replace_the_token(
+    sandbox, azure_ml, clock, monkeypatch, tmp_path
+):
+    (tmp_path / "netrc").write_text("default login me password from-netrc\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    sandbox.register("churn", "17")
+    list(azure_ml.models(FABRIKAM, clock.deadline()))
+
+    assert "Bearer static" == sandbox.requests[-1].headers["authorization"]
