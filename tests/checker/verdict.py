@@ -1,0 +1,223 @@
+"""What must hold: at every step, and once the faults have ended."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from model_trigger.claims import Claim, Partition
+from model_trigger.deadline import Deadline
+from model_trigger.ports import Ledger
+from tests.checker.calls import Call
+from tests.checker.moves import State, Stepper, Thread
+from tests.checker.processes import EPOCH, Process
+from tests.checker.scenario import MODEL, RULE, WORKSPACES, Delivery, Scenario, Task, ledger
+from tests.checker.world import Posted, Registered, World
+
+_PASSES = 3
+_EVERY = 301_000
+# A delivery that took longer may have had no time for anything.
+_IN_TIME = 20_000
+_OPEN = {"starting", "unknown", "waiting", "failed", "unreadable", "kept", "held"}
+# What nobody has withdrawn must not end as.
+_LOST = {"closed", "given_up"}
+
+
+def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
+    """List what a step has done that must never happen."""
+    for thread in after.threads:
+        if thread.ended and thread.ended.problem:
+            yield f"unexpected: {thread.name}: {thread.ended.problem}"
+    if len(before.world.posted) < len(after.world.posted):
+        yield from _of_a_post(scenario, after.world)
+    for old, new in zip(before.threads, after.threads, strict=True):
+        if new.ended and not old.ended and _must_be_kept(new, after.world):
+            assert new.task, "it has been started"
+            assert new.task.delivery, "it is a delivery"
+            if claim_of(after.world, new.task.delivery) is None:
+                yield f"not in the ledger: {new.name} {new.ended.decisions}"
+
+
+def _of_a_post(scenario: Scenario, world: World) -> Iterator[str]:
+    one = world.posted[-1]
+    alike = sum(other.values == one.values for other in world.posted)
+    if alike > _registrations(world, one):
+        yield f"started twice: {one.version}"
+    newer = [
+        other.version
+        for other in world.posted[:-1]
+        if other.scope == one.scope and int(other.version) > int(one.version)
+    ]
+    if scenario.is_exclusive and newer:
+        yield f"stepped back: {one.version} after {newer[-1]}"
+
+
+def _registrations(world: World, one: Posted) -> int:
+    """Count the registrations that would be started with the same values."""
+    name = one.values.get("workspaceName")
+    return sum(
+        other.version == one.version and name in {None, WORKSPACES[other.workspace].name}
+        for other in world.registered
+    )
+
+
+def _must_be_kept(thread: Thread, world: World) -> bool:
+    """Whether a delivery has ended that should have left its registration in the ledger."""
+    task = thread.task
+    return bool(
+        task
+        and task.delivery
+        and task.book in {"base", "broken"}
+        and not thread.harmed
+        and thread.ended
+        and not thread.ended.storage_failed
+        and world.now - thread.started_at < _IN_TIME
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was left after the faults had ended: the world, and what is wrong with it."""
+
+    world: World
+    problems: tuple[str, ...]
+    passes: int
+
+
+def settle(
+    stepper: Stepper, state: State, wanted: Callable[[Registered], bool] | None = None
+) -> Settled:
+    """Let reconcile pass and deliver again what is pending, without faults, and judge the end."""
+    world = replace(state.world, down_until=0, book="base")
+    pending = undelivered(state)
+    problems: list[str] = []
+    passes = 0
+    while passes < _PASSES:
+        pause = _pause(world)
+        world.now += max(_EVERY, pause)
+        passes += pause <= _EVERY
+        problems += _problems(stepper.run(world, _thread(world, f"pass{world.now}", None)))
+        for one in tuple(pending):
+            name = f"again{one.version}-{one.workspace}-{world.now}"
+            thread = stepper.run(world, _thread(world, name, one))
+            problems += _problems(thread)
+            if thread.ended and not thread.ended.pending:
+                pending.remove(one)
+        if not pending and all(_is_final(one) for one in _claims(world)):
+            break
+    problems += [f"still pending: {one.version}" for one in pending]
+    must = wanted or _must_be_decided(stepper.scenario, state)
+    return Settled(world, (*problems, *_of_the_end(stepper.scenario, world, must)), passes)
+
+
+def undelivered(state: State) -> list[Delivery]:
+    """List the deliveries that Event Grid would repeat."""
+    repeated = {}
+    for thread in state.threads:
+        task = thread.task
+        if task and task.delivery and (thread.crashed or (thread.ended and thread.ended.pending)):
+            repeated[task.delivery] = None
+    return list(repeated)
+
+
+def _must_be_decided(scenario: Scenario, state: State) -> Callable[[Registered], bool]:
+    delivered = {one.task.delivery for one in state.threads if one.task and one.task.delivery}
+
+    def must(one: Registered) -> bool:
+        is_found = scenario.settled and one.version not in scenario.old
+        return is_found or Delivery(one.version, one.workspace) in delivered
+
+    return must
+
+
+def _of_the_end(
+    scenario: Scenario, world: World, must: Callable[[Registered], bool]
+) -> Iterator[str]:
+    claims: list[Claim] = []
+    for one in world.registered:
+        claim = claim_of(world, Delivery(one.version, one.workspace))
+        if claim:
+            claims.append(claim)
+            yield from _of_a_claim(scenario, world, one, claim)
+        elif must(one):
+            yield f"lost: {one.version} in {one.workspace}"
+        elif any(_is_of(posted, one) for posted in world.posted):
+            yield f"no claim of a release: {one.version}"
+    held = Counter(claim.release.id for claim in claims if claim.release)
+    yield from (f"two claims of one release: {number}" for number, n in held.items() if n > 1)
+    yield from (
+        f"orphan: {one.version}, release {one.id}" for one in world.posted if one.id not in held
+    )
+
+
+def _of_a_claim(
+    scenario: Scenario, world: World, one: Registered, claim: Claim
+) -> Iterator[str]:
+    state = claim.state.value
+    told = f"{one.version} is {state}: {claim.reason}"
+    if not _is_final(claim):
+        yield f"not final: {told}"
+    if state in _LOST and one.version not in world.archived:
+        yield f"{state}: {told}"
+    if state == "superseded":
+        if not scenario.is_exclusive:
+            yield f"superseded under every: {told}"
+        newer = (other for other in world.registered if int(other.version) > int(one.version))
+        if not any(other.workspace == one.workspace for other in newer):
+            yield f"superseded by nothing newer: {told}"
+    right = {posted.id for posted in world.posted if _is_of(posted, one)}
+    if claim.release and claim.release.id not in right:
+        yield f"wrong release: {told}"
+
+
+def _is_of(posted: Posted, one: Registered) -> bool:
+    name = posted.values.get("workspaceName")
+    return posted.version == one.version and name in {None, WORKSPACES[one.workspace].name}
+
+
+def claim_of(world: World, delivery: Delivery) -> Claim | None:
+    """Read a claim as the app reads it, without being part of the schedule."""
+    partition = Partition(RULE, WORKSPACES[delivery.workspace], MODEL)
+    return _reading(world, lambda it, limit: it.read(partition, delivery.version, limit).claim)
+
+
+def _claims(world: World) -> Sequence[Claim]:
+    found = [claim_of(world, Delivery(one.version, one.workspace)) for one in world.registered]
+    return [one for one in found if one]
+
+
+def _is_final(claim: Claim) -> bool:
+    return claim.state.value not in _OPEN
+
+
+def _pause(world: World) -> int:
+    """Return how long nothing can be done about an open claim, in milliseconds."""
+    later = [
+        round((one.not_before - EPOCH).total_seconds() * 1000) + 1000 - world.now
+        for one in _claims(world)
+        if not _is_final(one) and one.not_before
+    ]
+    return max([0, *later])
+
+
+def _reading(world: World, read: Callable[[Ledger, Deadline], Any]) -> Any:
+    copied = replace(world, down_until=0)
+    found: list[Any] = []
+    forever = Deadline(1e9, lambda: 0.0, lambda _: None)
+    process = Process("reader", lambda: found.append(read(ledger(), forever)), world.now)
+    following = process.switch()
+    while isinstance(following, Call):
+        reply = copied.answer(following, world.now, "", "reader")
+        following = process.switch((reply, world.now))
+    if following.problem:
+        raise AssertionError(following.problem)
+    return found[0]
+
+
+def _problems(thread: Thread) -> list[str]:
+    problem = thread.ended.problem if thread.ended else ""
+    return [f"unexpected: {thread.name}: {problem}"] if problem else []
+
+
+def _thread(world: World, name: str, delivery: Delivery | None) -> Thread:
+    return Thread(name, Task(delivery, world.book, world.workspaces))
