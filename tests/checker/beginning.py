@@ -29,12 +29,12 @@ def begin(scenario: Scenario) -> tuple[Stepper, State]:
         first = stepper.run(world, Thread("first", Task(None, "base", indices)))
         assert first.ended == type(first.ended)(), first.ended
         world.now += 301_000
-    for version in sorted({one.version for one in scenario.deliveries}, key=int):
+    named = {*scenario.versions, *(one.version for one in scenario.deliveries)}
+    for version in sorted(named - {*scenario.old}, key=int):
         world.now += 400
         world.registered += tuple(
             Registered(version, index, world.now, world.now)
             for index in indices
-            if version not in scenario.old
         )
     world.now += 1_000
     return stepper, State(

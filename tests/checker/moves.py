@@ -216,10 +216,11 @@ class Stepper:
 
     def take(self, state: State, move: Move) -> State:
         """Take a step."""
-        if move.kind == "time":
-            world = state.world.copy()
-            world.now += move.span
-            return replace(state, world=world, jumps=state.jumps - 1)
+        if move.kind in {"time", "set"}:
+            return _changed(state, move)
+        if move.kind == "again":
+            again = _again(state.threads[move.index], len(state.threads))
+            return replace(state, threads=(*state.threads, again))
         thread = state.threads[move.index]
         if move.kind == "crash":
             crashed = replace(thread, point=None, crashed=True)
@@ -227,13 +228,11 @@ class Stepper:
                 state, threads=_with(state.threads, move.index, crashed), crashes=state.crashes - 1
             )
         world = state.world.copy()
+        world.now += move.span
         thread = self._stepped(world, thread, move.detail)
-        return replace(
-            state,
-            world=world,
-            threads=_with(state.threads, move.index, thread),
-            faults=state.faults - bool(move.detail),
-        )
+        threads = _with(state.threads, move.index, thread)
+        left = state.faults - bool(move.detail)
+        return State(world, threads, left, state.crashes, state.jumps)
 
     def _stepped(self, world: World, thread: Thread, fault: str) -> Thread:
         if thread.point is None:
@@ -276,6 +275,27 @@ class Stepper:
         while not thread.is_over:
             thread = self._stepped(world, thread, "")
         return thread
+
+
+def _changed(state: State, move: Move) -> State:
+    """Let time pass, or a person change what the app is set to."""
+    world = state.world.copy()
+    if move.kind == "time":
+        world.now += move.span
+        return replace(state, world=world, jumps=state.jumps - 1)
+    what, _, value = move.detail.partition(" ")
+    if what == "book":
+        world.book = value
+    elif what == "workspaces":
+        world.workspaces = tuple(map(int, value))
+    else:
+        world.archived |= {value}
+    return replace(state, world=world)
+
+
+def _again(thread: Thread, number: int) -> Thread:
+    """Deliver once more what has been delivered."""
+    return Thread(f"{thread.name.partition('.')[0]}.{number + 1}", thread.task)
 
 
 def _with(threads: tuple[Thread, ...], index: int, thread: Thread) -> tuple[Thread, ...]:

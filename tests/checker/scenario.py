@@ -59,7 +59,7 @@ class Scenario:
     lease: float = 120.0
     lag: float = 120.0
     takes_key: bool = False
-    books: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
 
     @property
     def is_exclusive(self) -> bool:

@@ -29,8 +29,8 @@ def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
         if thread.ended and thread.ended.problem:
             yield f"unexpected: {thread.name}: {thread.ended.problem}"
     if len(before.world.posted) < len(after.world.posted):
-        yield from _of_a_post(scenario, after.world)
-    for old, new in zip(before.threads, after.threads, strict=True):
+        yield from _of_a_post(scenario, after.world, after.world.posted[-1])
+    for old, new in zip(before.threads, after.threads, strict=False):
         if new.ended and not old.ended and _must_be_kept(new, after.world):
             assert new.task, "it has been started"
             assert new.task.delivery, "it is a delivery"
@@ -38,18 +38,22 @@ def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
                 yield f"not in the ledger: {new.name} {new.ended.decisions}"
 
 
-def _of_a_post(scenario: Scenario, world: World) -> Iterator[str]:
-    one = world.posted[-1]
-    alike = sum(other.values == one.values for other in world.posted)
-    if alike > _registrations(world, one):
+def _of_a_post(scenario: Scenario, world: World, one: Posted) -> Iterator[str]:
+    before = world.posted[: one.id]
+    if sum(other.values == one.values for other in before) > _registrations(world, one):
         yield f"started twice: {one.version}"
     newer = [
         other.version
-        for other in world.posted[:-1]
+        for other in before
         if other.scope == one.scope and int(other.version) > int(one.version)
     ]
-    if scenario.is_exclusive and newer:
+    if scenario.is_exclusive and newer and _is_told_apart(world, one):
         yield f"stepped back: {one.version} after {newer[-1]}"
+
+
+def _is_told_apart(world: World, one: Posted) -> bool:
+    """Whether what was started says which workspace it is for."""
+    return len({other.workspace for other in world.registered}) == 1 or bool(one.scope[1])
 
 
 def _registrations(world: World, one: Posted) -> int:
@@ -141,8 +145,10 @@ def _of_the_end(
             yield from _of_a_claim(scenario, world, one, claim)
         elif must(one):
             yield f"lost: {one.version} in {one.workspace}"
-        elif any(_is_of(posted, one) for posted in world.posted):
+        elif any(_is_of(posted, one) and _is_told_apart(world, posted) for posted in world.posted):
             yield f"no claim of a release: {one.version}"
+    for one in world.posted:
+        yield from _of_a_post(scenario, world, one)
     held = Counter(claim.release.id for claim in claims if claim.release)
     yield from (f"two claims of one release: {number}" for number, n in held.items() if n > 1)
     yield from (
