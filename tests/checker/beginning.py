@@ -45,10 +45,14 @@ def begin(scenario: Scenario) -> tuple[Stepper, State]:
 def _threads(scenario: Scenario) -> tuple[Thread, ...]:
     tasks = [Task(one, "base", ()) for one in scenario.deliveries]
     tasks += [Task(None, "base", ())] * scenario.passes
-    return tuple(
-        Thread(f"{'D' + task.delivery.version if task.delivery else 'R'}.{number}", task)
-        for number, task in enumerate(tasks, 1)
-    )
+    return tuple(Thread(f"{_told(task)}.{number}", task) for number, task in enumerate(tasks, 1))
+
+
+def _told(task: Task) -> str:
+    """Name a process: D17 delivers version 17 in the first workspace, D17b in the second."""
+    if task.delivery is None:
+        return "R"
+    return f"D{task.delivery.version}{' bcdef'[task.delivery.workspace].strip()}"
 
 
 def _registered_at(world: World, task: Task) -> int:

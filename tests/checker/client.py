@@ -65,7 +65,11 @@ class SimulatedTable:
     def submit_transaction(
         self, operations: Iterable[tuple[Any, ...]], **options: Any
     ) -> Sequence[Mapping[str, Any]]:
-        return self._change("transaction", [_operation(*one) for one in operations], options)
+        changes = [_operation(*one) for one in operations]
+        if len({one.row["PartitionKey"] for one in changes}) > 1:
+            msg = "Partition Keys in the batch must all be the same."
+            raise ValueError(msg)
+        return self._change("transaction", changes, options)
 
     def _change(
         self, verb: str, operations: Sequence[Operation], options: Mapping[str, Any]

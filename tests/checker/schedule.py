@@ -1,9 +1,12 @@
 """Write a schedule down, step by step, for a person to follow."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from tests.checker.calls import Call
 from tests.checker.moves import Move, State, Stepper
+
+_DIGEST = re.compile(r"\|[0-9a-f]{32}")
 
 
 def lines(stepper: Stepper, state: State, moves: Sequence[Move]) -> Iterator[str]:
@@ -28,8 +31,8 @@ def line(state: State, move: Move) -> str:
     if move.span:
         at = f"{(state.world.now + move.span) / 1000:9.3f}"
     if move.kind == "crash":
-        return f"{at}  {thread.name:6} CRASHES before: {thread.call}"
-    what = thread.call or "starts; its first call"
+        return f"{at}  {thread.name:6} CRASHES before: {_shown(thread.call)}"
+    what = _shown(thread.call) if thread.call else "starts; its first call"
     return f"{at}  {thread.name:6} {what}{f'  << {move.detail}' if move.detail else ''}"
 
 
@@ -44,4 +47,11 @@ def _changes(before: State, after: State) -> Iterator[str]:
             end = "delivered again" if new.ended.pending else "done"
             yield f"{at}  {new.name:6} ends: {told or 'nothing decided'} ({end})"
         elif isinstance(call := new.call, Call) and not old.point:
-            yield f"{at}  {new.name:6} comes to: {call}"
+            yield f"{at}  {new.name:6} comes to: {_shown(call)}"
+
+
+def _shown(call: Call | None) -> str:
+    """Write a call without what only tells partitions apart."""
+    text = _DIGEST.sub("", str(call))
+    text = re.sub(r" or PartitionKey eq '[^']*' and", " or", text)
+    return text.replace("PartitionKey", "pk").replace("RowKey", "rk")

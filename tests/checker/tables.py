@@ -118,7 +118,7 @@ def _kept(value: Any) -> Any:
     """Keep a value as the service does: times in UTC, whole numbers in 32 bits."""
     if isinstance(value, datetime):
         return value.astimezone(UTC)
-    if isinstance(value, int) and value.bit_length() > 31:  # noqa: PLR2004
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
         msg = f"{value} is too large for the SDK's plain integer"
         raise TypeError(msg)
     return value

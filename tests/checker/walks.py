@@ -45,6 +45,7 @@ class Plan:
     change: float = 0.0
     switch: float = 0.35
     at_once: int = 3
+    ignored: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -117,7 +118,7 @@ def walk(seed: int, plan: Plan | None = None) -> Walk:
 
 
 def follow(plan: Plan, moves: Sequence[Move]) -> Walk:
-    """Take these steps as far as they can be taken, then go on without anything going wrong."""
+    """Take these steps as far as they can be taken, and end what they began; nothing else begins."""
     walked = Walk(plan)
     stepper, state = begin(plan.scenario)
     for move in moves:
@@ -125,7 +126,7 @@ def follow(plan: Plan, moves: Sequence[Move]) -> Walk:
             state = _taken(stepper, state, move, walked)
             if walked.problems:
                 return walked
-    for index in range(len(state.threads)):
+    for index in [one for one, thread in enumerate(state.threads) if thread.point]:
         while not state.threads[index].is_over and len(walked.moves) < _MOST_STEPS:
             state = _taken(stepper, state, Move("step", index), walked)
             if walked.problems:
@@ -171,7 +172,7 @@ def _taken(stepper: Stepper, state: State, move: Move, walked: Walk) -> State:
 
 
 def _ended(stepper: Stepper, state: State, walked: Walk) -> Walk:
-    if not state.is_over:
+    if any(one.point and not one.is_over for one in state.threads):
         walked.problems.append("endless: it does not come to an end")
         return walked
     settled = verdict.settle(stepper, state, _expected(walked, state))
@@ -207,6 +208,8 @@ def _is_possible(state: State, move: Move) -> bool:
     if move.index >= len(state.threads):
         return False
     thread = state.threads[move.index]
+    if move.kind == "crash":
+        return thread.point is not None
     return thread.is_over == (move.kind == "again")
 
 

@@ -14,7 +14,7 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
     ServiceResponseError,
 )
-from azure.data.tables import TableTransactionError
+from azure.data.tables import TableErrorCode, TableTransactionError
 
 from model_trigger.events import Registration
 from model_trigger.passes import ModelSummary
@@ -327,7 +327,7 @@ def _http_error(status: int, code: str, verb: str = "", index: int = 0) -> Reply
 
     def make() -> Any:
         error = kind(message=f"{index}:{code}\nErrorCode:{code}")
-        error.status_code = status
+        error.status_code, error.error_code = status, TableErrorCode(code)
         raise error
 
     return Reply(("http", status, code), make)
