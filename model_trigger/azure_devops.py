@@ -6,7 +6,7 @@ to ask for a release definition or a pipeline stands in a module for each.
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,6 +27,7 @@ from model_trigger.azure_devops_client import (
 )
 from model_trigger.azure_devops_names import Listed
 from model_trigger.azure_devops_pipelines import Pipelines
+from model_trigger.azure_devops_readings import Wish
 from model_trigger.azure_devops_releases import ReleaseDefinitions
 from model_trigger.azure_devops_results import asked, result
 from model_trigger.deadline import Deadline
@@ -35,6 +36,7 @@ from model_trigger.targets import (
     Definition,
     Refused,
     Release,
+    Sighting,
     Started,
     StartRequest,
     StartResult,
@@ -59,7 +61,7 @@ _log = logging.getLogger("model_trigger")
 class _Targets(Protocol):
     """What can be asked of one organisation's release definitions, or of its pipelines.
 
-    Everything may raise one of FAULTS.
+    Everything else may raise one of FAULTS.
     """
 
     # What one of them is called, and what it takes to start one and to look up what was started.
@@ -78,10 +80,8 @@ class _Targets(Protocol):
         """Send the POST."""
         ...
 
-    def find(
-        self, request: StartRequest, key: str, since: datetime, known: Collection[int], /
-    ) -> Release | None:
-        """Look for what was started."""
+    def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
+        """Look for what was started. Raises TargetError, AzureDevOpsError."""
         ...
 
     def rehearse(self, request: StartRequest) -> str:
@@ -145,17 +145,17 @@ class AzureDevOps:
         request: StartRequest,
         key: str,
         since: datetime,
+        began_after: float,
         deadline: Deadline,
-        known: Collection[int] = (),
-    ) -> Release | None:
+    ) -> Sighting:
         """Look for what this request started since, to the last page of the list.
 
-        `known` are the ids of runs that were started by others. Raises TargetError when a person
-        must act, AzureDevOpsError when it may pass.
+        The reading of the list that answers, which may be another thread's, began at or after
+        `began_after` on the deadline's clock. Raises TargetError when a person must act,
+        AzureDevOpsError when it may pass.
         """
         targets = self._of(request.kind, request.organization_url)
-        earliest = since - _CLOCKS_APART
-        return asked(lambda: targets.find(request, key, earliest, known), deadline)
+        return targets.find(request, key, Wish(since - _CLOCKS_APART, began_after, deadline))
 
     def rehearse(self, request: StartRequest, deadline: Deadline) -> str:
         """Do all of a start but the starting; give what could not be verified, "" for nothing.

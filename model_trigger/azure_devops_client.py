@@ -11,8 +11,9 @@ errors without their status and Retry-After, a list's continuation token that is
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from copy import copy
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -42,6 +43,7 @@ from model_trigger.azure_devops_answers import (
     is_json,
     retry_after,
 )
+from model_trigger.azure_devops_json import page_of
 
 if TYPE_CHECKING:
     from msrest.universal_http import ClientRequest
@@ -60,7 +62,6 @@ OPTIONS_CACHE.file_name = ""
 
 deadline_in_force: ContextVar[Deadline] = ContextVar("deadline_in_force")
 post_was_sent: ContextVar[bool] = ContextVar("post_was_sent", default=False)
-_continuation_token: ContextVar[str | None] = ContextVar("continuation_token", default=None)
 
 
 class Authorization(Authentication):
@@ -155,7 +156,6 @@ class _Hardened(Client):
         if response.status_code != HTTPStatus.OK or not is_json(response.headers):
             raise AnswerError(response.status_code, response.headers, response.text)
         self._pace.note(response.headers, deadline)
-        _continuation_token.set(response.headers.get("X-MS-ContinuationToken"))
         return response
 
 
@@ -198,23 +198,24 @@ class HardenedSecurityClient(_Hardened, SecurityClient):
     """What the identity that asks is permitted to do."""
 
 
-def pages(ask: Callable[[str | None], Iterable[Model]]) -> Iterator[Model]:
-    """Give the items of a list to its last page; `ask` reads the page of a continuation token."""
-    token = None
-    while True:
-        page = list(ask(token))
-        token = _continuation_token.get()
-        yield from page
-        if not token:
-            return
+def unparsed(client: Client) -> Any:  # noqa: ANN401 - its methods return other types than declared
+    """Return the client, over the same connections, with methods that return responses.
+
+    msrest takes 75 ms to make models of 100 runs, json 2 ms to read them.
+    """
+    twin: Any = copy(client)
+    twin._unwrap_collection = _as_it_is  # noqa: SLF001 - there is no other way
+    twin._deserialize = _as_it_is  # noqa: SLF001
+    return twin
+
+
+def _as_it_is(*arguments: Any) -> Any:  # noqa: ANN401
+    return arguments[-1]
 
 
 def web_page(model: Model) -> str | None:
     """Give the address of the page for people; None where the answer does not tell it."""
-    links = model._links.additional_properties if model._links else None  # noqa: SLF001 - msrest's name
-    web = links.get("web") if isinstance(links, dict) else None
-    page = web.get("href") if isinstance(web, dict) else None
-    return page if isinstance(page, str) else None
+    return page_of({"_links": model._links and model._links.additional_properties})  # noqa: SLF001 - msrest's name
 
 
 def forget_locations() -> None:

@@ -3,11 +3,12 @@
 """YAML pipelines: find out what a pipeline takes, run it, find a run again."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 from urllib.parse import quote
 
 from model_trigger.azure_devops_answers import AnswerError, needs
@@ -15,14 +16,30 @@ from model_trigger.azure_devops_client import (
     HardenedBuildClient,
     HardenedPipelinesClient,
     Model,
-    pages,
+    unparsed,
     web_page,
 )
+from model_trigger.azure_devops_json import (
+    Json,
+    document,
+    identifier,
+    items,
+    page_of,
+    part,
+    text,
+)
 from model_trigger.azure_devops_names import Listed
+from model_trigger.azure_devops_readings import Documents, Readings, Wish
+from model_trigger.azure_devops_results import asked, asked_by_itself
 from model_trigger.targets import (
     KEY_PARAMETER,
+    Absent,
+    Candidates,
     Definition,
+    Found,
+    Given,
     Release,
+    Sighting,
     StartRequest,
     TargetAddress,
     TargetError,
@@ -35,11 +52,28 @@ _MOST_LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class _Run:
+    """A run as a list shows it; `queued` is None when it does not say."""
+
+    release: Release
+    queued: datetime | None
+    given: Given
+
+
+# Whether a run that was given this is the one in question; None where it does not say.
+_Verdict = Callable[[Given], bool | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Pipelines:
     """Pipelines of one organisation, and their runs, which the older API calls builds."""
 
     client: HardenedPipelinesClient
     builds: HardenedBuildClient
+    _lists: Readings[Sequence[_Run]] = field(default_factory=Readings[Sequence[_Run]])
+    _given: Documents[Given] = field(
+        default_factory=lambda: Documents[Given](lambda given: given.parameters is not None)
+    )
     what: ClassVar[str] = "pipeline"
     permissions: ClassVar[str] = "View builds, Queue builds and Edit queue build configuration"
 
@@ -57,23 +91,48 @@ class Pipelines:
         """Send the POST; None when the answer does not say which run it started."""
         return _run(request, self.client.start(request.project, request.definition, request.body))
 
-    def find(
-        self, request: StartRequest, key: str, since: datetime, known: Collection[int], /
-    ) -> Release | None:
-        """Look for the run with this key, to the last page.
+    def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
+        """Look for the run with this key, or without one for those that were given the same.
 
-        Where the pipeline does not take the key, for the one run that was given what was sent and
-        that is not `known`. Raises TargetError when there are several: which one, is not guessed.
+        Raises TargetError, AzureDevOpsError.
         """
-        builds = pages(lambda token: self._page(request, since, token))
-        if request.body.get("templateParameters", {}).get(KEY_PARAMETER) == key:
-            keyed = (one for one in builds if _key(one) == key)
-            return _run(request, next(keyed, None))
-        fitting = [one for one in builds if one.id not in known and _fits(one, request.body)]
-        runs = [run for build in fitting if (run := _run(request, build))]
-        if len(runs) > 1:
-            raise _several(request, runs)
-        return runs[0] if runs else None
+        runs = self._lists.get(
+            (request.project, request.definition),
+            wish,
+            lambda since: asked(lambda: self._runs(request, since), wish.deadline),
+        )
+        sent = Given.by(request.body)
+        if sent.key == key:
+            return self._found_by_key(runs, key, request, wish)
+        return self._candidates(runs, lambda given: given.fits(sent), request, wish)
+
+    def _found_by_key(
+        self, runs: Sequence[_Run], key: str, request: StartRequest, wish: Wish
+    ) -> Sighting:
+        keyed = next((run.release for run in runs if run.given.key == key), None)
+        if keyed:
+            return Found(keyed)
+        silent = [run for run in runs if run.given.parameters is None]
+        sighting = self._candidates(silent, partial(_carries, key), request, wish)
+        if isinstance(sighting, Candidates) and sighting.fitting:
+            return Found(sighting.fitting[0])
+        return sighting
+
+    def _candidates(
+        self, runs: Sequence[_Run], judge: _Verdict, request: StartRequest, wish: Wish
+    ) -> Sighting:
+        """Judge each run by what the list says, or by what it says itself."""
+        verdicts: dict[bool | None, list[Release]] = {True: [], False: [], None: []}
+        for run in runs:
+            if run.queued and run.queued < wish.since:
+                continue
+            verdict = judge(run.given)
+            if verdict is None:
+                verdict = judge(self._read_by_itself(run, request.project, wish))
+            verdicts[verdict].append(run.release)
+        if verdicts[True] or verdicts[None]:
+            return Candidates(tuple(verdicts[True]), tuple(verdicts[None]))
+        return Absent()
 
     def rehearse(self, request: StartRequest) -> str:
         """Have the run checked, which starts nothing; give what could not be verified.
@@ -113,69 +172,73 @@ class Pipelines:
             return answer.type_key == _INVALID and not answer.names(KEY_PARAMETER)
         return True
 
-    def _page(self, request: StartRequest, since: datetime, token: str | None) -> list[Model]:
-        return self.builds.get_builds(
-            request.project,
-            definitions=[request.definition],
-            min_time=since,
-            # Without it, the time is that of finishing, and no run that goes on is in the list:
-            # https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
-            query_order="queueTimeAscending",
-            top=_PAGE,
-            continuation_token=token,
+    def _runs(self, request: StartRequest, since: datetime) -> Sequence[_Run]:
+        """Read the list to its last page; where pages overlap, a run is in it twice."""
+        client = unparsed(self.builds)
+        listed = items(
+            lambda token: client.get_builds(
+                request.project,
+                definitions=[request.definition],
+                min_time=since,
+                # Without it, the time is that of finishing, and no unfinished run is in the list:
+                # https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
+                query_order="queueTimeAscending",
+                top=_PAGE,
+                continuation_token=token,
+            )
         )
+        runs = (_listed_run(request, item) for item in listed)
+        return tuple({run.release.id: run for run in runs}.values())
+
+    def _read_by_itself(self, run: _Run, project: str, wish: Wish) -> Given:
+        def read() -> Given:
+            return _given(document(unparsed(self.builds).get_build(project, run.release.id)))
+
+        key = project, run.release.id
+        return self._given.get(key, wish.deadline, lambda: asked_by_itself(read, wish.deadline))
 
 
-def _key(build: Model) -> str | None:
-    return (build.template_parameters or {}).get(KEY_PARAMETER)
+def _carries(key: str, given: Given) -> bool | None:
+    return None if given.parameters is None else given.key == key
 
 
-def _fits(build: Model, body: Mapping[str, Any]) -> bool:
-    """Tell whether a run may be the one that this body started."""
-    repositories = body.get("resources", {}).get("repositories", {})
-    branch = repositories.get("self", {}).get("refName")
-    variables = body.get("variables", {})
-    return (
-        (branch is None or branch == build.source_branch)
-        and _holds(build.template_parameters, body.get("templateParameters", {}))
-        and _holds(_variables(build), {name: one["value"] for name, one in variables.items()})
+def _listed_run(request: StartRequest, item: Json) -> _Run:
+    """Read a run of a list. That it shows no parameter at all does not say that there are none."""
+    number = identifier(item)
+    given = _given(item)
+    release = Release(number, page_of(item) or _page(request, number))
+    return _Run(
+        release, _moment(item), given if given.parameters else replace(given, parameters=None)
     )
 
 
-def _holds(held: Mapping[str, Any] | None, sent: Mapping[str, str]) -> bool:
-    """Tell whether a run was given what was sent; one that does not say what, may have been."""
-    if held is None:
-        return True
-    found = {name.lower(): _plain(value) for name, value in held.items()}
-    return all(found.get(name.lower()) == _plain(value) for name, value in sent.items())
+def _given(item: Json) -> Given:
+    return Given.of(text(item, "sourceBranch"), part(item, "templateParameters"), _variables(item))
 
 
-def _plain(value: Model) -> str:
-    """Give a value as text; the service writes `True` for a boolean that was sent as `true`."""
-    text = str(value)
-    return text.lower() if text.lower() in {"true", "false"} else text
-
-
-def _variables(build: Model) -> Mapping[str, Any] | None:
-    """Read the variables of a run, which the older API keeps as JSON text and calls parameters."""
+def _moment(item: Json) -> datetime | None:
     try:
-        read: object = json.loads(build.parameters or "")
+        queued = datetime.fromisoformat(text(item, "queueTime") or "")
     except ValueError:
         return None
-    return read if isinstance(read, dict) else None
+    return queued if queued.tzinfo else queued.replace(tzinfo=UTC)
+
+
+def _variables(item: Json) -> Json | None:
+    """Read the variables of a run, which the older API keeps as JSON text and calls parameters."""
+    try:
+        read: object = json.loads(text(item, "parameters") or "")
+    except ValueError:
+        return None
+    return cast("Json", read) if isinstance(read, dict) else None
 
 
 def _run(request: StartRequest, run: Model) -> Release | None:
     if run is None or run.id is None:
         return None
+    return Release(run.id, web_page(run) or _page(request, run.id))
+
+
+def _page(request: StartRequest, run_id: int) -> str:
     project = f"{request.organization_url}/{quote(request.project)}"
-    return Release(run.id, web_page(run) or f"{project}/_build/results?buildId={run.id}")
-
-
-def _several(request: StartRequest, runs: Collection[Release]) -> TargetError:
-    links = ", ".join(run.url for run in runs)
-    return TargetError(
-        f"{len(runs)} runs of pipeline {request.definition} were given the same, and one of them "
-        f"may be the one in question: {links}. Delete those that are too many, or forget the "
-        f"claim; declare the parameter {KEY_PARAMETER} in the pipeline, and runs are told apart"
-    )
+    return f"{project}/_build/results?buildId={run_id}"

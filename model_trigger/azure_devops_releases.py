@@ -4,7 +4,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -14,13 +14,26 @@ from model_trigger.azure_devops_client import (
     HardenedReleaseClient,
     HardenedSecurityClient,
     Model,
-    pages,
+    unparsed,
     web_page,
 )
+from model_trigger.azure_devops_json import (
+    Json,
+    document,
+    identifier,
+    items,
+    page_of,
+    text,
+)
 from model_trigger.azure_devops_names import Listed
+from model_trigger.azure_devops_readings import Documents, Readings, Wish
+from model_trigger.azure_devops_results import asked, asked_by_itself
 from model_trigger.targets import (
+    Absent,
     Definition,
+    Found,
     Release,
+    Sighting,
     StartRequest,
     TargetAddress,
     TargetError,
@@ -39,11 +52,23 @@ _MOST_LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class _Releases:
+    """The releases of a definition, by the keys that their descriptions end in."""
+
+    by_key: Mapping[str, Release]
+    # Those of which the list does not show the description.
+    undescribed: tuple[Release, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseDefinitions:
     """Release definitions of one organisation, and their releases."""
 
     client: HardenedReleaseClient
     security: HardenedSecurityClient
+    _lists: Readings[_Releases] = field(default_factory=Readings[_Releases])
+    # The key in each description that was read by itself, "" for none.
+    _keys: Documents[str] = field(default_factory=lambda: Documents[str](lambda _: True))
     what: ClassVar[str] = "release definition"
     permissions: ClassVar[str] = "View release pipeline, View releases and Create releases"
 
@@ -75,15 +100,20 @@ class ReleaseDefinitions:
         """Send the POST; None when the answer does not say which release it started."""
         return _release(request, self.client.start(request.project, request.body))
 
-    def find(
-        self, request: StartRequest, key: str, since: datetime, _known: Collection[int], /
-    ) -> Release | None:
-        """Look for the release with this key, to the last page."""
+    def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
+        """Look for the release with this key. Raises TargetError, AzureDevOpsError."""
+        releases = self._lists.get(
+            (request.project, request.definition),
+            wish,
+            lambda since: asked(lambda: self._releases(request, since), wish.deadline),
+        )
         ending = key_mark(key)
-        for release in pages(lambda token: self._page(request, since, token)):
-            if _last_key(release.description or "") == ending:
-                return _release(request, release)
-        return None
+        if ending in releases.by_key:
+            return Found(releases.by_key[ending])
+        for release in releases.undescribed:
+            if self._key_of(release, request.project, wish) == ending:
+                return Found(release)
+        return Absent()
 
     def rehearse(self, request: StartRequest) -> str:
         """Ask for the permissions that a start needs; nothing can rehearse the start itself.
@@ -110,14 +140,39 @@ class ReleaseDefinitions:
         """
         return all(self.security.has_permissions(_NAMESPACE, permission, token))
 
-    def _page(self, request: StartRequest, since: datetime, token: str | None) -> list[Model]:
-        return self.client.get_releases(
-            request.project,
-            definition_id=request.definition,
-            min_created_time=since,
-            query_order="ascending",
-            top=_PAGE,
-            continuation_token=token,
+    def _releases(self, request: StartRequest, since: datetime) -> _Releases:
+        """Read the list to its last page."""
+        client = unparsed(self.client)
+        listed = items(
+            lambda token: client.get_releases(
+                request.project,
+                definition_id=request.definition,
+                min_created_time=since,
+                query_order="ascending",
+                top=_PAGE,
+                continuation_token=token,
+            )
+        )
+        by_key: dict[str, Release] = {}
+        undescribed: list[Release] = []
+        for item in listed:
+            description = text(item, "description")
+            release = _listed_release(request, item)
+            if description is None:
+                undescribed.append(release)
+            elif key := _last_key(description):
+                by_key.setdefault(key, release)
+        return _Releases(by_key, tuple(undescribed))
+
+    def _key_of(self, release: Release, project: str, wish: Wish) -> str:
+        """Read the key of a release by itself; one without a description has none."""
+
+        def read() -> str:
+            whole = document(unparsed(self.client).get_release(project, release.id))
+            return _last_key(text(whole, "description") or "")
+
+        return self._keys.get(
+            (project, release.id), wish.deadline, lambda: asked_by_itself(read, wish.deadline)
         )
 
     def _security_token(self, request: StartRequest) -> str:
@@ -156,9 +211,17 @@ def _triggers(triggers: Iterable[Model]) -> Iterator[str]:
 def _release(request: StartRequest, release: Model) -> Release | None:
     if release is None or release.id is None:
         return None
+    return Release(release.id, web_page(release) or _page(request, release.id))
+
+
+def _listed_release(request: StartRequest, item: Json) -> Release:
+    number = identifier(item)
+    return Release(number, page_of(item) or _page(request, number))
+
+
+def _page(request: StartRequest, release_id: int) -> str:
     project = f"{request.organization_url}/{quote(request.project)}"
-    page = web_page(release) or f"{project}/_releaseProgress?releaseId={release.id}"
-    return Release(release.id, page)
+    return f"{project}/_releaseProgress?releaseId={release_id}"
 
 
 def _last_key(description: str) -> str:

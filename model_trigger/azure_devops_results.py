@@ -43,6 +43,24 @@ def asked(read: Callable[[], Result], deadline: Deadline) -> Result:
         raise AzureDevOpsError(msg) from fault
 
 
+def asked_by_itself(read: Callable[[], Result], deadline: Deadline) -> Result:
+    """Read by itself what a list has shown; the errors are those of `asked`.
+
+    One that was deleted meanwhile proves nothing: the list has to be read again.
+    """
+
+    def found() -> Result:
+        try:
+            return read()
+        except AnswerError as answer:
+            if answer.status == HTTPStatus.NOT_FOUND and answer.is_json:
+                msg = f"what was just listed is gone: {answer.told}"
+                raise AzureDevOpsError(msg) from answer
+            raise
+
+    return asked(found, deadline)
+
+
 def result(fault: Exception) -> StartResult:
     """Tell what a fault means for a start: before the POST was sent, surely nothing was started."""
     match fault:

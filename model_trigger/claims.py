@@ -1,13 +1,13 @@
-"""The protocol of exactly once: what may be done next, given a claim, the mark and storage's time.
+"""The exactly-once protocol: given the claim, the mark and the storage clock, decide the next step.
 
 A claim reserves (rule, workspace, model, version). The mark of the same rule, workspace and model
 is the newest version claimed, and holds the one start in flight. Both move in one transaction.
 
     (none) ──take──▶ starting ──▶ started
-                        │  ├────▶ failed    (refused: a person must act; tried again with pauses)
-                        │  └────▶ waiting   (surely not started: any delivery may take it)
-                        │
-                        └ lease over: unknown ──take over, look up──▶ started │ waiting │ unknown
+                        │  ├────▶ failed    (refused: a person must act; retried with pauses)
+                        │  ├────▶ waiting   (nothing was started: any delivery may retry it)
+                        │  └────▶ unknown ──look up──▶ started │ waiting │ unknown
+                        └ lease over: unknown
 
 Nothing here starts, waits or writes: the next step is a value, decided from values.
 """
@@ -19,33 +19,61 @@ from enum import StrEnum
 
 from model_trigger.decisions import Outcome
 from model_trigger.events import Registration, Workspace
-from model_trigger.targets import Release, StartRequest
+from model_trigger.targets import Absent, Candidates, Found, Release, Sighting, StartRequest
 from model_trigger.versions import Version, VersionError
 
 _LONGEST_PAUSE = timedelta(hours=1)
 _MOST_DOUBLINGS = 20
+# The storage clock shows whole seconds, rounded down: a moment it shows may be a second older.
+_CLOCK_STEP = timedelta(seconds=1)
 
 
 class State(StrEnum):
-    """How far a claim has come."""
+    """How far a claim has come.
 
+    `kept`: its rule is broken; `waiting`: nothing was started; `starting`: its owner alone may
+    POST; `unknown`: a POST may have been sent, so that it is only looked up; `failed`: refused, and
+    retried by reconcile. The others are final.
+    """
+
+    KEPT = "kept"
+    WAITING = "waiting"
     STARTING = "starting"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
     STARTED = "started"
     OBSERVED = "observed"
-    FAILED = "failed"
-    WAITING = "waiting"
     SUPERSEDED = "superseded"
     GIVEN_UP = "given_up"
     CLOSED = "closed"
-    UNREADABLE = "unreadable"
 
 
-OPEN = (State.STARTING, State.WAITING, State.FAILED, State.UNREADABLE)
+OPEN = (State.KEPT, State.WAITING, State.STARTING, State.UNKNOWN, State.FAILED)
+
+# What a delivery answers for a claim on which it does nothing.
+_ANSWERS = {
+    State.KEPT: Outcome.FAILED,
+    State.WAITING: Outcome.PENDING,
+    State.STARTING: Outcome.DUPLICATE,
+    State.UNKNOWN: Outcome.PENDING,
+    State.FAILED: Outcome.FAILED,
+    State.STARTED: Outcome.DUPLICATE,
+    State.OBSERVED: Outcome.DUPLICATE,
+    State.SUPERSEDED: Outcome.SUPERSEDED,
+    State.GIVEN_UP: Outcome.GIVEN_UP,
+    State.CLOSED: Outcome.CLOSED,
+}
+# What a claim is once it is decided that it will not be started.
+_SETTLED = {
+    Outcome.SUPERSEDED: State.SUPERSEDED,
+    Outcome.GIVEN_UP: State.GIVEN_UP,
+    Outcome.CLOSED: State.CLOSED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """What claims and a mark are about: one rule and one model of one workspace.
+    """The scope of a mark and its claims: one rule and one model of one workspace.
 
     What a rule in mode `observe` would have started lies apart and never touches what is live.
     """
@@ -60,10 +88,10 @@ class Partition:
 class Claim:
     """The ledger's row for one version of one model under one rule. All times are storage's, UTC.
 
-    `lease_until` ends the owner's turn; `post_until` ends the last turn in which a POST may have
-    been sent, so that only a look-up well after it may say that there is no release.
-    `unreadable` claims nothing: the registration is kept until its rule can be read.
-    `second_release` is one that a frozen process started after its lease was over.
+    `lease_until` ends the last turn in which a POST may have been sent, so that only a look-up well
+    after it may prove that there is no release. `tried_at` is when it was last worked on, and
+    `absent_since` since when its rule has been absent. `second_release` is one that a frozen
+    process started after its lease was over.
     """
 
     registration: Registration
@@ -72,13 +100,14 @@ class Claim:
     key: str
     claimed_at: datetime
     lease_until: datetime
-    post_until: datetime
+    tried_at: datetime
     request: StartRequest | None = None
     release: Release | None = None
     reason: str = ""
     attempts: int = 0
     failed_since: datetime | None = None
     not_before: datetime | None = None
+    absent_since: datetime | None = None
     second_release: Release | None = None
     etag: str = ""
 
@@ -87,10 +116,16 @@ class Claim:
         """Azure ML's version, as text."""
         return self.registration.version
 
-    @property
-    def is_looked_up(self) -> bool:
-        """Whether the owner only looks a release up, and sends no POST under its lease."""
-        return self.lease_until != self.post_until
+    def standing(self, now: datetime) -> State:
+        """Return the state as it stands now: a start whose lease is over has an unknown outcome."""
+        if self.state is State.STARTING and is_over(self.lease_until, now):
+            return State.UNKNOWN
+        return self.state
+
+
+def is_over(until: datetime, now: datetime) -> bool:
+    """Whether a moment has passed for certain, by a clock that shows whole seconds."""
+    return until + _CLOCK_STEP <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +133,8 @@ class Mark:
     """The newest version that a rule has claimed for a model, and the start in flight.
 
     `compared` is the text that was compared (the version itself, or a tag's value), None when no
-    claim can be read under the `ordering`. A `baseline` was registered before the rule and is
-    claimed by nobody.
+    claim can be read under the `ordering`. A `baseline` was registered before the rule was known
+    and is claimed by nobody.
     """
 
     version: str
@@ -113,7 +148,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the ledger holds of one version, read at one moment of storage's clock."""
+    """What the ledger holds of one version, read at one moment of the storage clock."""
 
     claim: Claim | None
     mark: Mark | None
@@ -142,31 +177,44 @@ class Candidate:
         return self.registration.version
 
     def newer_than(self, mark: Mark | None) -> bool:
-        """Tell whether the version is newer than the mark; equal is not newer."""
+        """Whether the version is newer than the mark; equal is not newer."""
         if mark is None or mark.compared is None:
             return True
         return self.compared.newer_than(self.read(mark.compared))
 
+    def older_than(self, mark: Mark) -> bool:
+        """Whether the mark is newer than the version; equal is not older."""
+        return mark.compared is not None and self.read(mark.compared).newer_than(self.compared)
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing is left to do: this is the answer."""
+    """Nothing is left to do: this is the answer.
+
+    `unanswered` is the organization that did not answer, if that is why.
+    """
 
     outcome: Outcome
     reason: str
     release: Release | None = None
+    unanswered: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Someone else's start is in flight: look again shortly, and answer `otherwise` in the end."""
+    """Another start is in flight: look again shortly, and answer `otherwise` in the end.
+
+    `must_keep` is whether the registration is not in the ledger yet: it is written there before the
+    answer.
+    """
 
     otherwise: Done
+    must_keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """The claim is this delivery's own: the answer to its write was lost on the way."""
+class Proceed:
+    """Nothing was sent under a claim of this delivery: the answer to its write was lost."""
 
     claim: Claim
 
@@ -177,8 +225,8 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeOver:
-    """The outcome of a start is unknown: take the claim over and look the release up."""
+class LookUp:
+    """The outcome of a start is unknown: look the release up."""
 
     claim: Claim
 
@@ -192,46 +240,52 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
-class MakeMarkAnew:
-    """The mark was made under another ordering: make it anew from all claims."""
+class RemakeMark:
+    """The mark was made under another ordering: make it again from all claims."""
 
     mark: Mark
 
 
-Step = Done | Busy | Held | Take | TakeOver | Settle | MakeMarkAnew
+Step = Done | Busy | Proceed | Take | LookUp | Settle | RemakeMark
 
 
 def next_step(snapshot: Snapshot, candidate: Candidate, owner: str, *, retry: bool = False) -> Step:
-    """Decide what a delivery, named by `owner`, may do next.
+    """Decide what a delivery may do next.
 
-    `retry` is for reconcile: a refused start may be tried again once its pause is over.
+    `owner` names the claim that this delivery has written, or tried to write, and under which it
+    has started nothing for certain; it is empty otherwise. `retry` is for reconcile: a refused
+    start may be retried once its pause is over.
     """
     claim, now = snapshot.claim, snapshot.read_at
-    if claim is None or claim.state is State.UNREADABLE:
+    if claim is None:
         return _claimable(snapshot, candidate)
-    if claim.state is State.STARTING:
-        if claim.lease_until <= now:
-            return TakeOver(claim)
-        return Held(claim) if claim.owner == owner else Busy(_being_started())
-    if claim.state is State.WAITING or (retry and claim.state is State.FAILED):
-        if claim.not_before and now < claim.not_before:
-            outcome = Outcome.PENDING if claim.state is State.WAITING else Outcome.FAILED
-            return Done(outcome, f"{claim.reason}; not before {claim.not_before:%H:%M:%S} UTC")
-        return _claimable(snapshot, candidate)
+    if claim.state is State.STARTING and owner and claim.owner == owner:
+        return Proceed(claim)
+    standing = claim.standing(now)
+    if standing is State.UNKNOWN:
+        return LookUp(claim)
+    if standing is State.STARTING:
+        return Busy(Done(Outcome.DUPLICATE, "another delivery is starting it right now"))
+    if standing in {State.KEPT, State.WAITING} or (retry and standing is State.FAILED):
+        return _paused(claim, now) or _claimable(snapshot, candidate)
     return _known(claim)
 
 
+def _paused(claim: Claim, now: datetime) -> Done | None:
+    """Answer for a claim that may not be retried yet; None when it may."""
+    if claim.not_before is None or claim.not_before <= now:
+        return None
+    reason = f"{claim.reason}; not before {claim.not_before:%H:%M:%S} UTC"
+    return Done(_ANSWERS[claim.state], reason)
+
+
 def _known(claim: Claim) -> Done:
-    """Answer for a claim that is over, as far as a delivery is concerned."""
+    """Answer for a claim that is final, as far as a delivery is concerned."""
     if claim.state in {State.STARTED, State.OBSERVED}:
         started = "started" if claim.state is State.STARTED else "observed"
         reason = f"this rule has {started} it before, at {claim.claimed_at:%Y-%m-%d %H:%M:%S} UTC"
         return Done(Outcome.DUPLICATE, reason, claim.release)
-    return Done(Outcome(claim.state), claim.reason, claim.release)
-
-
-def _being_started() -> Done:
-    return Done(Outcome.DUPLICATE, "another delivery is starting it right now")
+    return Done(_ANSWERS[claim.state], claim.reason, claim.release)
 
 
 def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
@@ -239,17 +293,29 @@ def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
     if mark is None:
         return Take()
     if mark.ordering != candidate.ordering:
-        return MakeMarkAnew(mark)
+        return RemakeMark(mark)
     if not candidate.exclusive:
         return Take()
-    holds_mark = mark.version == candidate.version and not mark.baseline
-    if not holds_mark and not candidate.newer_than(mark):
+    if _is_blocked(claim, mark, candidate):
         done = Done(Outcome.SUPERSEDED, _superseded_by(mark, candidate))
         return Settle(claim or _unclaimed(candidate.registration, now), done)
-    if mark.in_flight not in {"", candidate.version} and _live(mark, now):
+    if mark.in_flight not in {"", candidate.version} and _is_live(mark, now):
         reason = f"version {mark.in_flight} of the model is being started"
-        return Busy(Done(Outcome.PENDING, reason))
+        must_keep = claim is None or claim.state is State.KEPT
+        return Busy(Done(Outcome.PENDING, reason), must_keep)
     return Take()
+
+
+def _is_blocked(claim: Claim | None, mark: Mark, candidate: Candidate) -> bool:
+    """Whether the mark keeps a version from being started.
+
+    A baseline blocks only what is older, and never what the ledger holds already.
+    """
+    if mark.version == candidate.version:
+        return False
+    if mark.baseline:
+        return claim is None and candidate.older_than(mark)
+    return not candidate.newer_than(mark)
 
 
 def superseded_by_registered(
@@ -266,26 +332,34 @@ def _superseded_by(mark: Mark, candidate: Candidate) -> str:
     if mark.compared != mark.version:
         newest = f"{newest} ({mark.compared})"
     if mark.baseline:
-        return f"{newest} was registered before the rule, and is not older"
-    newer = mark.compared and candidate.read(mark.compared).newer_than(candidate.compared)
-    return f"{newest} is claimed, and is {'newer' if newer else 'not older'}"
+        return f"{newest} was registered before the rule, and is newer"
+    return f"{newest} is claimed, and is {'newer' if candidate.older_than(mark) else 'not older'}"
 
 
-def _live(mark: Mark, now: datetime) -> bool:
-    return mark.in_flight_until is not None and mark.in_flight_until > now
+def _is_live(mark: Mark, now: datetime) -> bool:
+    return mark.in_flight_until is not None and not is_over(mark.in_flight_until, now)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One delivery's attempt: its own name, the key it would give a new claim, and its lease."""
+    """One attempt at one claim: its own name, the key it would use for a new claim, and its lease.
+
+    `began` is when it began, before the reading that led to it, in seconds of the deadline's clock:
+    a POST is only sent in the first half of the lease, counted from there.
+    """
 
     owner: str
     key: str
     lease: timedelta
+    began: float
+
+    def post_until(self) -> float:
+        """Return the last moment at which a POST may be sent, in seconds of the same clock."""
+        return self.began + self.lease.total_seconds() / 2
 
 
 def kept(registration: Registration, reason: str, now: datetime) -> Claim:
-    """Keep a registration for a rule that cannot be read: nothing is claimed, no mark moves."""
+    """Keep a registration for a broken rule: nothing is claimed, no mark moves."""
     return replace(_unclaimed(registration, now), reason=reason, failed_since=now)
 
 
@@ -293,23 +367,23 @@ def _unclaimed(registration: Registration, now: datetime) -> Claim:
     """Make a row for a registration that nobody has claimed."""
     return Claim(
         registration=registration,
-        state=State.UNREADABLE,
+        state=State.KEPT,
         owner="",
         key="",
         claimed_at=now,
         lease_until=now,
-        post_until=now,
+        tried_at=now,
     )
 
 
 def _former(snapshot: Snapshot) -> Claim | None:
-    """Give the claim that is taken again; what an unreadable rule kept was never claimed."""
+    """Return the claim that is taken again; what was kept for a broken rule was never claimed."""
     claim = snapshot.claim
-    return None if claim is None or claim.state is State.UNREADABLE else claim
+    return None if claim is None or claim.state is State.KEPT else claim
 
 
 def key_for(snapshot: Snapshot, turn: Turn) -> str:
-    """Give the key of the release: a claim that is taken again keeps its own."""
+    """Return the key of the release: a claim that is taken again keeps its own."""
     former = _former(snapshot)
     return former.key if former else turn.key
 
@@ -317,7 +391,10 @@ def key_for(snapshot: Snapshot, turn: Turn) -> str:
 def take(
     snapshot: Snapshot, candidate: Candidate, turn: Turn, request: StartRequest | None
 ) -> tuple[Claim, Mark | None]:
-    """Make the claim to write, and the mark when it moves; the lease begins at the reading."""
+    """Make the claim to write, and the mark when it moves; the lease begins at the reading.
+
+    An exclusive candidate also takes the slot.
+    """
     until = snapshot.read_at + turn.lease
     former = _former(snapshot)
     claim = Claim(
@@ -327,33 +404,46 @@ def take(
         key=key_for(snapshot, turn),
         claimed_at=former.claimed_at if former else snapshot.read_at,
         lease_until=until,
-        post_until=until,
+        tried_at=snapshot.read_at,
         request=request,
         attempts=(former.attempts if former else 0) + 1,
         failed_since=former.failed_since if former else None,
+        second_release=former.second_release if former else None,
         etag=snapshot.claim.etag if snapshot.claim else "",
     )
-    return claim, _moved(snapshot.mark, candidate, until)
+    mark = _moved(snapshot.mark, candidate)
+    if mark and candidate.exclusive:
+        mark = replace(mark, in_flight=candidate.version, in_flight_until=until)
+    return claim, None if mark is snapshot.mark else mark
 
 
-def _moved(mark: Mark | None, candidate: Candidate, until: datetime) -> Mark | None:
-    """Move the mark to the candidate where it is newer, and take the slot where one is needed."""
-    moved = mark
-    if mark is None or candidate.newer_than(mark):
-        moved = Mark(
-            candidate.version,
-            candidate.compared.text,
-            candidate.ordering,
-            in_flight=mark.in_flight if mark else "",
-            in_flight_until=mark.in_flight_until if mark else None,
-            etag=mark.etag if mark else "",
-        )
-    if moved and candidate.exclusive:
-        moved = replace(moved, in_flight=candidate.version, in_flight_until=until)
-    return None if moved is mark else moved
+def take_unstarted(
+    snapshot: Snapshot, candidate: Candidate, turn: Turn
+) -> tuple[Claim, Mark | None]:
+    """Make a claim under which no POST will be sent, and the mark when it moves.
+
+    The slot stays with whoever holds it.
+    """
+    claim, _ = take(snapshot, candidate, turn, None)
+    mark = _moved(snapshot.mark, candidate)
+    return claim, None if mark is snapshot.mark else mark
 
 
-def mark_anew(mark: Mark, claims: Iterable[Claim], candidate: Candidate) -> Mark:
+def _moved(mark: Mark | None, candidate: Candidate) -> Mark | None:
+    """Move the mark to the candidate, unless a version that is not older has been claimed."""
+    if mark and not mark.baseline and not candidate.newer_than(mark):
+        return mark
+    return Mark(
+        candidate.version,
+        candidate.compared.text,
+        candidate.ordering,
+        in_flight=mark.in_flight if mark else "",
+        in_flight_until=mark.in_flight_until if mark else None,
+        etag=mark.etag if mark else "",
+    )
+
+
+def remade_mark(mark: Mark, claims: Iterable[Claim], candidate: Candidate) -> Mark:
     """Make a mark under the candidate's ordering: the newest of all claims that it can read."""
     newest: tuple[Version, str] | None = None
     for claim in claims:
@@ -370,7 +460,7 @@ def mark_anew(mark: Mark, claims: Iterable[Claim], candidate: Candidate) -> Mark
 
 
 def _compared(claim: Claim, candidate: Candidate) -> Version | None:
-    if claim.state is State.UNREADABLE:
+    if claim.state is State.KEPT:
         return None
     try:
         return candidate.compare(claim.registration)
@@ -389,7 +479,7 @@ def observed(claim: Claim) -> Claim:
 
 
 def refused(claim: Claim, reason: str, now: datetime, pause: timedelta) -> Claim:
-    """Keep a claim whose start was refused; it is tried again after a pause that grows."""
+    """Keep a claim whose start was refused; it is retried after a pause that grows."""
     grown = pause * 2 ** min(claim.attempts - 1, _MOST_DOUBLINGS)
     return replace(
         claim,
@@ -401,32 +491,71 @@ def refused(claim: Claim, reason: str, now: datetime, pause: timedelta) -> Claim
 
 
 def not_started(claim: Claim, reason: str, not_before: datetime | None = None) -> Claim:
-    """Let go of a claim: surely nothing was started, and any delivery may take it."""
+    """Release a claim: nothing was started, so any delivery may retry it."""
     return replace(claim, state=State.WAITING, reason=reason, not_before=not_before)
 
 
 def unknown(claim: Claim, reason: str, now: datetime) -> Claim:
-    """Let go of a claim whose outcome is unknown, so that the next delivery may look it up."""
-    return replace(claim, reason=reason, lease_until=now)
-
-
-def taken_over(claim: Claim, turn: Turn, now: datetime) -> Claim:
-    """Take over a claim in order to look its release up; no POST is sent under this lease."""
-    return replace(claim, owner=turn.owner, lease_until=now + turn.lease)
+    """Release a claim whose outcome is unknown: it may only be looked up."""
+    return replace(claim, state=State.UNKNOWN, reason=reason, tried_at=now)
 
 
 def settled(claim: Claim, done: Done) -> Claim:
     """Close a claim that will not be started any more."""
-    return replace(claim, state=State(done.outcome), reason=done.reason, not_before=None)
+    return replace(claim, state=_SETTLED[done.outcome], reason=done.reason, not_before=None)
 
 
-def may_say_not_there(claim: Claim, looked_up_at: datetime, list_lag: timedelta) -> bool:
-    """Tell whether a look-up begun at this time proves that there is no release.
+@dataclass(frozen=True, slots=True)
+class CouldNotTell:
+    """A look-up proved neither that there is a release nor that there is none."""
+
+    reason: str
+
+
+def may_prove_absence(claim: Claim, looked_up_at: datetime, list_lag: timedelta) -> bool:
+    """Whether a look-up that begins at this time may prove that there is no release.
 
     Azure DevOps documents no bound on how long a list lags behind, so a POST that may have been
-    sent at the end of its lease is given `list_lag` more to appear.
+    sent at the end of its lease is granted `list_lag` more to appear.
     """
-    return looked_up_at > claim.post_until + list_lag
+    return is_over(claim.lease_until + list_lag, looked_up_at)
+
+
+def resolve(
+    sighting: Sighting, request: StartRequest, others: Iterable[Claim]
+) -> Found | Absent | CouldNotTell:
+    """Decide what became of a request, given what a look-up saw and all other claims.
+
+    `others` are read after the list was, so that whoever started a run in it is among them. A run
+    without a key that another claim holds, or may hold, is never taken for this one's.
+    """
+    if not isinstance(sighting, Candidates):
+        return sighting
+    claims = list(others)
+    held = {one.id for claim in claims for one in (claim.release, claim.second_release) if one}
+    fitting = [run for run in sighting.fitting if run.id not in held]
+    silent = [run for run in sighting.silent if run.id not in held]
+    if not fitting and not silent:
+        return Absent()
+    links = ", ".join(run.url for run in (*fitting, *silent))
+    rival = next((claim for claim in claims if _may_have_started_the_same(claim, request)), None)
+    if rival:
+        what = f"{rival.registration.model} {rival.version}"
+        return CouldNotTell(f"another start of {what} sent the same, and either may have: {links}")
+    if silent:
+        return CouldNotTell(f"whether it is one of these cannot be read: {links}")
+    if len(fitting) > 1:
+        return CouldNotTell(
+            f"{len(fitting)} runs were given the same, and one of them may be it: {links}. Delete "
+            "those that are too many, or forget the claim; declare the parameter modelTriggerKey "
+            "in the pipeline, and runs can be distinguished"
+        )
+    return Found(fitting[0])
+
+
+def _may_have_started_the_same(claim: Claim, request: StartRequest) -> bool:
+    is_open = claim.state in {State.STARTING, State.UNKNOWN}
+    return is_open and claim.request is not None and request.may_be_mistaken_for(claim.request)
 
 
 def without_slot(mark: Mark | None, version: str) -> Mark | None:
@@ -437,7 +566,7 @@ def without_slot(mark: Mark | None, version: str) -> Mark | None:
 
 
 def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
-    """Give what to write when the claim has changed before it could be completed.
+    """Return what to write when the claim has changed before it could be completed.
 
     None when there is nothing to write: others go on with it, or it is written already. A release
     of ours is never passed over: where another has started one meanwhile, it is the second.
@@ -450,7 +579,6 @@ def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
     ours = completed.release
     if ours is None or ours in {current.release, current.second_release}:
         return None
-    is_being_started = current.state is State.STARTING and not current.is_looked_up
-    if current.state is State.STARTED or is_being_started:
+    if current.state in {State.STARTED, State.STARTING}:
         return replace(current, second_release=ours)
     return replace(completed, etag=current.etag)

@@ -42,6 +42,7 @@ class Decision:
 
     `rule` is empty when no rule wanted the registration, `closest` names the one that came near;
     `registration` is None when the event could not be read, and `event` is then its text.
+    `unanswered` is the organization that did not answer, if that is why; it is not recorded.
     """
 
     outcome: Outcome
@@ -52,6 +53,7 @@ class Decision:
     release: Release | None = None
     closest: str = ""
     event: str = ""
+    unanswered: str = ""
 
     def log_fields(self, milliseconds: int) -> dict[str, object]:
         """Give the fields of the log line, in its order; the time is that since the trigger."""

@@ -37,7 +37,7 @@ def forget(
 
 
 def _check_not_in_flight(claim: Claim) -> None:
-    if claim.state is State.STARTING:
+    if claim.state in {State.STARTING, State.UNKNOWN}:
         msg = (
             f"version {claim.version} is being started, or whether it was started is unknown: "
             f"wait until reconcile has looked for [model-trigger:{claim.key}] in Azure DevOps"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _SECONDS = 25.0
 # host.json stops a function after 5 minutes, which is also how often reconcile runs.
 _RECONCILE_SECONDS = 240.0
+# Of which open claims get so much, however many there are, so that missed registrations are found.
+_OPEN_CLAIMS_SECONDS = 120.0
 # Nobody looks at an empty page for longer.
 _PAGE_SECONDS = 10.0
 _LEVELS = {
@@ -77,18 +79,19 @@ def handle_event(event: str, services: Services) -> None:
 
 
 def reconcile(services: Services) -> None:
-    """Bring to an end what no delivery has, find what none has brought, and remove what is old.
+    """Finish open claims, start missed registrations, and delete expired decisions.
 
     It stops in time and goes on in the next run. Raises RulesUnreadableError when the rules cannot
     be read, after what can be done without them, and LedgerError.
     """
     run = _Delivery.begin(_RECONCILE_SECONDS)
+    of_claims = run.deadline.within(_OPEN_CLAIMS_SECONDS)
     try:
         book = services.rules()
     except RulesUnreadableError:
-        _tell_all(finish_claims(None, services, run.deadline), services, run)
+        _tell_all(finish_claims(None, services, of_claims), services, run)
         raise
-    _tell_all(finish_claims(book, services, run.deadline), services, run)
+    _tell_all(finish_claims(book, services, of_claims), services, run)
     _tell_all(find_missing(book, services, run.deadline), services, run)
     with suppress(ConflictError):
         services.ledger.clean_up(datetime.now(UTC) - services.decision_retention, run.deadline)

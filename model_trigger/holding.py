@@ -1,45 +1,46 @@
-"""Hold one claim: write down how its start ended, and look up what became of it when unknown."""
+"""Work on one claim: record how its start ended, and look up what became of it when unknown."""
 
 import logging
-from dataclasses import dataclass, field
-from functools import partial
-from uuid import uuid4
+from dataclasses import dataclass
 
 from model_trigger import claims
-from model_trigger.claims import Claim, Done, Mark, Partition, Snapshot, State, Turn
+from model_trigger.claims import Claim, CouldNotTell, Done, Mark, Partition, Snapshot, State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Outcome
 from model_trigger.ports import AzureDevOpsError, ConflictError, Services
-from model_trigger.targets import Release, TargetError, TargetKind
+from model_trigger.targets import Absent, Found, Release, TargetError
 
 # What completing the claim may take after Azure DevOps has answered, in seconds.
 RESERVE = 3.0
 SHORTEST_CALL = 1.0
+# How old, in seconds, a reading of a list may be that proves nothing by what it lacks.
+_MOMENTS = 2.0
 
 _log = logging.getLogger("model_trigger")
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Hold:
-    """One delivery's turn at one claim."""
+    """One claim, and what is needed to read, write and look it up."""
 
     services: Services
     deadline: Deadline
     partition: Partition
     version: str
-    turn: Turn = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.turn = Turn(uuid4().hex, uuid4().hex, self.services.claim_lease)
+    @property
+    def before_reserve(self) -> Deadline:
+        """The deadline for whatever must still be written down afterwards."""
+        return self.deadline.within(max(0.0, self.deadline.remaining - RESERVE))
 
     def complete(self, completed: Claim, mark: Mark | None, done: Done) -> Done | None:
-        """Write down how a start ended, as long as the claim is ours.
+        """Write how a start ended, as long as the claim is ours.
 
-        None when it is not, and the next step is to be asked for again.
+        Return None when it is not, and the next step is to be asked for again.
         """
         while True:
             # A start whose outcome is unknown keeps the slot until its lease is over.
-            keeps_slot = completed.state is State.STARTING
+            keeps_slot = completed.state is State.UNKNOWN
             freed = None if keeps_slot else claims.without_slot(mark, completed.version)
             try:
                 self.write(completed, freed)
@@ -50,62 +51,77 @@ class Hold:
                     return done if completed.release else None
                 completed = other
             else:
-                self._tell_second(completed)
+                self._report_second(completed)
                 return done
 
-    def take_over(self, claim: Claim, snapshot: Snapshot) -> Done | None:
-        """Take over a claim whose outcome is unknown, and look its release up."""
-        taken = claims.taken_over(claim, self.turn, snapshot.read_at)
-        written, _ = self.write(taken, None)
-        return self.look_up(written or taken, snapshot)
+    def look_up(self, claim: Claim, snapshot: Snapshot, *, record: bool) -> Done | Claim | None:
+        """Look up the release of a claim whose outcome is unknown.
 
-    def look_up(self, claim: Claim, snapshot: Snapshot) -> Done | None:
-        """Look the release up; only late enough does its absence let the claim be taken again."""
-        told = "whether an earlier delivery started it is unknown"
+        Return the answer; or the claim as it was written once it is proven that nothing was
+        started; or None when others have gone on with the claim meanwhile. `record` writes down
+        the attempt also where nothing came of it. Raises ConflictError, LedgerError.
+        """
+        unclear = "whether an earlier delivery started it is unknown"
+        is_late_enough = self.partition.observed or claims.may_prove_absence(
+            claim, snapshot.read_at, self.services.list_lag
+        )
+        moment = self.deadline.clock()
+        began_after = moment if is_late_enough else moment - _MOMENTS
         try:
-            release = self._found(claim, self.deadline)
+            seen = self._sighting(claim, began_after, self.before_reserve)
         except AzureDevOpsError as error:
-            return self._still_unknown(claim, snapshot, Done(Outcome.PENDING, f"{told}: {error}"))
+            organization = "" if error.answered or not claim.request else _of(claim)
+            done = Done(Outcome.PENDING, f"{unclear}: {error}", unanswered=organization)
         except TargetError as error:
-            return self._still_unknown(claim, snapshot, Done(Outcome.FAILED, f"{told}: {error}"))
-        if release:
-            done = Done(Outcome.STARTED, f"{claim.reason or 'the answer was lost'}; found", release)
-            return self.complete(claims.started(claim, release), snapshot.mark, done)
-        lag = self.services.list_lag
-        if not self.partition.observed and not claims.may_say_not_there(
-            claim, snapshot.read_at, lag
-        ):
-            until = f"{claim.post_until + lag:%H:%M:%S}"
-            done = Done(Outcome.PENDING, f"{told}; it is not there, which is certain after {until}")
-            return self._still_unknown(claim, snapshot, done)
-        self.write(claims.not_started(claim, "a look-up found no release"), None)
-        return None
+            done = Done(Outcome.FAILED, f"{unclear}: {error}")
+        else:
+            match seen:
+                case Found(release):
+                    reason = f"{claim.reason or 'the response was lost'}; found"
+                    found = Done(Outcome.STARTED, reason, release)
+                    return self.complete(claims.started(claim, release), snapshot.mark, found)
+                case Absent() if is_late_enough:
+                    absent = claims.not_started(claim, "a look-up found no release")
+                    written, _ = self.write(absent, None)
+                    return written
+                case Absent():
+                    until = f"{claim.lease_until + self.services.list_lag:%H:%M:%S}"
+                    reason = f"{unclear}; it is not there, which is certain after {until} UTC"
+                    done = Done(Outcome.PENDING, reason)
+                case CouldNotTell(reason):
+                    done = Done(Outcome.FAILED, f"{unclear}: {reason}")
+        if record or claim.state is not State.UNKNOWN:
+            self.write(claims.unknown(claim, done.reason, snapshot.read_at), None)
+        return done
 
     def found_at_once(self, claim: Claim) -> Release | None:
-        """Look for a release whose answer was lost: what is found is certain at any time."""
-        within = self.deadline.within(max(0.0, self.deadline.remaining - RESERVE))
+        """Look for a release whose response was lost: what is found is certain at any time."""
+        within = self.before_reserve
         if not within.allows(SHORTEST_CALL):
             return None
         try:
-            return self._found(claim, within)
+            seen = self._sighting(claim, self.deadline.clock(), within)
         except (AzureDevOpsError, TargetError):
             return None
+        return seen.release if isinstance(seen, Found) else None
 
-    def _found(self, claim: Claim, deadline: Deadline) -> Release | None:
+    def _sighting(
+        self, claim: Claim, began_after: float, deadline: Deadline
+    ) -> Found | Absent | CouldNotTell:
         """Look for the claim's release; what is only observed has none."""
-        if claim.request is None or self.partition.observed:
-            return None
-        find = partial(
-            self.services.azure_devops().find,
-            claim.request,
-            claim.key,
-            claim.claimed_at,
-            deadline,
+        request = claim.request
+        if request is None or self.partition.observed:
+            return Absent()
+        sighting = self.services.azure_devops().find(
+            request, claim.key, claim.claimed_at, began_after, deadline
         )
-        if claim.request.kind is TargetKind.RELEASE:
-            return find()
-        # Without its key a run is known by what was sent, as those of other claims may be, too.
-        return find(self.services.ledger.started_by(claim.request, deadline))
+        if isinstance(sighting, Found | Absent):
+            return sighting
+        others = self.services.ledger.claims_on_target(request, deadline)
+        me = (self.partition, claim.version)
+        return claims.resolve(
+            sighting, request, [other for one, other in others if (one, other.version) != me]
+        )
 
     def read(self) -> Snapshot:
         """Read the claim and the mark. Raises LedgerError."""
@@ -115,11 +131,7 @@ class Hold:
         """Write a claim, a mark or both. Raises ConflictError, LedgerError."""
         return self.services.ledger.write(self.partition, claim, mark, self.deadline)
 
-    def _still_unknown(self, claim: Claim, snapshot: Snapshot, done: Done) -> Done:
-        self.write(claims.unknown(claim, done.reason, snapshot.read_at), None)
-        return done
-
-    def _tell_second(self, claim: Claim) -> None:
+    def _report_second(self, claim: Claim) -> None:
         if claim.second_release:
             _log.error(
                 "duplicate_release %s: %s and %s were both started for %s %s: abandon one of them. "
@@ -130,3 +142,7 @@ class Hold:
                 self.partition.model,
                 claim.version,
             )
+
+
+def _of(claim: Claim) -> str:
+    return claim.request.organization_url if claim.request else ""

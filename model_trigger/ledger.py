@@ -24,7 +24,7 @@ from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision
 from model_trigger.events import Workspace
 from model_trigger.history import Cursor, DecisionSearch, PastDecision
-from model_trigger.passes import ModelNote, RuleNote, WorkspaceNote
+from model_trigger.passes import Memory, ModelNote, RuleNote, WorkspaceNote
 from model_trigger.ports import ConflictError, LedgerError
 from model_trigger.targets import StartRequest
 
@@ -118,11 +118,15 @@ class Ledger:
         keep = partial(self.decisions.upsert_entity, row, UpdateMode.REPLACE)
         _call(self.decisions, keep, deadline)
 
-    def open_claims(self, deadline: Deadline) -> Iterator[tuple[Partition, Claim]]:
-        """Read the claims that are not at their end, of all partitions. Raises LedgerError."""
+    def open_claims(self, deadline: Deadline) -> tuple[list[tuple[Partition, Claim]], datetime]:
+        """Read the claims that are not final, of all partitions, with the storage time.
+
+        Raises LedgerError.
+        """
+        dates: list[datetime] = []
         states = " or ".join(f"state eq '{state}'" for state in OPEN)
-        for row in self._query(states, {}, deadline):
-            yield rows.read_partition(row), rows.read_claim(row, row.metadata["etag"])
+        found = self._query(states, {}, deadline, raw_response_hook=_date_into(dates))
+        return [_claim_of(row) for row in found], dates[0]
 
     def claims_of(
         self, model: str, version: str, deadline: Deadline
@@ -164,17 +168,16 @@ class Ledger:
             cursor = cursor.day_before
         return found, cursor
 
-    def started_by(self, like: StartRequest, deadline: Deadline) -> set[int]:
-        """Read the ids of all that was started of the same definition. Raises LedgerError."""
-        found = self._paged(
-            self.releases, "state eq @state", {"state": State.STARTED}, _LARGEST_PAGE, deadline
-        )
-        started = (rows.read_claim(row, "") for row in found)
-        return {
-            claim.release.id
-            for claim in started
-            if claim.release and claim.request and claim.request.is_of_the_definition_of(like)
-        }
+    def claims_on_target(
+        self, request: StartRequest, deadline: Deadline
+    ) -> list[tuple[Partition, Claim]]:
+        """Read the claims on the request's definition that started something, or may have.
+
+        Raises LedgerError.
+        """
+        parameters = {"target": rows.target_key(request)}
+        found = self._paged(self.releases, "target eq @target", parameters, _LARGEST_PAGE, deadline)
+        return [_claim_of(row) for row in found]
 
     def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
         """Remove one claim, or all claims and the mark; give the row keys that were removed.
@@ -210,52 +213,63 @@ class Ledger:
                 _call(self.decisions, send, deadline)
         return len(old)
 
-    def rule_notes(self, deadline: Deadline) -> tuple[Mapping[str, RuleNote], datetime]:
-        """Read what is noted of the rules, with storage's time. Raises LedgerError."""
+    def workspace_notes(self, deadline: Deadline) -> tuple[Mapping[str, WorkspaceNote], datetime]:
+        """Read what is noted of each workspace, by its key, with the storage time.
+
+        Raises LedgerError.
+        """
         dates: list[datetime] = []
         found = self._query(
             "PartitionKey eq @partition",
-            {"partition": rows.RULES_KEY},
+            {"partition": rows.WORKSPACES_KEY},
             deadline,
             raw_response_hook=_date_into(dates),
         )
-        return dict(rows.read_rule(row) for row in found), dates[0]
+        notes = map(rows.read_workspace, found)
+        return {note.workspace.key: note for note in notes}, dates[0]
 
-    def note_rule(self, rule: str, note: RuleNote, deadline: Deadline) -> None:
-        """Note since when a rule selects as it does. Raises LedgerError."""
-        self._note(rows.rule_row(rule, note), deadline)
+    def note_workspace(self, note: WorkspaceNote, deadline: Deadline) -> None:
+        """Write what is noted of a workspace. Raises LedgerError."""
+        self._note(rows.workspace_row(note), deadline)
 
-    def workspace_note(self, workspace: Workspace, deadline: Deadline) -> WorkspaceNote | None:
-        """Read what is noted of a workspace; None when it is new. Raises LedgerError."""
+    def forget_workspace(self, workspace: Workspace, deadline: Deadline) -> None:
+        """Remove what is noted of a workspace: when it returns, it is new. Raises LedgerError."""
+        self._forget(rows.WORKSPACES_KEY, rows.workspace_key(workspace), deadline)
+
+    def memory(self, workspace: Workspace, deadline: Deadline) -> Memory:
+        """Read what is noted of the rules and models of a workspace. Raises LedgerError."""
         parameters = {"partition": rows.workspace_key(workspace)}
-        return rows.read_workspace(self._query("PartitionKey eq @partition", parameters, deadline))
+        text = "PartitionKey eq @partition"
+        found = self._paged(self.releases, text, parameters, _LARGEST_PAGE, deadline)
+        return rows.read_memory(found)
 
-    def last_pass(self, workspace: Workspace, deadline: Deadline) -> WorkspaceNote | None:
-        """Read what is noted of a workspace, but for its models. Raises LedgerError."""
-        text = "PartitionKey eq @partition and RowKey eq @row"
-        parameters = {"partition": rows.workspace_key(workspace), "row": rows.WORKSPACE_KEY}
-        return rows.read_workspace(self._query(text, parameters, deadline))
+    def note_rule(
+        self, workspace: Workspace, rule: str, note: RuleNote, deadline: Deadline
+    ) -> None:
+        """Write since when a rule selects as it does in a workspace. Raises LedgerError."""
+        self._note(rows.rule_row(workspace, rule, note), deadline)
 
-    def note_workspace(self, workspace: Workspace, note: WorkspaceNote, deadline: Deadline) -> None:
-        """Note when a workspace's last completed pass began. Raises LedgerError."""
-        self._note(rows.workspace_row(workspace, note), deadline)
+    def forget_rule(self, workspace: Workspace, rule: str, deadline: Deadline) -> None:
+        """Remove what is noted of a rule: when it returns, it is new. Raises LedgerError."""
+        self._forget(rows.workspace_key(workspace), rows.rule_key(rule), deadline)
 
     def note_model(self, workspace: Workspace, note: ModelNote, deadline: Deadline) -> None:
-        """Note how a model was listed. Raises LedgerError."""
+        """Write how a model was listed. Raises LedgerError."""
         self._note(rows.model_row(workspace, note), deadline)
 
     def _note(self, row: rows.Row, deadline: Deadline) -> None:
         keep = partial(self.releases.upsert_entity, row, UpdateMode.REPLACE)
         _call(self.releases, keep, deadline)
 
+    def _forget(self, partition: str, row: str, deadline: Deadline) -> None:
+        """Remove a row, whatever it holds; the SDK takes one that is gone for removed."""
+        _call(self.releases, partial(self.releases.delete_entity, partition, row), deadline)
+
     def _claims(
         self, text: str, parameters: Mapping[str, str], deadline: Deadline
     ) -> list[tuple[Partition, Claim]]:
         found = self._paged(self.releases, text, parameters, _LARGEST_PAGE, deadline)
-        return [
-            (rows.read_partition(row), rows.read_claim(row, row.metadata["etag"]))
-            for row in islice(found, _MOST_CLAIMS)
-        ]
+        return [_claim_of(row) for row in islice(found, _MOST_CLAIMS)]
 
     def _paged(
         self,
@@ -289,6 +303,10 @@ class Ledger:
             return list(found)
 
         return _call(queried, read, deadline)
+
+
+def _claim_of(row: Any) -> tuple[Partition, Claim]:  # noqa: ANN401 - the SDK's own
+    return rows.read_partition(row), rows.read_claim(row, row.metadata["etag"])
 
 
 def _page(

@@ -1,6 +1,8 @@
-"""Bring claims to their end that no delivery has: unknown, refused, waiting, or kept unread."""
+"""Finish open claims: unknown, refused, waiting, or kept for a broken rule."""
 
+import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -8,44 +10,58 @@ from model_trigger import claims
 from model_trigger.claims import Claim, Done, Partition, State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome
+from model_trigger.events import Registration
+from model_trigger.grammar import Mode
 from model_trigger.holding import Hold
-from model_trigger.ports import ConflictError, Services
+from model_trigger.ports import ConflictError, LedgerError, Services
 from model_trigger.rulebook import RuleBook
-from model_trigger.rules import Rule
+from model_trigger.rules import Evaluation, Rule
 from model_trigger.starting import attend, partition_of
 
 # What one claim may take, in seconds, as for a delivery.
 _ONE_CLAIM = 25.0
 
+_log = logging.getLogger("model_trigger")
+
 
 def finish_claims(
     book: RuleBook | None, services: Services, deadline: Deadline
 ) -> Iterator[Decision]:
-    """Take up every claim that is due; what the time does not allow is left to the next run.
+    """Take up every claim that is due, the longest untried first, as far as the time allows.
 
-    Without a book, when the rules cannot be read, releases are looked up and nothing is started.
-    Raises LedgerError.
+    An organization that does not answer is not asked again. Without a book, when the rules cannot
+    be read, releases are looked up and nothing is started. Raises LedgerError.
     """
-    _, now = services.ledger.rule_notes(deadline)
-    for partition, claim in services.ledger.open_claims(deadline):
+    found, now = services.ledger.open_claims(deadline)
+    unanswered: set[str] = set()
+    for partition, claim in sorted(found, key=lambda one: one[1].tried_at):
         if not deadline.allows(_ONE_CLAIM):
             return
-        if _is_due(claim, now):
-            open_claim = _OpenClaim(partition, claim, services, deadline.within(_ONE_CLAIM), now)
-            decision = open_claim.finish(book)
-            if decision:
-                yield decision
+        one = _OpenClaim(partition, claim, services, deadline.within(_ONE_CLAIM), now)
+        if one.is_left_alone or not one.is_due or one.organization(book) in unanswered:
+            continue
+        decision = _finished(one, book)
+        if decision:
+            unanswered |= {decision.unanswered} - {""}
+            yield decision
 
 
-def _is_due(claim: Claim, now: datetime) -> bool:
-    if claim.state is State.STARTING:
-        return claim.lease_until <= now
-    return claim.not_before is None or claim.not_before <= now
+def _finished(one: "_OpenClaim", book: RuleBook | None) -> Decision | None:
+    """Finish one claim; whatever is wrong with it is logged and stops no other."""
+    try:
+        return one.finish(book)
+    except ConflictError:
+        return None  # another process has gone on with it
+    except LedgerError as error:
+        _log.warning("reconcile: %s: %s", one, error)
+    except Exception:  # noqa: BLE001 - a fault that nobody has thought of yet
+        _log.exception("reconcile: %s could not be finished", one)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class _OpenClaim:
-    """A claim that is due, and what is needed to finish it."""
+    """A claim that is open, and what is needed to finish it."""
 
     partition: Partition
     claim: Claim
@@ -53,77 +69,147 @@ class _OpenClaim:
     deadline: Deadline
     now: datetime
 
+    def __str__(self) -> str:
+        return f"rule {self.partition.rule!r}, {self.partition.model!r} {self.claim.version!r}"
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether its workspace has been removed from WORKSPACES."""
+        accepted = {workspace.key for workspace in self.services.workspaces}
+        return bool(accepted) and self.partition.workspace.key not in accepted
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something may be done now."""
+        if self.claim.standing(self.now) is State.STARTING:
+            return False
+        return self.claim.not_before is None or self.claim.not_before <= self.now
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether a POST may have been sent for it."""
+        return self.claim.standing(self.now) is State.UNKNOWN
+
+    def organization(self, book: RuleBook | None) -> str:
+        """Return the address of the organization that would be asked; empty for the app's own."""
+        if self.claim.request and self.is_unknown:
+            return self.claim.request.organization_url
+        rule = book.rules.get(self.partition.rule) if book else None
+        url = (rule and rule.target.organization_url) or self.services.organization_url or ""
+        return url.rstrip("/")
+
     def finish(self, book: RuleBook | None) -> Decision | None:
-        """Take the claim up under the present rules; None when there is nothing to tell."""
+        """Finish the claim under the present rules; None when there is nothing to report.
+
+        Raises ConflictError, LedgerError.
+        """
         name = self.partition.rule
         if book is None or name in book.broken:
-            return self._look_up_only() if self.claim.state is State.STARTING else None
+            return self._look_up_only()
         rule = book.rules.get(name)
         if rule is None:
-            return self._close(f"there is no rule {name!r} any more")
+            return self._finish_without_rule()
+        if self.claim.absent_since:
+            return self._rewritten(replace(self.claim, absent_since=None)).finish(book)
         return self._finish_under(rule)
 
     def _finish_under(self, rule: Rule) -> Decision | None:
         registration = replace(self.claim.registration, source="reconcile")
+        if rule.mode is Mode.OFF:
+            return self._look_up_only()
         evaluation = rule.evaluate(registration)
         if not evaluation.matched:
-            return self._close(f"the rule does not want it any more: {evaluation.reason}")
+            return self._close(f"the rule no longer wants it: {evaluation.reason}")
         if partition_of(rule, registration) != self.partition:
-            return self._close(f"the rule's mode is {rule.mode} now")
+            if self.claim.state is State.KEPT:
+                return self._finish_elsewhere(evaluation, registration)
+            return self._look_up_only()
         if self.claim.state is State.FAILED and self._is_over(self.claim.failed_since):
-            return self._settle(Outcome.GIVEN_UP, f"given up: {self.claim.reason}")
+            return self.settle(Outcome.GIVEN_UP, f"given up: {self.claim.reason}")
         decision = attend(evaluation, registration, self.services, self.deadline, retry=True)
         return self._given_up(decision) or decision
 
+    def _finish_elsewhere(self, evaluation: Evaluation, registration: Registration) -> Decision:
+        """Evaluate what was kept for a rule that turned out to observe only."""
+        decision = attend(evaluation, registration, self.services, self.deadline, retry=True)
+        if decision.outcome is not Outcome.PENDING:
+            with suppress(ConflictError, LedgerError):  # the next pass evaluates it once more
+                self.settle(Outcome.CLOSED, f"evaluated in mode observe: {decision.outcome}")
+        return decision
+
+    def _finish_without_rule(self) -> Decision | None:
+        """Look up what is unknown, and close what its rule has been absent for too long."""
+        if self.is_unknown:
+            return self._look_up_only()
+        if self.claim.absent_since is None:
+            self._rewritten(replace(self.claim, absent_since=self.now))
+            return None
+        if not self._is_over(self.claim.absent_since):
+            return None
+        return self.settle(
+            Outcome.CLOSED,
+            f"there has been no rule {self.partition.rule!r} since "
+            f"{self.claim.absent_since:%Y-%m-%d %H:%M} UTC",
+        )
+
     def _close(self, reason: str) -> Decision | None:
-        """Close a claim that nobody wants any more, unless its release is there."""
-        if self.claim.state is not State.STARTING:
-            return self._settle(Outcome.CLOSED, reason)
-        decision = self._look_up_only()
-        return decision or self._settle(Outcome.CLOSED, reason)
+        """Close a claim that nobody wants any more, unless its release may be there."""
+        if not self.is_unknown:
+            return self.settle(Outcome.CLOSED, reason)
+        answer = self._looked_up()
+        if isinstance(answer, Claim):
+            return replace(self, claim=answer).settle(Outcome.CLOSED, reason)
+        return self._reported(answer)
 
     def _look_up_only(self) -> Decision | None:
-        """Look up a release without starting it; None when it is not there, for certain."""
-        hold = Hold(self.services, self.deadline, self.partition, self.claim.version)
-        try:
-            snapshot = hold.read()
-            if snapshot.claim is None or snapshot.claim.etag != self.claim.etag:
-                return None
-            done = hold.take_over(snapshot.claim, snapshot)
-        except ConflictError:
+        """Look up what is unknown, without starting anything."""
+        if not self.is_unknown:
             return None
-        if done is None:
+        answer = self._looked_up()
+        return None if isinstance(answer, Claim) else self._reported(answer)
+
+    def _looked_up(self) -> Done | Claim | None:
+        hold = self._hold
+        snapshot = hold.read()
+        if snapshot.claim is None or snapshot.claim.etag != self.claim.etag:
             return None
-        decision = self._decision(done)
+        return hold.look_up(snapshot.claim, snapshot, record=True)
+
+    def _reported(self, answer: Done | None) -> Decision | None:
+        if answer is None:
+            return None
+        decision = self._decision(answer)
         return self._given_up(decision) or decision
 
     def _given_up(self, decision: Decision) -> Decision | None:
-        """Give up what is unknown for so long that a person should look."""
-        is_unknown = decision.outcome in {Outcome.FAILED, Outcome.PENDING}
-        if (
-            self.claim.state is State.STARTING
-            and is_unknown
-            and self._is_over(self.claim.claimed_at)
-        ):
-            reason = f"given up, look for [model-trigger:{self.claim.key}]: {decision.reason}"
-            return self._settle(Outcome.GIVEN_UP, reason)
+        """Give up what has been unknown for so long that a person should look."""
+        claim, lag = self.claim, self.services.list_lag
+        is_unclear = self.is_unknown and decision.outcome in {Outcome.FAILED, Outcome.PENDING}
+        if not is_unclear or not self._is_over(claim.lease_until + lag):
+            return None
+        reason = f"given up, look for [model-trigger:{claim.key}]: {decision.reason}"
+        with suppress(ConflictError, LedgerError):  # the next pass gives it up
+            current = self._hold.read().claim
+            if current and current.state is State.UNKNOWN and current.owner == claim.owner:
+                return replace(self, claim=current).settle(Outcome.GIVEN_UP, reason)
         return None
 
     def _is_over(self, since: datetime | None) -> bool:
         return since is not None and since + self.services.retry_for <= self.now
 
-    def _settle(self, outcome: Outcome, reason: str) -> Decision | None:
-        """End the claim; None when another process has gone on with it."""
-        hold = Hold(self.services, self.deadline, self.partition, self.claim.version)
-        current = hold.read().claim
-        if current is None or current.state not in {self.claim.state, State.WAITING}:
-            return None
+    def settle(self, outcome: Outcome, reason: str) -> Decision:
+        """End the claim as it was read. Raises ConflictError when others went on with it."""
         done = Done(outcome, reason)
-        try:
-            hold.write(claims.settled(current, done), None)
-        except ConflictError:
-            return None
+        self._rewritten(claims.settled(self.claim, done))
         return self._decision(done)
+
+    def _rewritten(self, claim: Claim) -> "_OpenClaim":
+        written, _ = self._hold.write(claim, None)
+        return replace(self, claim=written or claim)
+
+    @property
+    def _hold(self) -> Hold:
+        return Hold(self.services, self.deadline, self.partition, self.claim.version)
 
     def _decision(self, done: Done) -> Decision:
         registration = replace(self.claim.registration, source="reconcile")
@@ -133,4 +219,5 @@ class _OpenClaim:
             rule=self.partition.rule,
             registration=registration,
             release=done.release,
+            unanswered=done.unanswered,
         )

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from model_trigger.events import Workspace
 from model_trigger.history import PastDecision
+from model_trigger.passes import WorkspaceNote
 from model_trigger.ports import ConflictError, LedgerError, Services
 from model_trigger.rule_sources import RulesUnreadableError
 from model_trigger.rulebook import RuleBook
@@ -35,11 +36,18 @@ class ShownRule:
 
 @dataclass(frozen=True, slots=True)
 class ShownWorkspace:
-    """A workspace of WORKSPACES: since when it is known, and when it was last looked through."""
+    """A workspace of WORKSPACES: since when it is known, and when it was last checked to its end.
+
+    `models_left` of its `models` are still to be checked, which takes `passes_left` more passes;
+    None before the first pass, or when nothing could be checked in the last one.
+    """
 
     id: str
     since: datetime | None = None
     passed_at: datetime | None = None
+    models: int | None = None
+    models_left: int | None = None
+    passes_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +117,23 @@ class _Ledger:
             self.found = find(question, reading)
         self.troubles = find_troubles(reading)
         self.decisions, self.older = past_decisions(question, reading)
-        self.workspaces = [_workspace(each, reading) for each in reading.services.workspaces]
+        notes, _ = reading.ledger.workspace_notes(reading.deadline)
+        workspaces = reading.services.workspaces
+        self.workspaces = [_workspace(each, notes.get(each.key)) for each in workspaces]
 
 
-def _workspace(workspace: Workspace, reading: Reading) -> ShownWorkspace:
-    note = reading.ledger.last_pass(workspace, reading.deadline)
+def _workspace(workspace: Workspace, note: WorkspaceNote | None) -> ShownWorkspace:
     if note is None:
         return ShownWorkspace(workspace.id)
-    return ShownWorkspace(workspace.id, note.since, note.passed_at)
+    progress = note.progress
+    return ShownWorkspace(
+        workspace.id,
+        note.since,
+        note.passed_at,
+        models=progress.models if progress else None,
+        models_left=progress.left if progress else None,
+        passes_left=progress.passes_left if progress else None,
+    )
 
 
 def _rules(book: RuleBook) -> Iterator[ShownRule]:

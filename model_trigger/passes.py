@@ -1,31 +1,34 @@
 """What reconcile remembers from pass to pass, and what it makes of a workspace's list of models.
 
-A pass lists the models of a workspace; only where a model has changed since the last pass does it
-list the versions. What was registered before a rule was new or changed, or before the workspace
-was listed in WORKSPACES, is its baseline: it is marked as known, and never started.
+A pass lists the models of a workspace, and the versions only of those that have changed or that a
+rule is new to. What was registered before a rule was new or changed, or before the workspace was
+listed in WORKSPACES, is its baseline: it is marked as known, and never started by reconcile.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from model_trigger.claims import Mark
-from model_trigger.events import Registration
+from model_trigger.events import Registration, Workspace
 from model_trigger.rulebook import BrokenRule
 from model_trigger.rules import Evaluation, Rule
 
-# The list of a model's versions lags behind what is said of the model, half a minute in the tests
-# of https://github.com/Azure/azure-sdk-for-python (sdk/ml/azure-ai-ml/tests/model/e2etests): for so
-# long after a change, each pass lists the versions again.
+# The list of a model's versions lags behind its summary, half a minute in the tests of
+# https://github.com/Azure/azure-sdk-for-python (sdk/ml/azure-ai-ml/tests/model/e2etests), and
+# MLflow writes tags after registering: for so long, the versions are listed again.
 SETTLING = timedelta(minutes=10)
+# The storage clock shows whole seconds, rounded down; Azure ML's shows fractions.
+_CLOCK_STEP = timedelta(seconds=1)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
     """One model that is not archived, as its workspace lists it.
 
-    `latest_version` is the version that Azure ML calls the latest. `modified_at` tells when the
-    model itself was changed: registering a version does not count as a change (recorded in
+    `latest_version` is the version that Azure ML calls the latest. `modified_at` is when the model
+    itself was changed: registering a version does not count as a change (recorded in
     https://github.com/Azure/azure-sdk-for-python, sdk/ml/azure-ai-ml/tests/recordings/model).
     """
 
@@ -36,30 +39,56 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True)
 class ModelNote:
-    """How a model was listed, and when it was first seen so, by storage's clock."""
+    """A model's summary when its versions were last listed, by the storage clock, and decided on.
+
+    Its versions are listed again until they have been at or after `settles_at`.
+    """
 
     model: ModelSummary
-    seen_at: datetime
+    listed_at: datetime
+    settles_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class RuleNote:
-    """Since when a rule selects as it does; `selectors` is the digest of how.
-
-    `has_baseline` once every workspace was listed for it.
-    """
+    """Since when a rule selects as it does in a workspace; `selectors` is the digest of how."""
 
     selectors: str
     since: datetime
-    has_baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a workspace was checked: of so many models, what the last pass did and left."""
+
+    models: int
+    checked: int
+    left: int
+
+    @property
+    def passes_left(self) -> int | None:
+        """How many more passes it takes at this pace; None when the last one got nowhere."""
+        if not self.left:
+            return 0
+        return -(-self.left // self.checked) if self.checked else None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceNote:
-    """Since when a workspace is listed, when its last completed pass began, and what it saw."""
+    """Since when a workspace is listed, and when it was last looked at and checked to its end."""
 
+    workspace: Workspace
     since: datetime
+    looked_at: datetime | None = None
     passed_at: datetime | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of the rules and models of one workspace, by their names."""
+
+    rules: Mapping[str, RuleNote] = field(default_factory=dict[str, RuleNote])
     models: Mapping[str, ModelNote] = field(default_factory=dict[str, ModelNote])
 
 
@@ -67,49 +96,70 @@ class WorkspaceNote:
 class Pass:
     """One look at one workspace: what is known before it, and when it begins."""
 
-    workspace: WorkspaceNote
     rules: Mapping[str, RuleNote]
+    models: Mapping[str, ModelNote]
     began_at: datetime
     lookback: timedelta
 
-    @property
-    def window(self) -> datetime:
-        """What was registered before this moment was seen by a completed pass."""
-        last = self.workspace.passed_at or self.began_at
-        return min(last, self.began_at - self.lookback)
-
-    def must_list_versions(self, model: ModelSummary, rules: Iterable[Rule | BrokenRule]) -> bool:
-        """Tell whether the versions of a model that these rules are about must be listed."""
+    def must_list(self, model: ModelSummary, rules: Iterable[Rule | BrokenRule]) -> bool:
+        """Whether the versions of a model that these rules are about must be listed."""
         names = [rule.name for rule in rules]
-        if not names:
-            return False
-        if not all(self.rules[name].has_baseline for name in names):
-            return True
-        return self.began_at < self.noted(model).seen_at + SETTLING
+        note = self.models.get(model.name)
+        if not names or note is None:
+            return bool(names)
+        return (
+            note.model != model
+            or note.listed_at < note.settles_at
+            or any(self.is_new(name, model.name) for name in names)
+        )
 
-    def noted(self, model: ModelSummary) -> ModelNote:
-        """Give what is noted of a model; what is new is seen now."""
-        note = self.workspace.models.get(model.name)
-        return note if note and note.model == model else ModelNote(model, self.began_at)
+    def is_new(self, rule: str, model: str) -> bool:
+        """Whether a rule is new to a model: its versions have not been listed for it."""
+        return self.listed_at(model) < self.rules[rule].since
+
+    def listed_at(self, model: str) -> datetime:
+        """Return when the versions of a model were last listed; long ago when they never were."""
+        note = self.models.get(model)
+        return note.listed_at if note else _LONG_AGO
+
+    def noted(self, model: ModelSummary, versions: Iterable[Registration]) -> ModelNote:
+        """Note that a model's versions have been listed and decided on."""
+        listed = list(versions)
+        before = self.models.get(model.name)
+        settles = [_LONG_AGO]
+        if before and before.model == model:
+            settles.append(before.settles_at)
+        elif model.latest_version not in {None, *(one.version for one in listed)}:
+            settles.append(self.began_at + SETTLING)
+        # A date in the future is not one to wait for.
+        moments = (one.registered_at for one in listed if one.registered_at)
+        latest = self.began_at + SETTLING
+        settles.extend(moment + SETTLING for moment in moments if moment < latest)
+        return ModelNote(model, self.began_at, max(settles))
 
     def is_baseline(self, rule: str, registration: Registration) -> bool:
-        """Tell whether a registration was there before the rule, or before the workspace."""
+        """Whether a registration was there before the rule, or before the workspace, was known."""
         registered_at = registration.registered_at
-        since = max(self.rules[rule].since, self.workspace.since)
-        return registered_at is None or registered_at <= since
+        return registered_at is None or registered_at <= self.rules[rule].since + _CLOCK_STEP
 
     def may_be_missing(self, rule: str, registration: Registration) -> bool:
-        """Tell whether a registration may have been missed: it is new to the rule and recent."""
+        """Whether a registration may have been missed: it is new to the rule and recent."""
         if registration.registered_at is None or self.is_baseline(rule, registration):
             return False
-        return registration.registered_at > self.window
+        window = min(self.listed_at(registration.model), self.began_at - self.lookback)
+        return registration.registered_at > window
 
 
-def noted(rule: Rule | BrokenRule, note: RuleNote | None, now: datetime) -> RuleNote:
+def noted(
+    rule: Rule | BrokenRule, note: RuleNote | None, workspace_since: datetime, now: datetime
+) -> RuleNote:
     """Note since when a rule selects as it does.
 
-    A broken rule keeps what was noted of it: when it is mended, nothing of it may have changed.
+    A broken rule keeps what was noted of it: when it is fixed, nothing of it may have changed. What
+    was noted before the workspace was removed and added again is void.
     """
+    if note and note.since < workspace_since:
+        note = None
     if isinstance(rule, BrokenRule):
         return note or RuleNote("", now)
     if note and note.selectors == rule.selectors:

@@ -1,8 +1,9 @@
 """What the handlers need from outside: the shapes that adapters have, and the errors they raise."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Semaphore
 from typing import Protocol
 
 from model_trigger.claims import Claim, Mark, Partition, Snapshot
@@ -11,9 +12,13 @@ from model_trigger.decisions import Decision
 from model_trigger.events import Registration, Workspace
 from model_trigger.grammar import Mode
 from model_trigger.history import Cursor, DecisionSearch, PastDecision
-from model_trigger.passes import ModelNote, ModelSummary, RuleNote, WorkspaceNote
+from model_trigger.passes import Memory, ModelNote, ModelSummary, RuleNote, WorkspaceNote
 from model_trigger.rulebook import RuleBook
-from model_trigger.targets import Definition, Release, StartRequest, StartResult, TargetAddress
+from model_trigger.targets import Definition, Sighting, StartRequest, StartResult, TargetAddress
+
+# Whoever waits holds a worker thread, of which Azure Functions has few; those that do not get a
+# place are delivered again by Event Grid.
+_WAITING_AT_ONCE = 8
 
 
 class LedgerError(Exception):
@@ -70,8 +75,8 @@ class Ledger(Protocol):
         """Keep a decision."""
         ...
 
-    def open_claims(self, deadline: Deadline) -> Iterator[tuple[Partition, Claim]]:
-        """Read the claims that are not at their end, of all partitions."""
+    def open_claims(self, deadline: Deadline) -> tuple[list[tuple[Partition, Claim]], datetime]:
+        """Read the claims that are not final, of all partitions, with the storage time."""
         ...
 
     def claims_of(
@@ -90,8 +95,10 @@ class Ledger(Protocol):
         """Read decisions, the newest first, and where to go on; stops when the time runs out."""
         ...
 
-    def started_by(self, like: StartRequest, deadline: Deadline) -> set[int]:
-        """Read the ids of all that was started of the same definition."""
+    def claims_on_target(
+        self, request: StartRequest, deadline: Deadline
+    ) -> list[tuple[Partition, Claim]]:
+        """Read the claims on the request's definition that started something, or may have."""
         ...
 
     def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
@@ -102,28 +109,34 @@ class Ledger(Protocol):
         """Remove the decisions of the days before; give how many."""
         ...
 
-    def rule_notes(self, deadline: Deadline) -> tuple[Mapping[str, RuleNote], datetime]:
-        """Read what is noted of the rules, with storage's time."""
+    def workspace_notes(self, deadline: Deadline) -> tuple[Mapping[str, WorkspaceNote], datetime]:
+        """Read what is noted of each workspace, by its key, with the storage time."""
         ...
 
-    def note_rule(self, rule: str, note: RuleNote, deadline: Deadline) -> None:
-        """Note since when a rule selects as it does."""
+    def note_workspace(self, note: WorkspaceNote, deadline: Deadline) -> None:
+        """Write what is noted of a workspace."""
         ...
 
-    def workspace_note(self, workspace: Workspace, deadline: Deadline) -> WorkspaceNote | None:
-        """Read what is noted of a workspace; None when it is new."""
+    def forget_workspace(self, workspace: Workspace, deadline: Deadline) -> None:
+        """Remove what is noted of a workspace: when it returns, it is new."""
         ...
 
-    def last_pass(self, workspace: Workspace, deadline: Deadline) -> WorkspaceNote | None:
-        """Read what is noted of a workspace, but for its models."""
+    def memory(self, workspace: Workspace, deadline: Deadline) -> Memory:
+        """Read what is noted of the rules and models of a workspace."""
         ...
 
-    def note_workspace(self, workspace: Workspace, note: WorkspaceNote, deadline: Deadline) -> None:
-        """Note since when a workspace is listed, and when its last completed pass began."""
+    def note_rule(
+        self, workspace: Workspace, rule: str, note: RuleNote, deadline: Deadline
+    ) -> None:
+        """Write since when a rule selects as it does in a workspace."""
+        ...
+
+    def forget_rule(self, workspace: Workspace, rule: str, deadline: Deadline) -> None:
+        """Remove what is noted of a rule: when it returns, it is new."""
         ...
 
     def note_model(self, workspace: Workspace, note: ModelNote, deadline: Deadline) -> None:
-        """Note how a model was listed, once all that was found in it is decided."""
+        """Write how a model was listed, once all that was found in it is decided."""
         ...
 
 
@@ -143,10 +156,13 @@ class AzureDevOps(Protocol):
         request: StartRequest,
         key: str,
         since: datetime,
+        began_after: float,
         deadline: Deadline,
-        known: Collection[int] = (),
-    ) -> Release | None:
-        """Look for what a POST may have started, but for the `known`, to the last page."""
+    ) -> Sighting:
+        """Look for what a POST may have started, to the last page of the list.
+
+        The reading of the list begins at or after `began_after`, on the deadline's clock.
+        """
         ...
 
     def rehearse(self, request: StartRequest, deadline: Deadline) -> str:
@@ -183,6 +199,7 @@ class Services:
     `rules` reads the rules once and raises RulesUnreadableError as long as they cannot be read;
     `azure_devops` and `azure_ml` are built when they are first called. Only events of the
     `workspaces` are accepted, and these are reconciled; empty accepts any and reconciles none.
+    `waiting_room` bounds how many threads of the process may wait for another start at once.
     """
 
     ledger: Ledger
@@ -200,3 +217,4 @@ class Services:
     retry_for: timedelta
     reconcile_lookback: timedelta
     decision_retention: timedelta
+    waiting_room: Semaphore = field(default_factory=lambda: Semaphore(_WAITING_AT_ONCE))

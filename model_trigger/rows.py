@@ -16,17 +16,24 @@ from model_trigger.claims import Claim, Mark, Partition, State
 from model_trigger.decisions import Decision
 from model_trigger.events import Registration, Workspace
 from model_trigger.history import Cursor, DecisionSearch, PastDecision
-from model_trigger.passes import ModelNote, ModelSummary, RuleNote, WorkspaceNote
+from model_trigger.passes import (
+    Memory,
+    ModelNote,
+    ModelSummary,
+    Progress,
+    RuleNote,
+    WorkspaceNote,
+)
 from model_trigger.targets import Release, StartRequest
 
 MARK_KEY = "mark"
-WORKSPACE_KEY = "workspace"
-RULES_KEY = "rules"
+WORKSPACES_KEY = "workspaces"
 
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._:@+=, -]")
 _LONGEST_READABLE = 200
 # Counted in UTF-16, where a character may take two units.
 _LONGEST_TEXT = 16_000
+_BEGINNING_OF_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
 Row = Mapping[str, Any]
@@ -63,7 +70,7 @@ def claim_row(partition: Partition, claim: Claim) -> Row:
         "key": claim.key,
         "claimed_at": claim.claimed_at,
         "lease_until": claim.lease_until,
-        "post_until": claim.post_until,
+        "tried_at": claim.tried_at,
         "release_id": str(release.id) if release else None,
         "release_url": release.url if release else None,
         "second_release_id": str(second.id) if second else None,
@@ -71,6 +78,8 @@ def claim_row(partition: Partition, claim: Claim) -> Row:
         "attempts": claim.attempts,
         "failed_since": claim.failed_since,
         "not_before": claim.not_before,
+        "absent_since": claim.absent_since,
+        "target": target_key(request) if request else None,
         **_spread("reason", claim.reason),
         **_spread("registration", claim.registration.to_json()),
         **_spread("request", request.to_json() if request else ""),
@@ -88,7 +97,7 @@ def read_claim(row: Row, etag: str) -> Claim:
         key=row["key"],
         claimed_at=_utc(row["claimed_at"]),
         lease_until=_utc(row["lease_until"]),
-        post_until=_utc(row["post_until"]),
+        tried_at=_utc(row["tried_at"]),
         request=StartRequest.from_json(request) if request else None,
         release=_release(row, "release"),
         second_release=_release(row, "second_release"),
@@ -96,6 +105,7 @@ def read_claim(row: Row, etag: str) -> Claim:
         attempts=row["attempts"],
         failed_since=_utc_or_none(row.get("failed_since")),
         not_before=_utc_or_none(row.get("not_before")),
+        absent_since=_utc_or_none(row.get("absent_since")),
         etag=etag,
     )
 
@@ -139,22 +149,48 @@ def read_mark(row: Row, etag: str) -> Mark:
     )
 
 
+def target_key(request: StartRequest) -> str:
+    """Return a digest of what a request starts."""
+    return _digest(request.kind, request.organization_url, request.project, str(request.definition))
+
+
 def workspace_key(workspace: Workspace) -> str:
-    """Give the key of the partition with what is noted of a workspace."""
+    """Return the key of what is noted of a workspace, and of the partition with its models."""
     shown = _escaped(workspace.name.lower())[:_LONGEST_READABLE]
     return f"workspace|{shown}|{_digest(workspace.key)}"
 
 
-def workspace_row(workspace: Workspace, note: WorkspaceNote) -> Row:
-    """Write what is noted of a workspace, but for its models."""
+def rule_key(rule: str) -> str:
+    """Return the row key of what is noted of a rule."""
+    return f"rule|{_escaped(rule)[:_LONGEST_READABLE]}|{_digest(rule)}"
+
+
+def workspace_row(note: WorkspaceNote) -> Row:
+    """Write what is noted of a workspace."""
+    progress = note.progress
     row = {
-        "PartitionKey": workspace_key(workspace),
-        "RowKey": WORKSPACE_KEY,
-        "workspace": workspace.id,
+        "PartitionKey": WORKSPACES_KEY,
+        "RowKey": workspace_key(note.workspace),
+        "workspace": note.workspace.id,
         "since": note.since,
+        "looked_at": note.looked_at,
         "passed_at": note.passed_at,
+        "models": progress and progress.models,
+        "checked": progress and progress.checked,
+        "left": progress and progress.left,
     }
     return {name: value for name, value in row.items() if value is not None}
+
+
+def read_workspace(row: Row) -> WorkspaceNote:
+    """Read what `workspace_row` wrote."""
+    return WorkspaceNote(
+        workspace=Workspace.parse(row["workspace"]),
+        since=_utc(row["since"]),
+        looked_at=_utc_or_none(row.get("looked_at")),
+        passed_at=_utc_or_none(row.get("passed_at")),
+        progress=Progress(row["models"], row["checked"], row["left"]) if "models" in row else None,
+    )
 
 
 def model_row(workspace: Workspace, note: ModelNote) -> Row:
@@ -166,47 +202,38 @@ def model_row(workspace: Workspace, note: ModelNote) -> Row:
         "model": model.name,
         "latest_version": model.latest_version,
         "modified_at": model.modified_at,
-        "seen_at": note.seen_at,
+        "listed_at": note.listed_at,
+        # Azure Table Storage knows no earlier date:
+        # https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+        "settles_at": max(note.settles_at, _BEGINNING_OF_TIME),
     }
     return {name: value for name, value in row.items() if value is not None}
 
 
-def read_workspace(found: Iterable[Row]) -> WorkspaceNote | None:
-    """Read what `workspace_row` and `model_row` wrote; None when the workspace is new."""
-    listed = list(found)
-    note = next((row for row in listed if row["RowKey"] == WORKSPACE_KEY), None)
-    if note is None:
-        return None
-    models = (read_model(row) for row in listed if row["RowKey"] != WORKSPACE_KEY)
-    return WorkspaceNote(
-        since=_utc(note["since"]),
-        passed_at=_utc_or_none(note.get("passed_at")),
-        models={note.model.name: note for note in models},
-    )
-
-
-def read_model(row: Row) -> ModelNote:
-    """Read what `model_row` wrote."""
-    changed = _utc_or_none(row.get("modified_at"))
-    model = ModelSummary(row["model"], row.get("latest_version"), changed)
-    return ModelNote(model, _utc(row["seen_at"]))
-
-
-def rule_row(rule: str, note: RuleNote) -> Row:
+def rule_row(workspace: Workspace, rule: str, note: RuleNote) -> Row:
     """Write what is noted of a rule."""
     return {
-        "PartitionKey": RULES_KEY,
-        "RowKey": f"{_escaped(rule)[:_LONGEST_READABLE]}|{_digest(rule)}",
+        "PartitionKey": workspace_key(workspace),
+        "RowKey": rule_key(rule),
         "rule": rule,
         "selectors": note.selectors,
         "since": note.since,
-        "has_baseline": note.has_baseline,
     }
 
 
-def read_rule(row: Row) -> tuple[str, RuleNote]:
-    """Read what `rule_row` wrote."""
-    return row["rule"], RuleNote(row["selectors"], _utc(row["since"]), row["has_baseline"])
+def read_memory(found: Iterable[Row]) -> Memory:
+    """Read what `rule_row` and `model_row` wrote."""
+    rules: dict[str, RuleNote] = {}
+    models: dict[str, ModelNote] = {}
+    for row in found:
+        if "listed_at" in row:
+            changed = _utc_or_none(row.get("modified_at"))
+            model = ModelSummary(row["model"], row.get("latest_version"), changed)
+            note = ModelNote(model, _utc(row["listed_at"]), _utc(row["settles_at"]))
+            models[model.name] = note
+        elif "selectors" in row:
+            rules[row["rule"]] = RuleNote(row["selectors"], _utc(row["since"]))
+    return Memory(rules, models)
 
 
 def decision_row(decision: Decision, milliseconds: int, now: datetime, unique: str) -> Row:

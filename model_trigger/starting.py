@@ -1,12 +1,13 @@
-"""Bring one registration under one rule to its end: claim, start, complete, or look up.
+"""Take one registration under one rule to its end: claim, start, complete, or look up.
 
 Each round reads the ledger, asks claims.py for the next step and takes it; whoever loses a
 conditional write reads again. A crash at any line leaves a claim that the next delivery finishes.
 """
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
+from uuid import uuid4
 
 from model_trigger import claims
 from model_trigger.claims import (
@@ -14,14 +15,14 @@ from model_trigger.claims import (
     Candidate,
     Claim,
     Done,
-    Held,
-    MakeMarkAnew,
-    Mark,
+    LookUp,
     Partition,
+    Proceed,
+    RemakeMark,
     Settle,
     Snapshot,
     Take,
-    TakeOver,
+    Turn,
 )
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome
@@ -44,6 +45,7 @@ from model_trigger.targets import (
     Started,
     StartRequest,
     StartResult,
+    TargetAddress,
     TargetError,
     Unknown,
     address_of,
@@ -66,13 +68,13 @@ def attend(
 ) -> Decision:
     """Start the target of a rule that matched, unless it was started or must not be.
 
-    `retry` is for reconcile: a refused start is tried again once its pause is over.
+    `retry` is for reconcile: a refused start is retried once its pause is over.
     """
     partition = partition_of(evaluation.rule, registration)
     hold = Hold(services, deadline, partition, registration.version)
-    attempt = _Attempt(evaluation.rule, _candidate(evaluation, registration), hold)
+    attempt = _Attempt(evaluation.rule, _candidate(evaluation, registration), hold, retry)
     try:
-        done = attempt.run(retry=retry)
+        done = attempt.run()
     except (AzureDevOpsError, AzureMLError, LedgerError) as error:
         done = Done(Outcome.PENDING, str(error))
     return Decision(
@@ -82,11 +84,12 @@ def attend(
         registration=registration,
         clauses=evaluation.clauses,
         release=done.release,
+        unanswered=done.unanswered,
     )
 
 
 def partition_of(rule: Rule | BrokenRule, registration: Registration) -> Partition:
-    """Give the partition of a rule's claims on a model, as the rule's mode is now."""
+    """Return the partition of a rule's claims on a model, as the rule's mode is now."""
     observed = isinstance(rule, Rule) and rule.mode is Mode.OBSERVE
     return Partition(rule.name, registration.workspace, registration.model, observed)
 
@@ -94,7 +97,7 @@ def partition_of(rule: Rule | BrokenRule, registration: Registration) -> Partiti
 def keep(
     broken: BrokenRule, registration: Registration, services: Services, deadline: Deadline
 ) -> Decision:
-    """Keep a registration that a broken rule may want, until a person has mended the rule."""
+    """Keep a registration that a broken rule may want, until a person has fixed the rule."""
     partition = partition_of(broken, registration)
     outcome, reason = Outcome.FAILED, broken.reason
     try:
@@ -111,13 +114,17 @@ def keep(
 
 @dataclass
 class _Attempt:
-    """One delivery's attempt at one claim."""
+    """One delivery's attempt at one claim.
+
+    `turn` is that of the claim which this delivery has written, or tried to write, and under which
+    it has started nothing for certain; None otherwise.
+    """
 
     rule: Rule
     candidate: Candidate
     hold: Hold
-    # When the write of the claim began, in seconds of the deadline's clock: leases count from it.
-    claimed_since: float = 0.0
+    retry: bool
+    turn: Turn | None = field(default=None, init=False)
 
     @property
     def services(self) -> Services:
@@ -127,61 +134,84 @@ class _Attempt:
     def deadline(self) -> Deadline:
         return self.hold.deadline
 
-    def run(self, *, retry: bool) -> Done:
+    def run(self) -> Done:
         """Take step after step until there is an answer."""
         patience = self.deadline.within(_PATIENCE)
         while True:
+            began = self.deadline.clock()
             snapshot = self.hold.read()
-            step = claims.next_step(snapshot, self.candidate, self.hold.turn.owner, retry=retry)
+            owner = self.turn.owner if self.turn else ""
+            step = claims.next_step(snapshot, self.candidate, owner, retry=self.retry)
             if isinstance(step, Busy):
-                if not patience.allows(_PAUSE):
-                    return step.otherwise
-                self.deadline.pause(_PAUSE)
-                continue
+                if self._has_waited(patience):
+                    continue
+                step = step if step.must_keep else step.otherwise
+            if isinstance(step, Done):
+                return step
             try:
-                done = self._do(step, snapshot)
+                done = self._do(step, snapshot, began)
             except ConflictError:
                 done = None
             if done:
                 return done
             if not self.deadline.allows(_PAUSE):
-                return Done(Outcome.PENDING, "no time was left: others were faster again and again")
+                reason = "gave up after repeated write conflicts; it will be retried"
+                return Done(Outcome.PENDING, reason)
+
+    def _has_waited(self, patience: Deadline) -> bool:
+        """Wait a moment, as long as there is patience and not too many others wait."""
+        room = self.services.waiting_room
+        if not patience.allows(_PAUSE) or not room.acquire(blocking=False):
+            return False
+        try:
+            self.deadline.pause(_PAUSE)
+        finally:
+            room.release()
+        return True
 
     def _do(
-        self, step: Done | Settle | MakeMarkAnew | Held | Take | TakeOver, snapshot: Snapshot
+        self,
+        step: Busy | LookUp | Proceed | RemakeMark | Settle | Take,
+        snapshot: Snapshot,
+        began: float,
     ) -> Done | None:
         """Take a step; None when there is another one after it. Raises ConflictError."""
         match step:
-            case Done():
-                return step
             case Settle():
                 return self._settle(step)
-            case MakeMarkAnew():
+            case RemakeMark():
                 known = self.services.ledger.claims(self.hold.partition, self.deadline)
-                self.hold.write(None, claims.mark_anew(step.mark, known, self.candidate))
+                self.hold.write(None, claims.remade_mark(step.mark, known, self.candidate))
                 return None
-            case TakeOver():
-                return self.hold.take_over(step.claim, snapshot)
-            case Held(claim):
-                go_on = self.hold.look_up if claim.is_looked_up else self._start_again
-                return go_on(claim, snapshot)
+            case LookUp(claim):
+                answer = self.hold.look_up(claim, snapshot, record=self.retry)
+                return answer if isinstance(answer, Done) else None
+            case Busy(otherwise):
+                return self._defer(snapshot, self._new_turn(began), otherwise)
+            case Proceed(claim):
+                return self._start(claim, snapshot)
             case Take():
-                return self._take(snapshot)
+                return self._take(snapshot, self._new_turn(began))
 
-    def _take(self, snapshot: Snapshot) -> Done | None:
+    def _new_turn(self, began: float) -> Turn:
+        return Turn(uuid4().hex, uuid4().hex, self.services.claim_lease, began)
+
+    def _take(self, snapshot: Snapshot, turn: Turn) -> Done | None:
         """Prepare the POST, write the claim, then send the POST."""
         try:
             newer = self._newer_registered()
             if newer:
                 step = claims.superseded_by_registered(snapshot, self.candidate, newer)
                 return self._settle(step)
-            request = self._request(claims.key_for(snapshot, self.hold.turn))
+            request = self._request(claims.key_for(snapshot, turn))
         except (TargetError, UnsafeValueError, WorkspaceAccessError) as error:
-            return self._refuse(snapshot, str(error))
-        claim, mark = claims.take(snapshot, self.candidate, self.hold.turn, request)
-        self.claimed_since = self.deadline.clock()
+            return self._refuse(snapshot, turn, str(error))
+        except (AzureDevOpsError, AzureMLError) as error:
+            return self._defer(snapshot, turn, self._unavailable(error))
+        claim, mark = claims.take(snapshot, self.candidate, turn, request)
+        self.turn = turn
         written, moved = self.hold.write(claim, mark)
-        return self._start(written or claim, moved or snapshot.mark)
+        return self._start(written or claim, replace(snapshot, mark=moved or snapshot.mark))
 
     def _newer_registered(self) -> Registration | None:
         """Look for a newer version that the rule wants, for `start: latest`.
@@ -191,7 +221,8 @@ class _Attempt:
         if self.rule.start is not Start.LATEST:
             return None
         found = self.candidate.registration
-        listed = self.services.azure_ml().versions(found.workspace, found.model, self.deadline)
+        within = self.hold.before_reserve
+        listed = self.services.azure_ml().versions(found.workspace, found.model, within)
         for evaluation, registration in ((self.rule.evaluate(one), one) for one in listed):
             version = evaluation.version
             if evaluation.matched and version and version.newer_than(self.candidate.compared):
@@ -202,60 +233,86 @@ class _Attempt:
         self.hold.write(claims.settled(step.claim, step.done), None)
         return step.done
 
+    def _address(self) -> TargetAddress:
+        return address_of(self.rule, self.services.organization_url, self.services.project)
+
     def _request(self, key: str) -> StartRequest:
-        services = self.services
-        address = address_of(self.rule, services.organization_url, services.project)
-        definition = services.azure_devops().definition(address, self.deadline)
+        address = self._address()
+        within = self.hold.before_reserve
+        definition = self.services.azure_devops().definition(address, within)
         return request_for(self.rule, self.candidate.registration, address, definition, key)
 
-    def _refuse(self, snapshot: Snapshot, reason: str) -> Done:
-        """Keep a start that cannot even be asked for; the mark moves with it all the same."""
-        claim, mark = claims.take(snapshot, self.candidate, self.hold.turn, None)
+    def _unavailable(self, error: AzureDevOpsError | AzureMLError) -> Done:
+        """Answer that a service could not be asked just now."""
+        is_silent = isinstance(error, AzureDevOpsError) and not error.answered
+        unanswered = self._address().organization_url if is_silent else ""
+        return Done(Outcome.PENDING, str(error), unanswered=unanswered)
+
+    def _refuse(self, snapshot: Snapshot, turn: Turn, reason: str) -> Done:
+        """Keep a start that cannot even be requested; the mark moves with it all the same."""
+        claim, mark = claims.take_unstarted(snapshot, self.candidate, turn)
         pause = self.services.retry_pause
-        refused = claims.refused(claim, reason, snapshot.read_at, pause)
-        self.hold.write(refused, claims.without_slot(mark, claim.version) or mark)
+        self.hold.write(claims.refused(claim, reason, snapshot.read_at, pause), mark)
         return Done(Outcome.FAILED, reason)
 
-    def _start_again(self, claim: Claim, snapshot: Snapshot) -> Done | None:
-        """Go on with a claim of ours, the answer to whose write was lost."""
-        return self._start(claim, snapshot.mark)
+    def _defer(self, snapshot: Snapshot, turn: Turn, done: Done) -> Done:
+        """Keep a start that is not possible yet; the mark moves with it all the same."""
+        claim, mark = claims.take_unstarted(snapshot, self.candidate, turn)
+        self.hold.write(claims.not_started(claim, done.reason), mark)
+        return done
 
-    def _start(self, claim: Claim, mark: Mark | None) -> Done | None:
-        """Send the POST and write down its result."""
-        result = self._result(claim)
+    def _start(self, claim: Claim, snapshot: Snapshot) -> Done | None:
+        """Send the POST under the claim of this turn, and write its result."""
+        turn = self.turn
+        assert turn is not None, "a start has a turn"  # noqa: S101
+        result = self._post(claim, turn)
+        if isinstance(result, Refused) and result.corrected:
+            # Refused for our own optional parameter, so nothing was started.
+            self.turn = turn
+            written, _ = self.hold.write(replace(claim, request=result.corrected), None)
+            claim = written or claim
+            result = self._post(claim, turn)
         if isinstance(result, Unknown):
             found = self.hold.found_at_once(claim)
             result = Started(found) if found else result
-        completed, done = self._ended(claim, result)
-        return self.hold.complete(completed, mark, done)
+        moment = snapshot.read_at + timedelta(seconds=self.deadline.clock() - turn.began)
+        completed, done = self._ended(claim, result, moment)
+        return self.hold.complete(completed, snapshot.mark, done)
 
-    def _result(self, claim: Claim) -> StartResult | None:
+    def _post(self, claim: Claim, turn: Turn) -> StartResult | None:
         """Send the POST, in the first half of the lease only; None in mode `observe`."""
-        half = self.hold.turn.lease.total_seconds() / 2
-        left = half - (self.deadline.clock() - self.claimed_since)
+        left = turn.post_until() - self.deadline.clock()
         seconds = min(left, self.deadline.remaining - RESERVE)
-        if claim.request is None or seconds < min(SHORTEST_CALL, half / 2):
+        shortest = min(SHORTEST_CALL, turn.lease.total_seconds() / 4)
+        if claim.request is None or seconds < shortest:
             return NotStarted("too little time was left to start it")
         if self.hold.partition.observed:
             return None
+        self.turn = None
         return self.services.azure_devops().start(claim.request, self.deadline.within(seconds))
 
-    def _ended(self, claim: Claim, result: StartResult | None) -> tuple[Claim, Done]:
-        """Give the claim as the result leaves it, and the answer."""
-        now = claim.post_until - self.hold.turn.lease
+    def _ended(
+        self, claim: Claim, result: StartResult | None, moment: datetime
+    ) -> tuple[Claim, Done]:
+        """Return the claim as the result leaves it, and the answer."""
+        organization = claim.request.organization_url if claim.request else ""
         match result:
             case None:
                 return claims.observed(claim), Done(Outcome.OBSERVED, "")
             case Started(release):
                 return claims.started(claim, release), Done(Outcome.STARTED, "", release)
             case Refused(reason):
-                refused = claims.refused(claim, reason, now, self.services.retry_pause)
+                refused = claims.refused(claim, reason, moment, self.services.retry_pause)
                 return refused, Done(Outcome.FAILED, reason)
-            case NotStarted(reason, seconds):
-                waiting = claims.not_started(claim, reason, now + timedelta(seconds=seconds))
-                return waiting, Done(Outcome.PENDING, reason)
-            case Unknown(reason):
-                return claims.unknown(claim, reason, now), Done(Outcome.PENDING, reason)
+            case NotStarted(reason, seconds, answered):
+                not_before = moment + timedelta(seconds=seconds) if seconds else None
+                waiting = claims.not_started(claim, reason, not_before)
+                unanswered = "" if answered else organization
+                return waiting, Done(Outcome.PENDING, reason, unanswered=unanswered)
+            case Unknown(reason, answered):
+                unanswered = "" if answered else organization
+                done = Done(Outcome.PENDING, reason, unanswered=unanswered)
+                return claims.unknown(claim, reason, moment), done
 
 
 def _candidate(evaluation: Evaluation, registration: Registration) -> Candidate:

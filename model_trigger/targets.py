@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -107,6 +107,30 @@ class StartRequest:
             other.definition,
         )
 
+    def may_be_mistaken_for(self, other: "StartRequest") -> bool:
+        """Whether a run that `other` started may look like one that this request started.
+
+        A release, and a run with a key, is identified by its key alone. What only this request
+        sends may be what the run of the other one has by default.
+        """
+        if self.kind is TargetKind.RELEASE or not self.is_of_the_definition_of(other):
+            return False
+        mine, others = Given.by(self.body), Given.by(other.body)
+        if mine.key and mine.key != others.key:
+            return False
+        return others.fits(mine.narrowed_to(others)) is not False
+
+    def with_key(self, key: str) -> "StartRequest":
+        """Return the request of a pipeline with the parameter for the key."""
+        parameters = {**self.body.get("templateParameters", {}), KEY_PARAMETER: key}
+        return replace(self, body={**self.body, "templateParameters": parameters})
+
+    def without_key(self) -> "StartRequest":
+        """Return the request of a pipeline without the parameter for the key."""
+        parameters = dict(self.body.get("templateParameters", {}))
+        parameters.pop(KEY_PARAMETER, None)
+        return replace(self, body={**self.body, "templateParameters": parameters})
+
     def to_json(self) -> str:
         """Write the request as JSON text, as the ledger keeps it."""
         return json.dumps(
@@ -128,6 +152,87 @@ class StartRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a run was given: a branch, parameters and variables; None where that is not said.
+
+    Names and the values of booleans are kept in lower case, since the service compares names
+    without case and writes `True` for a boolean that was sent as `true`.
+    """
+
+    branch: str | None
+    parameters: Mapping[str, str] | None
+    variables: Mapping[str, str] | None
+
+    @classmethod
+    def of(
+        cls,
+        branch: str | None,
+        parameters: Mapping[str, object] | None,
+        variables: Mapping[str, object] | None,
+    ) -> "Given":
+        """Make it comparable."""
+        return cls(branch, _comparable(parameters), _comparable(variables))
+
+    @classmethod
+    def by(cls, body: Mapping[str, Any]) -> "Given":
+        """Read what the body of a request hands over; without a branch, the default one is run."""
+        repositories = body.get("resources", {}).get("repositories", {})
+        variables = body.get("variables", {})
+        return cls.of(
+            repositories.get("self", {}).get("refName"),
+            body.get("templateParameters", {}),
+            {name: one.get("value") for name, one in variables.items()},
+        )
+
+    @property
+    def key(self) -> str | None:
+        """The value of the parameter for the key."""
+        return (self.parameters or {}).get(KEY_PARAMETER.lower())
+
+    def fits(self, sent: "Given") -> bool | None:
+        """Whether a run that was given this may be the one that was sent that.
+
+        None where it does not say. It may have been given more, such as defaults.
+        """
+        verdicts = (
+            None if sent.branch and self.branch is None else sent.branch in {None, self.branch},
+            _holds(self.parameters, sent.parameters),
+            _holds(self.variables, sent.variables),
+        )
+        if False in verdicts:
+            return False
+        return None if None in verdicts else True
+
+    def narrowed_to(self, other: "Given") -> "Given":
+        """Return what both were given something for."""
+        return Given(
+            self.branch if other.branch else None,
+            _shared(self.parameters, other.parameters),
+            _shared(self.variables, other.variables),
+        )
+
+
+def _comparable(values: Mapping[str, object] | None) -> Mapping[str, str] | None:
+    if values is None:
+        return None
+    texts = {name.lower(): str(value) for name, value in values.items()}
+    booleans = {"true", "false"}
+    return {name: low if (low := one.lower()) in booleans else one for name, one in texts.items()}
+
+
+def _holds(held: Mapping[str, str] | None, sent: Mapping[str, str] | None) -> bool | None:
+    if held is None and sent:
+        return None
+    return all((held or {}).get(name) == value for name, value in (sent or {}).items())
+
+
+def _shared(
+    these: Mapping[str, str] | None, those: Mapping[str, str] | None
+) -> Mapping[str, str] | None:
+    return these and {name: value for name, value in these.items() if name in (those or {})}
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """A started release or run: its id and the address of its page."""
 
@@ -144,9 +249,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Azure DevOps refused; a person must act."""
+    """Azure DevOps refused, so nothing was started; a person must act.
+
+    Where it refused because of the parameter for our key, nobody has to act: `corrected` is the
+    request with or without it, which may be sent in its place.
+    """
 
     reason: str
+    corrected: StartRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

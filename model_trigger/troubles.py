@@ -9,12 +9,12 @@ from itertools import islice
 from model_trigger.claims import State
 from model_trigger.decisions import Outcome
 from model_trigger.history import DecisionSearch, PastDecision
-from model_trigger.whereabouts import UNKNOWN, Reading, ShownClaim, show
+from model_trigger.whereabouts import Reading, ShownClaim, show
 
 DUPLICATE_RELEASE = "duplicate_release"
 
-_NEEDS_A_PERSON = (State.FAILED, State.UNREADABLE, State.GIVEN_UP)
-_GOES_ON = (UNKNOWN, State.WAITING)
+_NEEDS_A_PERSON = (State.FAILED, State.KEPT, State.GIVEN_UP)
+_GOES_ON = (State.UNKNOWN, State.WAITING)
 _MOST_DECISIONS = 200
 _MOST_PENDING = 10
 # A rejected event is shown for a week, and a pending one as long as Event Grid delivers it again:

@@ -10,8 +10,6 @@ from model_trigger.decisions import Outcome
 from model_trigger.history import Cursor, DecisionSearch, PastDecision
 from model_trigger.ports import Ledger, Services
 
-UNKNOWN = "unknown"
-
 _MOST_DECISIONS = 50
 _MOST_CLAIMS = 50
 # How far one page looks back; the next one goes on from there.
@@ -23,10 +21,10 @@ _CLAIMS_SAY: Mapping[str, str] = {
     State.STARTED: "Rule {rule} started it",
     State.OBSERVED: "Rule {rule} only observes, and would have started it",
     State.STARTING: "Rule {rule} is starting it right now",
-    UNKNOWN: "Whether rule {rule} started it is not known yet",
+    State.UNKNOWN: "Whether rule {rule} started it is not known yet",
     State.WAITING: "Rule {rule} has not started it yet",
     State.FAILED: "Rule {rule} could not start it",
-    State.UNREADABLE: "Rule {rule} keeps it until the rule is mended",
+    State.KEPT: "Rule {rule} keeps it until the rule is fixed",
     State.SUPERSEDED: "Rule {rule} did not start it",
     State.GIVEN_UP: "Rule {rule} does not try to start it any more",
     State.CLOSED: "Rule {rule} will not start it",
@@ -38,10 +36,10 @@ _DECISIONS_SAY: Mapping[str, str] = {
 }
 _NEXT_STEPS: Mapping[str, str] = {
     State.STARTING: "the answer of Azure DevOps is awaited",
-    UNKNOWN: "reconcile looks its release up",
+    State.UNKNOWN: "reconcile looks its release up",
     State.WAITING: "the next delivery or reconcile starts it",
     State.FAILED: "reconcile tries again until {given_up:%Y-%m-%d %H:%M} UTC",
-    State.UNREADABLE: "reconcile decides on it once the rule is mended",
+    State.KEPT: "reconcile decides on it once the rule is fixed",
     State.GIVEN_UP: "it stays so until the claim is forgotten: python -m model_trigger forget",
 }
 
@@ -198,13 +196,12 @@ def past_decisions(
 
 def show(partition: Partition, claim: Claim, reading: Reading) -> ShownClaim:
     """Show a claim as it stands now."""
-    is_over = claim.state is State.STARTING and claim.lease_until <= reading.now
-    state = UNKNOWN if is_over else claim.state.value
+    state = claim.standing(reading.now)
     since = claim.failed_since or claim.claimed_at
     release, second = claim.release, claim.second_release
     next_step = _NEXT_STEPS.get(state, "")
     return ShownClaim(
-        state=state,
+        state=state.value,
         rule=partition.rule,
         observed=partition.observed,
         model=partition.model,

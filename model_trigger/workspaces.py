@@ -2,22 +2,31 @@
 
 import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from model_trigger.claims import State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome
 from model_trigger.events import Registration, Workspace
 from model_trigger.passes import (
+    Memory,
     ModelSummary,
     Pass,
+    Progress,
     RuleNote,
     WorkspaceNote,
     baseline_mark,
     noted,
 )
-from model_trigger.ports import AzureMLError, ConflictError, Services, WorkspaceAccessError
+from model_trigger.ports import (
+    AzureMLError,
+    ConflictError,
+    LedgerError,
+    Services,
+    WorkspaceAccessError,
+)
 from model_trigger.rulebook import BrokenRule, RuleBook
 from model_trigger.rules import Evaluation, Rule
 from model_trigger.starting import attend, keep, partition_of
@@ -25,44 +34,42 @@ from model_trigger.versions import Version
 
 # What one registration may take, in seconds, as for a delivery.
 _ONE_START = 25.0
+# What a workspace may take at least, in seconds, however many there are.
+_SHORTEST_LOOK = 60.0
+# So many models in a row could not be listed: Azure ML or storage is down.
+_MOST_FAILURES = 3
 
 _log = logging.getLogger("model_trigger")
 
-# Yields decisions, and returns whether everything was seen to.
+# Yields decisions, and returns whether everything was decided.
 Decisions = Generator[Decision, None, bool]
 
 
 def find_missing(book: RuleBook, services: Services, deadline: Deadline) -> Iterator[Decision]:
-    """Look through every workspace; what the time does not allow is left to the next run.
+    """Check every workspace, the one that has waited longest first, as far as the time allows.
 
-    Raises LedgerError.
+    What is left is checked in the next pass. Raises LedgerError.
     """
-    before, now = services.ledger.rule_notes(deadline)
-    notes = _note_rules(book, before, now, services, deadline)
-    complete = True
-    for workspace in services.workspaces:
-        look = _Look(workspace, book, services, notes, now, deadline)
-        complete = (yield from look.through()) and complete
-    if complete and services.workspaces:
-        for name, note in notes.items():
-            if not note.has_baseline:
-                services.ledger.note_rule(name, replace(note, has_baseline=True), deadline)
+    notes, now = services.ledger.workspace_notes(deadline)
+    present = {workspace.key for workspace in services.workspaces}
+    for key, note in notes.items():
+        if key not in present:
+            services.ledger.forget_workspace(note.workspace, deadline)
+    waiting = sorted(services.workspaces, key=lambda one: _looked_at(notes.get(one.key)))
+    for place, workspace in enumerate(waiting):
+        share = max(_SHORTEST_LOOK, deadline.remaining / (len(waiting) - place))
+        note = notes.get(workspace.key)
+        look = _Look(workspace, book, services, now, deadline.within(share))
+        try:
+            yield from look.through(note or WorkspaceNote(workspace, since=now), is_new=not note)
+        except (LedgerError, ConflictError) as error:
+            _log.error("reconcile: workspace %s: %s", workspace.id, error)
+        except Exception:  # noqa: BLE001 - a fault that nobody has thought of yet stops no other workspace
+            _log.exception("reconcile: workspace %s could not be checked", workspace.id)
 
 
-def _note_rules(
-    book: RuleBook,
-    before: Mapping[str, RuleNote],
-    now: datetime,
-    services: Services,
-    deadline: Deadline,
-) -> Mapping[str, RuleNote]:
-    """Note each rule that is new or selects otherwise than before."""
-    rules: dict[str, Rule | BrokenRule] = {**book.rules, **book.broken}
-    notes = {name: noted(rule, before.get(name), now) for name, rule in rules.items()}
-    for name, note in notes.items():
-        if note != before.get(name):
-            services.ledger.note_rule(name, note, deadline)
-    return notes
+def _looked_at(note: WorkspaceNote | None) -> datetime:
+    return (note and note.looked_at) or datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,55 +79,92 @@ class _Look:
     workspace: Workspace
     book: RuleBook
     services: Services
-    rules: Mapping[str, RuleNote]
     now: datetime
     deadline: Deadline
 
-    def through(self) -> Decisions:
-        """Go through the workspace's models; true when all were seen and all is decided."""
+    def through(self, note: WorkspaceNote, *, is_new: bool) -> Iterator[Decision]:
+        """Go through the workspace's models, those first that were not listed for longest.
+
+        Raises LedgerError.
+        """
         ledger = self.services.ledger
-        note = ledger.workspace_note(self.workspace, self.deadline)
-        if note is None:
-            note = WorkspaceNote(since=self.now)
-            ledger.note_workspace(self.workspace, note, self.deadline)
-        this = Pass(note, self.rules, self.now, self.services.reconcile_lookback)
+        looked = replace(note, looked_at=self.now)
+        if is_new:
+            ledger.note_workspace(looked, self.deadline)
+        memory = ledger.memory(self.workspace, self.deadline)
+        rules = self._noted_rules(memory, note)
+        this = Pass(rules, memory.models, self.now, self.services.reconcile_lookback)
+        models, is_whole = self._listed()
+        due = [
+            (model, rules)
+            for model in models
+            if this.must_list(model, rules := self.book.about(model.name))
+        ]
+        due.sort(key=lambda one: this.listed_at(one[0].name))
+        checked = yield from self._models(this, due)
+        progress = Progress(len(models), checked, len(due) - checked)
+        passed_at = self.now if is_whole and not progress.left else note.passed_at
+        ledger.note_workspace(
+            replace(looked, passed_at=passed_at, progress=progress), self.deadline
+        )
+
+    def _listed(self) -> tuple[Sequence[ModelSummary], bool]:
+        """List the models as far as possible, and return whether that is all of them."""
+        models: list[ModelSummary] = []
         try:
-            complete = yield from self._models(this)
+            models.extend(self.services.azure_ml().models(self.workspace, self.deadline))
         except (AzureMLError, WorkspaceAccessError) as error:
             _log.error("reconcile: %s", error)
-            return False
-        if complete:
-            ledger.note_workspace(self.workspace, replace(note, passed_at=self.now), self.deadline)
-        return complete
+            return models, False
+        return models, True
 
-    def _models(self, this: Pass) -> Decisions:
-        complete = True
-        for model in self.services.azure_ml().models(self.workspace, self.deadline):
-            if not self.deadline.allows(_ONE_START):
-                return False
-            rules = self.book.about(model.name)
-            if this.must_list_versions(model, rules):
-                complete = (yield from self._versions(this, model, rules)) and complete
-        return complete
+    def _noted_rules(self, memory: Memory, workspace: WorkspaceNote) -> Mapping[str, RuleNote]:
+        """Note each rule that is new or selects otherwise than before, and forget the absent."""
+        ledger = self.services.ledger
+        rules: dict[str, Rule | BrokenRule] = {**self.book.rules, **self.book.broken}
+        for name in memory.rules.keys() - rules.keys():
+            ledger.forget_rule(self.workspace, name, self.deadline)
+        notes: dict[str, RuleNote] = {}
+        for name, rule in rules.items():
+            before = memory.rules.get(name)
+            notes[name] = noted(rule, before, workspace.since, self.now)
+            if notes[name] != before:
+                ledger.note_rule(self.workspace, name, notes[name], self.deadline)
+        return notes
+
+    def _models(
+        self, this: Pass, due: Sequence[tuple[ModelSummary, Sequence[Rule | BrokenRule]]]
+    ) -> Generator[Decision, None, int]:
+        """List the versions of each model, and return how many are done with."""
+        checked = failures = 0
+        for model, rules in due:
+            if not self.deadline.allows(_ONE_START) or failures == _MOST_FAILURES:
+                break
+            try:
+                checked += yield from self._versions(this, model, rules)
+                failures = 0
+            except (AzureMLError, LedgerError, ConflictError) as error:
+                _log.error("reconcile: %s", error)
+                failures += 1
+            except WorkspaceAccessError as error:
+                _log.error("reconcile: %s", error)
+            except Exception:  # noqa: BLE001 - a fault that nobody has thought of yet stops no other model
+                _log.exception("reconcile: model %r of %s", model.name, self.workspace.id)
+        return checked
 
     def _versions(
         self, this: Pass, model: ModelSummary, rules: Sequence[Rule | BrokenRule]
     ) -> Decisions:
         """Go through a model's versions for each rule that is about it."""
         azure_ml = self.services.azure_ml()
-        try:
-            versions = list(azure_ml.versions(self.workspace, model.name, self.deadline))
-        except WorkspaceAccessError as error:
-            _log.error("reconcile: %s", error)  # the others go on
-            return False
+        versions = list(azure_ml.versions(self.workspace, model.name, self.deadline))
         decided = True
         for rule in rules:
             missing = [one for one in versions if this.may_be_missing(rule.name, one)]
             if isinstance(rule, Rule):
-                if not self.rules[rule.name].has_baseline:
-                    self._mark_baseline(
-                        rule, [one for one in versions if this.is_baseline(rule.name, one)]
-                    )
+                if this.is_new(rule.name, model.name):
+                    there = [one for one in versions if this.is_baseline(rule.name, one)]
+                    self._mark_baseline(rule, there)
                 found = self._started(rule, missing)
             else:
                 found = self._kept(rule, missing)
@@ -128,20 +172,22 @@ class _Look:
                 decided = decided and decision.outcome is not Outcome.PENDING
                 yield decision
         if decided:
-            self.services.ledger.note_model(self.workspace, this.noted(model), self.deadline)
+            note = this.noted(model, versions)
+            self.services.ledger.note_model(self.workspace, note, self.deadline)
         return decided
 
     def _mark_baseline(self, rule: Rule, there: Sequence[Registration]) -> None:
-        """Mark the newest version that was there before the rule, unless one is claimed."""
+        """Mark the newest version that was there before the rule, unless one is claimed.
+
+        Raises LedgerError.
+        """
         mark = baseline_mark((rule.evaluate(one), one) for one in there)
         if mark is None:
             return
         partition = partition_of(rule, there[0])
         if self.services.ledger.read(partition, mark.version, self.deadline).mark is None:
-            try:
+            with suppress(ConflictError):  # one has been claimed meanwhile
                 self.services.ledger.write(partition, None, mark, self.deadline)
-            except ConflictError:
-                return
 
     def _started(self, rule: Rule, missing: Sequence[Registration]) -> Iterator[Decision]:
         """Start what the rule wants and does not know, the older versions first."""
@@ -158,12 +204,10 @@ class _Look:
                 yield keep(broken, registration, self.services, self._one())
 
     def _is_known(self, rule: Rule | BrokenRule, registration: Registration) -> bool:
-        """Tell whether the rule has decided on a registration, or keeps it until it is mended."""
+        """Whether the rule has decided on a registration, or keeps it until it is fixed."""
         partition = partition_of(rule, registration)
         claim = self.services.ledger.read(partition, registration.version, self.deadline).claim
-        return claim is not None and (
-            claim.state is not State.UNREADABLE or isinstance(rule, BrokenRule)
-        )
+        return claim is not None and (claim.state is not State.KEPT or isinstance(rule, BrokenRule))
 
     def _one(self) -> Deadline:
         return self.deadline.within(_ONE_START)

@@ -21,6 +21,7 @@ from tests.sandbox.azure_devops import AzureDevOps
 from tests.sandbox.azure_ml import AzureMachineLearning
 from tests.sandbox.azurite import Azurite
 from tests.sandbox.credentials import StaticCredential
+from tests.trial import App, Trial
 
 _prefixes = count(1)
 
@@ -94,3 +95,29 @@ def make_services(ledger: Ledger, azure_devops: AzureDevOps) -> Callable[..., Se
         return replace(services, **changes)
 
     return make
+
+
+@pytest.fixture
+def churn(make_services: Callable[..., Services], azure_devops: AzureDevOps) -> Trial:
+    """A rule for churn, and what was done about it."""
+    return Trial(make_services(), azure_devops)
+
+
+@pytest.fixture
+def app(
+    make_services: Callable[..., Services],
+    azure_devops: AzureDevOps,
+    azure_ml: AzureMachineLearning,
+    caplog: pytest.LogCaptureFixture,
+) -> App:
+    """The app, just deployed."""
+    caplog.set_level("INFO", "model_trigger")
+    return App(make_services(workspaces=[WORKSPACE]), azure_devops, azure_ml, caplog)
+
+
+@pytest.fixture
+def settled(app: App) -> App:
+    """The app a week after it was deployed."""
+    app.reconcile()
+    app.let_a_pass_be(timedelta(days=7))
+    return app

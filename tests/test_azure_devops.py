@@ -1,20 +1,14 @@
-"""The adapter for Azure DevOps: names, releases, runs, look-ups, tokens, throttling."""
+"""The adapter for Azure DevOps: names, releases, runs, places, tokens, throttling."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
-from model_trigger.azure_devops import AzureDevOps as Adapter
 from model_trigger.azure_devops import release_url
 from model_trigger.azure_devops_answers import AnswerError
-from model_trigger.azure_devops_client import forget_locations
-from model_trigger.azure_devops_pipelines import Pipelines
 from model_trigger.ports import AzureDevOpsError
 from model_trigger.services import _Bearer
 from model_trigger.targets import (
@@ -23,97 +17,35 @@ from model_trigger.targets import (
     Release,
     Started,
     StartRequest,
-    TargetAddress,
     TargetError,
-    TargetKind,
-    Unknown,
-    address_of,
-    request_for,
 )
-from tests.build import deadline, registration, rule
+from tests.build import deadline
+from tests.organisation import (
+    KEY,
+    KEYLESS,
+    PIPELINE,
+    RELEASE,
+    STARTS,
+    Clock,
+    adapter,
+    address,
+    changed,
+    pipeline_request,
+    posts,
+    request,
+    stand_in,
+)
 from tests.sandbox.azure_devops import AzureDevOps
-from tests.sandbox.azure_devops_messages import Answer
 from tests.sandbox.azure_devops_organisation import (
     CHURN,
     DEPLOY_CHURN,
     Identity,
-    Organisation,
     Parameter,
     Pipeline,
-    Project,
     ReleaseDefinition,
     azure_ml_model,
     build_artifact,
 )
-
-RELEASE, PIPELINE = TargetKind.RELEASE, TargetKind.PIPELINE
-KEYLESS = replace(DEPLOY_CHURN, parameters=DEPLOY_CHURN.parameters[:2])
-KEY = "0123456789abcdef"
-
-
-def organisation(*targets, name="fabrikam", **fields):
-    """Make an organisation with one project, ml."""
-    releases = tuple(one for one in targets if isinstance(one, ReleaseDefinition))
-    pipelines = tuple(one for one in targets if isinstance(one, Pipeline))
-    return Organisation(name, (Project("ml", releases, pipelines),), **fields)
-
-
-def stand_in(*targets, port=0, **fields):
-    return AzureDevOps((organisation(*targets, **fields),), port=port)
-
-
-class Clock:
-    """A monotonic clock that moves when it is told to."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-def adapter(authorization=lambda _: "Basic Om5vdC1hLXNlY3JldA==", clock=time.monotonic):
-    """Make the adapter of a fresh process."""
-    forget_locations()
-    return Adapter(authorization, clock)
-
-
-@contextmanager
-def changed(azure_devops, *targets):
-    """Stop the stand-in, and put another one with these targets in its place."""
-    azure_devops.stop()
-    with stand_in(*targets, port=azure_devops.port) as other:
-        yield other
-
-
-def address(azure_devops, definition, kind=RELEASE, project="ml", branch=None):
-    return TargetAddress(kind, azure_devops.url, project, definition, branch)
-
-
-def request(azure_devops, using, key=KEY, version="17", **fields):
-    """Make the request that a rule for churn makes, with what the adapter reads."""
-    of_rule = rule(**fields)
-    where = address_of(of_rule, azure_devops.url, "ml")
-    definition = using.definition(where, deadline())
-    return request_for(of_rule, registration(version), where, definition, key)
-
-
-def pipeline_request(azure_devops, using, key=KEY, **pipeline):
-    return request(azure_devops, using, key, release=None, pipeline={"id": 5, **pipeline})
-
-
-def posts(azure_devops):
-    """Give the requests that start something."""
-    return [
-        each
-        for each in azure_devops.requests
-        if each.method == "POST" and each.path.endswith(("/releases", "/runs"))
-    ]
-
-
-def now():
-    return datetime.now(UTC)
-
 
 KINDS = [
     pytest.param(RELEASE, ReleaseDefinition, id="release"),
@@ -418,308 +350,6 @@ class TestRuns:
             )
             == refused
         )
-
-
-STARTS = [
-    pytest.param(request, id="release"),
-    pytest.param(pipeline_request, id="pipeline"),
-]
-
-
-class TestResults:
-    """What became of the POST of either kind."""
-
-    @pytest.mark.parametrize("make", STARTS)
-    @pytest.mark.parametrize(
-        ("fault", "result"),
-        [
-            pytest.param({"kind": "error", "status": 400}, Refused, id="refused"),
-            pytest.param({"kind": "error", "status": 401}, Refused, id="unauthorized"),
-            pytest.param({"kind": "error", "status": 403}, Refused, id="forbidden"),
-            pytest.param({"kind": "sign-in page"}, Refused, id="sign-in page as 203"),
-            pytest.param(
-                {"kind": "sign-in page", "status": 200}, Refused, id="sign-in page as 200"
-            ),
-            pytest.param({"kind": "redirect"}, Refused, id="redirect"),
-            pytest.param({"kind": "error", "status": 429}, NotStarted, id="throttled"),
-            pytest.param({"kind": "error", "status": 408}, Unknown, id="request time-out"),
-            pytest.param({"kind": "error", "status": 500}, Unknown, id="server error"),
-            pytest.param({"kind": "error", "status": 503, "retry_after": 9}, Unknown, id="503"),
-            pytest.param({"kind": "empty"}, Unknown, id="empty"),
-            pytest.param({"kind": "garbage"}, Unknown, id="garbage"),
-            pytest.param({"kind": "truncated"}, Unknown, id="half an answer"),
-            pytest.param({"kind": "close"}, Unknown, id="closed"),
-            pytest.param({"kind": "reset"}, Unknown, id="reset"),
-            pytest.param({"kind": "hang", "seconds": 1}, Unknown, id="silence"),
-            pytest.param({"kind": "retry-after", "retry_after": 60}, Started, id="slowed down"),
-        ],
-    )
-    def test_each_answer_is_told_for_what_it_is_and_nothing_is_sent_twice(
-        self, make, fault, result
-    ):
-        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
-            using = adapter()
-            asked_for = make(azure_devops, using)
-            azure_devops.fault(**fault)
-            became = using.start(asked_for, deadline(0.6))
-
-            assert (result, 1) == (type(became), len(posts(azure_devops)))
-
-    @pytest.mark.parametrize("make", STARTS)
-    def test_without_a_connection_nothing_was_started(self, make):
-        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
-            using = adapter()
-            asked_for = make(azure_devops, using)
-        became = using.start(asked_for, deadline())
-
-        told = (
-            "Azure DevOps gave no readable answer: no connection to "
-            f"127.0.0.1:{azure_devops.port}: Connection refused"
-        )
-        assert NotStarted(told) == became
-
-    @pytest.mark.parametrize("make", STARTS)
-    def test_what_goes_wrong_before_the_post_has_started_nothing(self, make):
-        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
-            asked_for = make(azure_devops, adapter())
-            azure_devops.fault("error", verb="OPTIONS", status=500)
-            became = adapter().start(asked_for, deadline())
-
-            assert (NotStarted, []) == (type(became), posts(azure_devops))
-
-
-# JSON that is not what it should be; none of these is a list of the service, or one definition.
-ODD = [
-    "[]",
-    '"x"',
-    "null",
-    "3",
-    "{}",
-    '{"id": "x"}',
-    '{"value": null}',
-    '{"value": [3]}',
-    '{"value": {}}',
-]
-
-
-class OddService(AzureDevOps):
-    """A stand-in that answers some requests with JSON of another shape."""
-
-    def answer_oddly(self, method, path, body):
-        self.odd = method, path, body
-
-    def _respond(self, request):
-        method, path, body = getattr(self, "odd", ("", "", ""))
-        if request.method == method and path in request.path:
-            return Answer(body=body.encode())
-        return super()._respond(request)
-
-
-class TestOddAnswers:
-    """JSON of another shape is no answer, and never says that there is nothing."""
-
-    @pytest.mark.parametrize("body", ODD)
-    @pytest.mark.parametrize(
-        ("make", "path"),
-        [(request, "/releases"), (pipeline_request, "/runs")],
-        ids=["release", "run"],
-    )
-    def test_what_an_odd_answer_started_is_unknown(self, make, path, body):
-        with OddService((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
-            using = adapter()
-            asked_for = make(azure_devops, using)
-            azure_devops.answer_oddly("POST", path, body)
-
-            assert isinstance(using.start(asked_for, deadline()), Unknown)
-
-    @pytest.mark.parametrize("body", ODD)
-    def test_where_things_are_is_asked_again_after_an_odd_answer(self, body):
-        with OddService((organisation(CHURN),)) as azure_devops:
-            asked_for, using = request(azure_devops, adapter()), adapter()
-            azure_devops.answer_oddly("OPTIONS", "/_apis", body)
-            odd = using.start(asked_for, deadline())
-            azure_devops.answer_oddly("", "", "")
-
-            assert isinstance(odd, NotStarted)
-            assert isinstance(using.start(asked_for, deadline()), Started)
-
-    @pytest.mark.parametrize("body", ODD)
-    @pytest.mark.parametrize(
-        ("kind", "definition", "method", "path"),
-        [
-            pytest.param(RELEASE, 1, "GET", "/definitions/1", id="release definition"),
-            pytest.param(RELEASE, "Deploy churn", "GET", "/definitions", id="release definitions"),
-            pytest.param(PIPELINE, "deploy-churn", "GET", "/definitions", id="pipelines"),
-            pytest.param(PIPELINE, 5, "POST", "/preview", id="preview"),
-        ],
-    )
-    def test_what_is_read_oddly_may_pass(self, kind, definition, method, path, body):
-        with OddService((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
-            azure_devops.answer_oddly(method, path, body)
-            where, using = address(azure_devops, definition, kind), adapter()
-            with pytest.raises(AzureDevOpsError):
-                using.definition(where, deadline())
-            azure_devops.answer_oddly("", "", "")
-
-            assert using.definition(where, deadline()).id in {1, 5}
-
-    @pytest.mark.parametrize("body", ODD)
-    @pytest.mark.parametrize(
-        ("make", "path"),
-        [(request, "/releases"), (pipeline_request, "/builds")],
-        ids=["release", "run"],
-    )
-    def test_an_odd_list_does_not_say_that_nothing_was_started(self, make, path, body):
-        with OddService((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
-            using = adapter()
-            asked_for = make(azure_devops, using)
-            azure_devops.answer_oddly("GET", path, body)
-            with pytest.raises(AzureDevOpsError):
-                using.find(asked_for, KEY, now(), deadline())
-
-    @pytest.mark.parametrize(
-        "links", ["null", '{"web": null}', '{"web": []}', '{"web": {"href": 1}}']
-    )
-    def test_a_release_without_its_page_is_started_all_the_same(self, links):
-        with OddService((organisation(CHURN),)) as azure_devops:
-            using = adapter()
-            asked_for = request(azure_devops, using)
-            azure_devops.answer_oddly("POST", "/releases", f'{{"id": 7, "_links": {links}}}')
-            started = using.start(asked_for, deadline())
-
-        page = f"{azure_devops.url}/ml/_releaseProgress?releaseId=7"
-        assert Started(Release(7, page)) == started
-
-
-class TestLookUps:
-    """What was started, found again."""
-
-    @pytest.mark.parametrize("make", STARTS)
-    def test_what_was_started_without_an_answer_is_found_by_its_key(self, make):
-        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
-            using = adapter()
-            asked_for, began = make(azure_devops, using), now()
-            using.start(make(azure_devops, using), deadline())
-            azure_devops.fault("close", commit=True)
-            using.start(replace(asked_for, body=keyed(asked_for.body, "other")), deadline())
-
-            assert 2 == using.find(keyed_request(asked_for, "other"), "other", began, deadline()).id
-            nobodys = keyed_request(asked_for, "nobody's")
-            assert None is using.find(nobodys, "nobody's", began, deadline())
-            assert None is using.find(asked_for, KEY, began + timedelta(minutes=6), deadline())
-
-    @pytest.mark.parametrize("make", STARTS)
-    def test_a_look_up_reads_to_the_last_page(self, make):
-        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
-            using = adapter()
-            asked_for, began = make(azure_devops, using), now()
-            for number in range(120):
-                using.start(keyed_request(asked_for, f"k{number}"), deadline())
-
-            last = keyed_request(asked_for, "k119")
-            assert 120 == using.find(last, "k119", began, deadline()).id
-
-    def test_of_several_keys_in_a_description_only_the_last_one_counts(self):
-        with stand_in(CHURN) as azure_devops:
-            using, began = adapter(), now()
-            asked_for = request(azure_devops, using)
-            both = "[model-trigger:first] churn 17 [model-trigger:last]"
-            using.start(
-                replace(asked_for, body={**asked_for.body, "description": both}), deadline()
-            )
-
-            assert None is using.find(asked_for, "first", began, deadline())
-            assert 1 == using.find(asked_for, "last", began, deadline()).id
-
-    def test_without_a_key_the_run_is_the_one_that_was_given_the_same(self):
-        with stand_in(replace(KEYLESS, branches=("refs/heads/next",))) as azure_devops:
-            using = adapter()
-            asked_for, began = pipeline_request(azure_devops, using, branch="next"), now()
-            version_18 = pipeline_request(azure_devops, using, branch="next")
-            version_18.body["templateParameters"]["modelVersion"] = "18"
-            for other in (version_18, pipeline_request(azure_devops, using, branch="main")):
-                using.start(other, deadline())
-            before = using.find(asked_for, KEY, began, deadline())
-            using.start(asked_for, deadline())
-            after = using.find(asked_for, KEY, began, deadline())
-
-        assert (None, 3) == (before, after.id)
-
-    def test_without_a_key_which_of_several_runs_it_is_is_not_guessed(self):
-        with stand_in(KEYLESS) as azure_devops:
-            using = adapter()
-            asked_for, began = pipeline_request(azure_devops, using), now()
-            first, second = (using.start(asked_for, deadline()).release for _ in range(2))
-            with pytest.raises(TargetError) as refused:
-                using.find(asked_for, KEY, began, deadline())
-            left = using.find(asked_for, KEY, began, deadline(), known={first.id})
-
-        assert (
-            "2 runs of pipeline 5 were given the same, and one of them may be the one in question: "
-            f"{first.url}, {second.url}. Delete those that are too many, or forget the claim; "
-            "declare the parameter modelTriggerKey in the pipeline, and runs are told apart"
-            == str(refused.value)
-        )
-        assert second == left
-
-    @pytest.mark.parametrize(
-        ("build", "found"),
-        [
-            pytest.param({}, True, id="the same"),
-            pytest.param({"template_parameters": {"DRYRUN": "True", "n": "1"}}, True, id="True"),
-            pytest.param({"template_parameters": {"dryRun": "false", "n": "1"}}, False, id="other"),
-            pytest.param({"template_parameters": {"dryRun": "true"}}, False, id="one missing"),
-            pytest.param({"template_parameters": None}, True, id="parameters not told"),
-            pytest.param({"parameters": '{"colour": "blue"}'}, False, id="another variable"),
-            pytest.param({"parameters": None}, True, id="variables not told"),
-            pytest.param({"parameters": "["}, True, id="variables that cannot be read"),
-            pytest.param({"parameters": "[]"}, True, id="variables of another shape"),
-            pytest.param({"source_branch": "refs/heads/next"}, False, id="another branch"),
-        ],
-    )
-    def test_a_run_fits_unless_it_was_given_something_else(self, build, found):
-        body = {
-            "templateParameters": {"dryRun": "true", "n": "1"},
-            "variables": {"colour": {"value": "red"}},
-            "resources": {"repositories": {"self": {"refName": "refs/heads/main"}}},
-        }
-        fields = {
-            "id": 1,
-            "template_parameters": {"dryRun": "true", "n": "1", "other": "x"},
-            "parameters": '{"colour": "red", "shape": "round"}',
-            "source_branch": "refs/heads/main",
-            "_links": None,
-        }
-        page = "https://dev.azure.com/f/my%20ml/_build/results?buildId=1"
-        assert (Release(1, page) if found else None) == found_in(fields | build, body)
-
-    def test_with_a_key_only_the_key_counts_however_other_values_are_spelled(self):
-        body = {"templateParameters": {"n": "010", "modelTriggerKey": KEY}}
-        build = {
-            "id": 1,
-            "template_parameters": {"n": "10", "modelTriggerKey": KEY},
-            "_links": None,
-        }
-
-        assert 1 == found_in(build, body).id
-
-
-def found_in(build, body):
-    """Look for what a body started among one build."""
-    builds = SimpleNamespace(get_builds=lambda *_, **__: [SimpleNamespace(**build)])
-    asked_for = StartRequest(PIPELINE, "https://dev.azure.com/f", "my ml", 5, body)
-    return Pipelines(None, builds).find(asked_for, KEY, now(), ())
-
-
-def keyed(body, key):
-    """Give a body with another key."""
-    if "description" in body:
-        return {**body, "description": f"x [model-trigger:{key}]"}
-    return {**body, "templateParameters": {**body["templateParameters"], "modelTriggerKey": key}}
-
-
-def keyed_request(asked_for, key):
-    return replace(asked_for, body=keyed(asked_for.body, key))
 
 
 class TestPlaces:

@@ -13,14 +13,14 @@ from model_trigger.claims import (
     Candidate,
     Claim,
     Done,
-    Held,
-    MakeMarkAnew,
+    LookUp,
     Mark,
+    Proceed,
+    RemakeMark,
     Settle,
     Snapshot,
     State,
     Take,
-    TakeOver,
     Turn,
 )
 from model_trigger.decisions import Outcome
@@ -29,7 +29,8 @@ from model_trigger.versions import Scheme, parse_version
 from tests.build import NOON, registration
 
 LEASE = timedelta(minutes=2)
-TURN = Turn("me", "key", LEASE)
+TURN = Turn("me", "key", LEASE, began=0.0)
+SECOND_LATER = timedelta(seconds=1)
 RELEASE = Release(7, "https://dev.azure.com/contoso/ml/_release?releaseId=7")
 SECOND = Release(8, "https://dev.azure.com/contoso/ml/_release?releaseId=8")
 ORDERING = "integer version"
@@ -51,7 +52,7 @@ def candidate(version="17", *, exclusive=True, ordering=ORDERING):
 
 
 def claim(state=State.STARTING, version="17", **fields):
-    times = {"claimed_at": NOON, "lease_until": NOON + LEASE, "post_until": NOON + LEASE}
+    times = {"claimed_at": NOON, "lease_until": NOON + LEASE, "tried_at": NOON}
     owned = {"owner": "other", "key": "its key", "attempts": 1, "etag": "etag"}
     return Claim(**{**times, **owned, **fields}, registration=registration(version), state=state)
 
@@ -62,8 +63,9 @@ def mark(version="17", **fields):
 
 def step(of_claim=None, of_mark=None, now=NOON, **options):
     retry = options.pop("retry", False)
+    owner = options.pop("owner", "me")
     snapshot = Snapshot(of_claim, of_mark, now)
-    return claims.next_step(snapshot, candidate(**options), "me", retry=retry)
+    return claims.next_step(snapshot, candidate(**options), owner, retry=retry)
 
 
 def outcome(found):
@@ -85,7 +87,25 @@ def outcome(found):
             Outcome.SUPERSEDED, None, mark("16", compared="17"), id="an equal version is not newer"
         ),
         pytest.param(
-            Outcome.SUPERSEDED, None, mark("17", baseline=True), id="what was there before the rule"
+            Take, None, mark("17", baseline=True), id="the baseline's own version, by its event"
+        ),
+        pytest.param(
+            Take,
+            None,
+            mark("16", compared="17", baseline=True),
+            id="what equals the baseline, since a baseline blocks only what is older",
+        ),
+        pytest.param(
+            Outcome.SUPERSEDED, None, mark("18", baseline=True), id="older than the baseline"
+        ),
+        pytest.param(
+            Take,
+            claim(State.KEPT),
+            mark("18", baseline=True),
+            id="kept for a broken rule: no baseline blocks it",
+        ),
+        pytest.param(
+            Outcome.SUPERSEDED, claim(State.KEPT), mark("18"), id="kept, but a newer one is claimed"
         ),
         pytest.param(
             Busy,
@@ -96,8 +116,14 @@ def outcome(found):
         pytest.param(
             Take,
             None,
-            mark("16", in_flight="16", in_flight_until=NOON),
+            mark("16", in_flight="16", in_flight_until=NOON - SECOND_LATER),
             id="the slot's lease is over",
+        ),
+        pytest.param(
+            Busy,
+            None,
+            mark("16", in_flight="16", in_flight_until=NOON),
+            id="the slot's lease may be over: the clock shows whole seconds",
         ),
         pytest.param(
             Outcome.SUPERSEDED,
@@ -105,21 +131,39 @@ def outcome(found):
             mark("18", in_flight="18", in_flight_until=NOON + LEASE),
             id="a newer version is being started: no need to wait for it",
         ),
-        pytest.param(MakeMarkAnew, None, mark("16", ordering="semver tag:v"), id="other ordering"),
-        pytest.param(Take, claim(State.UNREADABLE), None, id="kept while its rule was unreadable"),
+        pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="other ordering"),
+        pytest.param(Take, claim(State.KEPT), None, id="kept while its rule was broken"),
         pytest.param(Busy, claim(), mark(), id="another delivery is starting it"),
-        pytest.param(Held, claim(owner="me"), mark(), id="the answer to our own write was lost"),
-        pytest.param(TakeOver, claim(lease_until=NOON), mark(), id="a lease is over: unknown"),
+        pytest.param(Proceed, claim(owner="me"), mark(), id="the answer to our write was lost"),
         pytest.param(
-            TakeOver, claim(owner="me", lease_until=NOON), mark(), id="our own lease is over, too"
+            Proceed,
+            claim(owner="me", lease_until=NOON - SECOND_LATER),
+            mark(),
+            id="also when its lease is over, since nothing was sent under it",
         ),
-        pytest.param(TakeOver, claim(lease_until=NOON), mark("18"), id="unknown, and superseded"),
-        pytest.param(Take, claim(State.WAITING), mark(), id="surely not started"),
+        pytest.param(
+            LookUp, claim(lease_until=NOON - SECOND_LATER), mark(), id="a lease is over: unknown"
+        ),
+        pytest.param(
+            Busy,
+            claim(lease_until=NOON),
+            mark(),
+            id="a lease may be over: the clock shows whole seconds",
+        ),
+        pytest.param(LookUp, claim(State.UNKNOWN), mark(), id="a POST may have been sent"),
+        pytest.param(
+            LookUp,
+            claim(State.UNKNOWN, owner="me"),
+            mark(),
+            id="a POST of our own may have been sent",
+        ),
+        pytest.param(LookUp, claim(State.UNKNOWN), mark("18"), id="unknown, and superseded"),
+        pytest.param(Take, claim(State.WAITING), mark(), id="not started"),
         pytest.param(
             Outcome.PENDING,
             claim(State.WAITING, not_before=NOON + LEASE),
             mark(),
-            id="surely not started, before Retry-After",
+            id="not started, before Retry-After",
         ),
         pytest.param(
             Outcome.SUPERSEDED,
@@ -149,9 +193,10 @@ def test_the_next_step_of_a_rule_that_starts_newer_versions(expected, of_claim, 
             mark("18", in_flight="18", in_flight_until=NOON + LEASE),
             id="while another version is being started",
         ),
-        pytest.param(MakeMarkAnew, None, mark("16", ordering="semver tag:v"), id="other ordering"),
+        pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="other ordering"),
         pytest.param(Outcome.DUPLICATE, claim(State.STARTED), mark("18"), id="but none twice"),
         pytest.param(Busy, claim(), mark("18"), id="nor two at the same time"),
+        pytest.param(Take, None, mark("18", baseline=True), id="an older one than the baseline"),
     ],
 )
 def test_the_next_step_of_a_rule_that_starts_every_version(expected, of_claim, of_mark):
@@ -209,8 +254,8 @@ def test_another_version_of_the_model_is_pending_in_the_end():
         ("version 18 is claimed, and is newer", mark("18")),
         ("version 16 (17) is claimed, and is not older", mark("16", compared="17")),
         (
-            "version 17 was registered before the rule, and is not older",
-            mark("17", baseline=True),
+            "version 18 was registered before the rule, and is newer",
+            mark("18", baseline=True),
         ),
     ],
 )
@@ -233,12 +278,36 @@ def take(of_claim=None, of_mark=None, **options):
 def test_a_claim_that_is_taken_has_a_lease_from_the_reading_on():
     taken, _ = take()
 
-    assert (State.STARTING, "me", NOON + LEASE, NOON + LEASE) == (
+    assert (State.STARTING, "me", NOON + LEASE, NOON) == (
         taken.state,
         taken.owner,
         taken.lease_until,
-        taken.post_until,
+        taken.tried_at,
     )
+
+
+def test_a_post_is_sent_in_the_first_half_of_the_lease_counted_from_before_the_reading():
+    assert 60 == Turn("me", "key", LEASE, began=0.0).post_until()
+
+
+def test_a_claim_that_was_sent_under_is_no_longer_taken_for_an_unsent_one():
+    assert isinstance(step(claim(owner="me"), mark(), owner=""), Busy)
+
+
+def test_a_version_that_is_in_no_ledger_is_kept_before_it_is_answered_as_pending():
+    busy = mark("16", in_flight="16", in_flight_until=NOON + LEASE)
+
+    assert step(None, busy).must_keep
+    assert step(claim(State.KEPT), busy).must_keep
+    assert not step(claim(State.WAITING), busy).must_keep
+
+
+def test_a_claim_under_which_nothing_is_sent_moves_the_mark_and_leaves_the_slot():
+    busy = mark("16", in_flight="16", in_flight_until=NOON + LEASE, etag="etag")
+    snapshot = Snapshot(None, busy, NOON)
+    _, moved = claims.take_unstarted(snapshot, candidate(), TURN)
+
+    assert replace(busy, version="17", compared="17") == moved
 
 
 def test_a_claim_that_is_taken_again_keeps_its_key_its_age_and_its_count():
@@ -254,8 +323,8 @@ def test_a_claim_that_is_taken_again_keeps_its_key_its_age_and_its_count():
     )
 
 
-def test_what_an_unreadable_rule_kept_is_taken_as_if_it_had_come_just_now():
-    kept = claim(State.UNREADABLE, claimed_at=NOON - LEASE)
+def test_what_was_kept_for_a_broken_rule_is_taken_as_if_it_had_come_just_now():
+    kept = claim(State.KEPT, claimed_at=NOON - LEASE)
     taken, _ = take(kept, None)
 
     assert ("key", NOON, 1, "etag") == (taken.key, taken.claimed_at, taken.attempts, taken.etag)
@@ -273,6 +342,12 @@ def test_the_mark_never_moves_back():
     assert moved is None
 
 
+def test_a_claim_under_a_baseline_becomes_the_mark_so_that_nothing_older_follows_it():
+    _, moved = take(claim(State.KEPT), mark("18", baseline=True))
+
+    assert ("17", False) == (moved.version, moved.baseline)
+
+
 def test_a_rule_that_starts_every_version_moves_the_mark_but_takes_no_slot():
     busy = mark("16", in_flight="16", in_flight_until=NOON + LEASE, etag="etag")
     _, moved = take(None, busy, exclusive=False)
@@ -280,24 +355,24 @@ def test_a_rule_that_starts_every_version_moves_the_mark_but_takes_no_slot():
     assert replace(busy, version="17", compared="17") == moved
 
 
-def test_a_mark_made_anew_is_the_newest_of_all_claims_that_can_be_read():
+def test_a_remade_mark_is_the_newest_of_all_claims_that_can_be_read():
     known = [
         claim(version="9"),
         claim(version="10", state=State.FAILED),
-        claim(version="11", state=State.UNREADABLE),
+        claim(version="11", state=State.KEPT),
         claim(version="1.2.3"),
     ]
     old = mark("1.2.3", ordering="semver version", in_flight="10", in_flight_until=NOON, etag="e")
 
-    anew = claims.mark_anew(old, known, candidate())
+    remade = claims.remade_mark(old, known, candidate())
 
-    assert mark("10", in_flight="10", in_flight_until=NOON, etag="e") == anew
+    assert mark("10", in_flight="10", in_flight_until=NOON, etag="e") == remade
 
 
-def test_a_mark_made_anew_from_claims_that_cannot_be_read_holds_nothing_back():
-    anew = claims.mark_anew(mark("1.2.3", ordering="semver version"), [], candidate())
+def test_a_remade_mark_from_claims_that_cannot_be_read_holds_nothing_back():
+    remade = claims.remade_mark(mark("1.2.3", ordering="semver version"), [], candidate())
 
-    assert isinstance(step(None, anew), Take)
+    assert isinstance(step(None, remade), Take)
 
 
 @pytest.mark.parametrize(
@@ -323,25 +398,18 @@ def test_a_refusal_remembers_when_it_began():
 
 
 def test_an_unknown_outcome_may_be_looked_up_by_the_next_delivery():
-    let_go = claims.unknown(claim(), "lost", NOON + timedelta(seconds=9))
+    released = claims.unknown(claim(), "lost", NOON)
 
-    assert isinstance(step(let_go, mark(), NOON + timedelta(seconds=9)), TakeOver)
+    assert isinstance(step(released, mark(), NOON), LookUp)
 
 
 @given(st.integers(min_value=-600, max_value=600))
-def test_only_well_after_the_last_possible_post_may_a_look_up_say_not_there(seconds):
+def test_only_well_after_the_last_possible_post_may_a_look_up_prove_absence(seconds):
     lag = timedelta(minutes=2)
-    unknown = claims.taken_over(claim(), TURN, NOON + timedelta(hours=1))
+    unknown = claims.unknown(claim(), "lost", NOON + timedelta(hours=1))
     looked_up_at = NOON + LEASE + lag + timedelta(seconds=seconds)
 
-    assert (seconds > 0) == claims.may_say_not_there(unknown, looked_up_at, lag)
-
-
-def test_a_take_over_for_a_look_up_sends_no_post():
-    taken = claims.taken_over(claim(), TURN, NOON + LEASE)
-
-    assert taken.is_looked_up
-    assert not claim().is_looked_up
+    assert (seconds >= 1) == claims.may_prove_absence(unknown, looked_up_at, lag)
 
 
 COMPLETED = claims.started(claim(owner="me"), RELEASE)
@@ -358,7 +426,9 @@ COMPLETED = claims.started(claim(owner="me"), RELEASE)
         ),
         pytest.param(COMPLETED, None, id="written already"),
         pytest.param(
-            claim(State.STARTED, release=SECOND, second_release=RELEASE), None, id="told already"
+            claim(State.STARTED, release=SECOND, second_release=RELEASE),
+            None,
+            id="recorded already",
         ),
         pytest.param(
             claim(State.STARTED, release=SECOND),
@@ -369,7 +439,7 @@ COMPLETED = claims.started(claim(owner="me"), RELEASE)
             claim(), claim(second_release=RELEASE), id="another is starting it: ours is the second"
         ),
         pytest.param(
-            claim(lease_until=NOON + LEASE * 2, etag="new"),
+            claim(State.UNKNOWN, etag="new"),
             replace(COMPLETED, etag="new"),
             id="another only looks it up",
         ),

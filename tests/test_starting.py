@@ -1,118 +1,21 @@
 """One registration under one rule, with the real ledger, the real client, and every fault."""
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 
 from model_trigger import rows
-from model_trigger.claims import Partition, State
+from model_trigger.claims import State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Outcome
 from model_trigger.grammar import Mode
 from model_trigger.ports import ConflictError, LedgerError
 from model_trigger.starting import attend
-from tests.build import WORKSPACE, deadline, registration, rule
-
-LEASE = timedelta(minutes=2)
-
-
-@pytest.fixture(name="churn")
-def _churn(make_services, azure_devops):
-    return Trial(make_services(), azure_devops)
-
-
-@dataclass
-class Trial:
-    """A rule for churn, and what was done about it."""
-
-    services: Any
-    azure_devops: Any
-
-    @property
-    def partition(self):
-        return Partition("churn", WORKSPACE, "churn")
-
-    def attend(self, version="17", *, seconds=25, retry=False, tags=None, services=None, **fields):
-        of_version = registration(version, tags=tags or {})
-        evaluation = rule(**fields).evaluate(of_version)
-        limit = deadline(seconds)
-        return attend(evaluation, of_version, services or self.services, limit, retry=retry)
-
-    def snapshot(self, version="17"):
-        return self.services.ledger.read(self.partition, version, deadline())
-
-    def state(self, version="17"):
-        return self.snapshot(version).claim.state
-
-    @property
-    def posts(self):
-        return [each for each in self.azure_devops.requests if each.method == "POST"]
-
-    @property
-    def versions(self):
-        return [each["variables"]["modelVersion"]["value"] for each in self.azure_devops.releases]
-
-    def let_pass(self, time, version="17"):
-        """Let time pass for a claim and for the slot, by writing all their times earlier."""
-        snapshot = self.snapshot(version)
-        claim, mark = snapshot.claim, snapshot.mark
-        earlier = {
-            name: getattr(claim, name) - time
-            for name in ("claimed_at", "lease_until", "post_until", "not_before", "failed_since")
-            if getattr(claim, name)
-        }
-        if mark.in_flight_until:
-            mark = replace(mark, in_flight_until=mark.in_flight_until - time)
-        self.services.ledger.write(self.partition, replace(claim, **earlier), mark, deadline())
-
-
-class Interposed:
-    """A real part, with something done at one of its calls: `before` it, `after` it, or both."""
-
-    def __init__(self, part, call, before=None, after=None):
-        self._part, self._call, self._before, self._after = part, call, before, after
-
-    def __getattr__(self, name):
-        real = getattr(self._part, name)
-        if name != self._call:
-            return real
-
-        def call(*arguments, **options):
-            if self._before:
-                self._before()
-            result = real(*arguments, **options)
-            if self._after:
-                self._after()
-            return result
-
-        return call
-
-
-def once(do):
-    """Do something the first time only."""
-    calls = []
-
-    def do_once():
-        if not calls:
-            calls.append(1)
-            do()
-
-    return do_once
-
-
-def raising(error):
-    def fail():
-        raise error
-
-    return fail
-
-
-class Crash(BaseException):
-    """The process is gone."""
+from tests.build import registration, rule
+from tests.trial import LEASE, Crash, Interposed, once, raising
 
 
 def test_a_matching_registration_starts_the_release_with_that_version(churn):
@@ -259,35 +162,35 @@ def test_many_versions_at_the_same_time_never_step_back(churn):
         ),
         pytest.param(
             {"kind": "error", "status": 500},
-            State.STARTING,
+            State.UNKNOWN,
             Outcome.PENDING,
             "Azure DevOps gave no readable answer: HTTP 500: Something went wrong.",
             id="server error",
         ),
         pytest.param(
             {"kind": "error", "status": 503, "retry_after": 1},
-            State.STARTING,
+            State.UNKNOWN,
             Outcome.PENDING,
             "Azure DevOps gave no readable answer: HTTP 503: The service is unavailable.",
             id="unavailable",
         ),
         pytest.param(
             {"kind": "error", "status": 408},
-            State.STARTING,
+            State.UNKNOWN,
             Outcome.PENDING,
             "Azure DevOps gave no readable answer: HTTP 408: Something went wrong.",
             id="request time-out",
         ),
         pytest.param(
             {"kind": "empty"},
-            State.STARTING,
+            State.UNKNOWN,
             Outcome.PENDING,
             None,
             id="empty answer",
         ),
-        pytest.param({"kind": "garbage"}, State.STARTING, Outcome.PENDING, None, id="garbage"),
-        pytest.param({"kind": "close"}, State.STARTING, Outcome.PENDING, None, id="closed"),
-        pytest.param({"kind": "reset"}, State.STARTING, Outcome.PENDING, None, id="reset"),
+        pytest.param({"kind": "garbage"}, State.UNKNOWN, Outcome.PENDING, None, id="garbage"),
+        pytest.param({"kind": "close"}, State.UNKNOWN, Outcome.PENDING, None, id="closed"),
+        pytest.param({"kind": "reset"}, State.UNKNOWN, Outcome.PENDING, None, id="reset"),
     ],
 )
 def test_each_fault_before_anything_was_started_is_told_for_what_it_is(
@@ -391,7 +294,7 @@ def test_a_look_up_that_is_refused_says_so_and_repeats_nothing(churn):
     told = "Azure DevOps refused (HTTP 403): Access denied."
     assert Outcome.FAILED == decision.outcome
     assert f"whether an earlier delivery started it is unknown: {told}" == decision.reason
-    assert State.STARTING == churn.state()
+    assert State.UNKNOWN == churn.state()
 
 
 def test_what_is_throttled_waits_until_retry_after_and_needs_no_look_up(churn):
@@ -454,12 +357,12 @@ def test_a_definition_that_is_not_there_is_told_and_kept(churn):
     assert State.FAILED == churn.state()
 
 
-def test_a_definition_that_cannot_be_read_just_now_claims_nothing(churn):
+def test_a_definition_that_cannot_be_read_just_now_is_in_the_ledger_and_moves_the_mark(churn):
     churn.azure_devops.fault("error", verb="GET", path="/definitions/", status=503)
     first = churn.attend()
 
-    assert (Outcome.PENDING, None) == (first.outcome, churn.snapshot().claim)
-    assert Outcome.STARTED == churn.attend().outcome
+    assert (Outcome.PENDING, State.WAITING) == (first.outcome, churn.state())
+    assert ["superseded", "started"] == [churn.attend(each).outcome for each in ("16", "17")]
 
 
 def test_observe_does_everything_but_the_post(churn):
@@ -480,7 +383,7 @@ def test_a_process_that_ends_before_the_post_leaves_a_claim_that_is_finished(chu
     gone = Interposed(churn.services.azure_devops(), "start", before=raising(Crash()))
     with pytest.raises(Crash):
         churn.attend(services=replace(churn.services, azure_devops=lambda: gone))
-    churn.let_pass(LEASE)
+    churn.let_pass(LEASE + timedelta(seconds=1))
     early = churn.attend()
     churn.let_pass(LEASE * 2)
     late = churn.attend()
@@ -494,7 +397,7 @@ def test_a_process_that_ends_after_the_post_leaves_a_release_that_is_found(churn
     with pytest.raises(Crash):
         churn.attend(services=replace(churn.services, azure_devops=lambda: gone))
     beside = churn.attend()
-    churn.let_pass(LEASE)
+    churn.let_pass(LEASE + timedelta(seconds=1))
     after = churn.attend()
 
     assert (Outcome.DUPLICATE, Outcome.STARTED) == (beside.outcome, after.outcome)
@@ -514,7 +417,8 @@ def test_a_newer_version_takes_a_slot_whose_lease_is_over(churn):
     churn.azure_devops.fault("error", status=500)
     churn.attend("17")
     in_flight = churn.attend("18", seconds=1)
-    churn.let_pass(LEASE)
+    assert State.WAITING == churn.state("18")
+    churn.let_pass(LEASE + timedelta(seconds=1))
     newer = churn.attend("18")
     churn.let_pass(LEASE * 2)
     older = churn.attend("17")
@@ -529,7 +433,7 @@ def test_a_superseded_start_whose_release_is_there_after_all_is_started(churn):
     churn.azure_devops.list_lag = 3600
     churn.azure_devops.fault("close", commit=True)
     churn.attend("17")
-    churn.let_pass(LEASE)
+    churn.let_pass(LEASE + timedelta(seconds=1))
     churn.attend("18")
     churn.azure_devops.list_lag = 0
 
@@ -565,7 +469,7 @@ def test_a_release_that_cannot_be_written_down_is_found_by_the_next_delivery(chu
         services.azure_devops(), "start", after=lambda: ledger.__setattr__("_part", down)
     )
     first = churn.attend(services=replace(services, ledger=ledger, azure_devops=lambda: cut))
-    churn.let_pass(LEASE)
+    churn.let_pass(LEASE + timedelta(seconds=1))
     second = churn.attend()
 
     assert (Outcome.PENDING, Outcome.STARTED) == (first.outcome, second.outcome)
@@ -630,7 +534,7 @@ def test_a_process_that_was_frozen_beyond_its_deadline_sends_nothing(churn):
 
 def test_a_frozen_process_whose_release_was_found_by_another_is_no_duplicate(churn, caplog):
     def meanwhile():
-        churn.let_pass(LEASE)
+        churn.let_pass(LEASE + timedelta(seconds=1))
         assert Outcome.STARTED == churn.attend().outcome
 
     frozen = Interposed(churn.services.azure_devops(), "start", after=meanwhile)
