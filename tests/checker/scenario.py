@@ -110,7 +110,8 @@ class Programs:
             "reconcile_lookback": timedelta(days=1),
             "decision_retention": timedelta(days=90),
         }
-        return Services(**{one.name: settings[one.name] for one in fields(Services)})
+        known = {one.name for one in fields(Services)}
+        return Services(**{name: one for name, one in settings.items() if name in known})
 
 
 def ledger() -> Ledger:

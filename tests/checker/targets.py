@@ -1,6 +1,6 @@
 """Azure DevOps and Azure ML as the app's ports see them: each method asks the outside once."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from model_trigger.events import Registration, Workspace
 from model_trigger.passes import ModelSummary
 from model_trigger.targets import (
     Definition,
-    Release,
+    Sighting,
     StartRequest,
     StartResult,
     TargetAddress,
@@ -33,16 +33,16 @@ class SimulatedAzureDevOps:
         request: StartRequest,
         key: str,
         since: datetime,
+        began_after: float,
         deadline: Deadline,
-        known: Collection[int] = (),
-    ) -> Release | None:
+    ) -> Sighting:
         return self._ask(
             "find",
             deadline,
             request=request,
             release_key=key,
             since=since,
-            known=tuple(known),
+            began_after=began_after,
             told=version_of(request),
         )
 

@@ -134,9 +134,9 @@ def follow(plan: Plan, moves: Sequence[Move]) -> Walk:
     return _ended(stepper, state, walked)
 
 
-def shortened(walked: Walk) -> Walk:
+def shortened(walked: Walk, kind: str) -> Walk:
     """Leave out steps as long as what is left goes wrong in the same way."""
-    kind, size = walked.kinds[0], len(walked.moves)
+    size = len(walked.moves)
     while size:
         at = 0
         while at < len(walked.moves):

@@ -1,6 +1,6 @@
 """Everything outside the app's processes, and what a call does to it, with and without a fault."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,7 +21,10 @@ from model_trigger.passes import ModelSummary
 from model_trigger.ports import AzureDevOpsError, AzureMLError, WorkspaceAccessError
 from model_trigger.targets import (
     KEY_PARAMETER,
+    Absent,
+    Candidates,
     Definition,
+    Found,
     NotStarted,
     Refused,
     Release,
@@ -61,8 +64,9 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
         "unreachable",
         "timeout",
         "timeout after",
+        "key refused",
     ),
-    "azure_devops find": ("503", "403", "slow"),
+    "azure_devops find": ("503", "403", "slow", "shared", "silent"),
     "azure_ml models": ("503", "403"),
     "azure_ml versions": ("503", "403"),
 }
@@ -218,6 +222,10 @@ class World:
     ) -> Reply:
         if left <= 0:
             return returned(NotStarted("no time was left"))
+        request: StartRequest = arguments["request"]
+        if fault == "key refused" and KEY_PARAMETER in sent(request):
+            refused = Refused("HTTP 400: modelTriggerKey", request.without_key())
+            return returned(refused, "key refused")
         result = _RESULTS.get(fault)
         if fault.startswith("timeout"):
             self.now += left
@@ -238,23 +246,28 @@ class World:
             return raised(AzureDevOpsError, fault or "no time")
         if fault == "403":
             return raised(TargetError, "no access to the releases")
+        # A reading that another thread began may serve, as long as it began late enough.
+        read_at = round(arguments["began_after"] * 1000) if fault == "shared" else self.now
         earliest = arguments["since"] - _CLOCKS_APART
         listed = [
-            one for one in self.posted if one.listed_at <= self.now and moment(one.at) >= earliest
+            one
+            for one in self.posted
+            if max(one.at, one.listed_at) <= read_at and moment(one.at) >= earliest
         ]
-        return self._found(listed, **arguments)
+        return self._seen(listed, arguments["request"], arguments["release_key"], fault)
 
-    def _found(
-        self, listed: list[Posted], request: StartRequest, release_key: str, known: Any, **_: Any
-    ) -> Reply:
+    @staticmethod
+    def _seen(listed: Sequence[Posted], request: StartRequest, key: str, fault: str) -> Reply:
+        """Answer what the list shows; one that is "silent" does not say what a run was given."""
         listed = [one for one in listed if one.request.is_of_the_definition_of(request)]
-        keyed = [one for one in listed if _key(one.request) == release_key]
-        if _key(request):
-            return returned(_release(keyed[0]) if keyed else None)
-        fitting = [one for one in listed if one.id not in known and sent(one.request) == sent(request)]
-        if len(fitting) > 1:
-            return raised(TargetError, "several runs were given the same")
-        return returned(_release(fitting[0]) if fitting else None)
+        if request.kind is TargetKind.PIPELINE and fault == "silent":
+            silent = tuple(map(_release, listed))
+            return returned(Candidates((), silent) if silent else Absent())
+        keyed = [one for one in listed if _key(one.request) == key]
+        if keyed or _key(request):
+            return returned(Found(_release(keyed[0])) if keyed else Absent())
+        fitting = tuple(_release(one) for one in listed if _fits(one.request, request))
+        return returned(Candidates(fitting) if fitting else Absent())
 
     def _azure_ml_models(
         self, arguments: Mapping[str, Any], fault: str, left: int, _by: str
@@ -293,6 +306,11 @@ def kind_of(call: Call) -> str:
     if call.service != "storage":
         return f"{call.service} {call.verb}"
     return f"storage {'read' if call.verb in {'get', 'query'} else 'write'}"
+
+
+def _fits(given: StartRequest, asked: StartRequest) -> bool:
+    """Whether a run was given all that was asked for; it may have been given a key, too."""
+    return sent(asked).items() <= sent(given).items()
 
 
 def _registration(one: Registered) -> Registration:
