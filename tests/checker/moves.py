@@ -151,6 +151,10 @@ class Move:
     detail: str = ""
     span: int = 0
 
+    def is_of(self, index: int) -> bool:
+        """Whether a process takes it."""
+        return self.index == index and self.kind in {"step", "crash", "again"}
+
 
 @dataclass
 class Stepper:
@@ -218,6 +222,8 @@ class Stepper:
         """Take a step."""
         if move.kind in {"time", "set"}:
             return _changed(state, move)
+        if move.kind == "nobody":
+            return replace(state, threads=(*state.threads, Thread("nobody", None, crashed=True)))
         if move.kind == "again":
             again = _again(state.threads[move.index], len(state.threads))
             return replace(state, threads=(*state.threads, again))

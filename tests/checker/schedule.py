@@ -12,7 +12,8 @@ _DIGEST = re.compile(r"\|[0-9a-f]{32}")
 def lines(stepper: Stepper, state: State, moves: Sequence[Move]) -> Iterator[str]:
     """Take the steps again from a state, and tell each."""
     for move in moves:
-        yield line(state, move)
+        if move.kind != "nobody":
+            yield line(state, move)
         after = stepper.take(state, move)
         yield from _changes(state, after)
         state = after

@@ -153,9 +153,10 @@ def _of_the_end(
         yield from _of_a_post(scenario, world, one)
     held = Counter(claim.release.id for claim in claims if claim.release)
     yield from (f"two claims of one release: {number}" for number, n in held.items() if n > 1)
-    yield from (
-        f"orphan: {one.version}, release {one.id}" for one in world.posted if one.id not in held
-    )
+    unclear = [one.request for one in claims if not _is_final(one) and _is_ambiguous(world, one)]
+    for one in world.posted:
+        if one.id not in held and not any(sent(one.request) == sent(other) for other in unclear):
+            yield f"orphan: {one.version}, release {one.id}"
 
 
 def _of_a_claim(

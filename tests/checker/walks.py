@@ -58,6 +58,11 @@ class Walk:
     passes: int = 0
 
     @property
+    def length(self) -> int:
+        """How many steps were taken."""
+        return sum(one.kind != "nobody" for one in self.moves)
+
+    @property
     def kinds(self) -> list[str]:
         """What kinds of problems there are."""
         return list(dict.fromkeys(kind_of(one) for one in self.problems))
@@ -135,32 +140,53 @@ def follow(plan: Plan, moves: Sequence[Move]) -> Walk:
 
 
 def shortened(walked: Walk, kind: str) -> Walk:
-    """Leave out steps as long as what is left goes wrong in the same way."""
+    """Leave out what can be left out, as long as it goes wrong in the same way."""
+    while True:
+        shorter = _calmed(_without_steps(_without_processes(walked, kind), kind), kind)
+        if shorter.length == walked.length:
+            return shorter
+        walked = shorter
+
+
+def _without_processes(walked: Walk, kind: str) -> Walk:
+    for index in sorted({one.index for one in walked.moves}, reverse=True):
+        kept = [_left_out(one) if one.is_of(index) else one for one in walked.moves]
+        walked = _shorter(walked, kept, kind)
+    return walked
+
+
+def _without_steps(walked: Walk, kind: str) -> Walk:
     size = len(walked.moves)
     while size:
         at = 0
         while at < len(walked.moves):
-            shorter = follow(walked.plan, walked.moves[:at] + walked.moves[at + size :])
-            if kind in shorter.kinds and len(shorter.moves) < len(walked.moves):
-                walked = shorter
-            else:
-                at += size
+            moves = walked.moves
+            left_out = [_left_out(one) for one in moves[at : at + size]]
+            walked = _shorter(walked, [*moves[:at], *left_out, *moves[at + size :]], kind)
+            at += size if walked.moves is moves else 0
         size //= 2
-    return _calmed(walked, kind)
+    return walked
 
 
 def _calmed(walked: Walk, kind: str) -> Walk:
     """Take back faults and spans of time that do not matter."""
     for at, move in enumerate(walked.moves):
-        if at >= len(walked.moves) or not (move.detail or move.span):
-            continue
-        calm = Move(move.kind, move.index)
-        if move.kind != "step":
-            continue
-        shorter = follow(walked.plan, [*walked.moves[:at], calm, *walked.moves[at + 1 :]])
-        if kind in shorter.kinds and len(shorter.moves) <= len(walked.moves):
-            walked = shorter
+        if move.kind == "step" and (move.detail or move.span) and at < len(walked.moves):
+            calm = [*walked.moves[:at], Move("step", move.index), *walked.moves[at + 1 :]]
+            shorter = follow(walked.plan, calm)
+            if kind in shorter.kinds and shorter.length <= walked.length:
+                walked = shorter
     return walked
+
+
+def _shorter(walked: Walk, moves: Sequence[Move | None], kind: str) -> Walk:
+    shorter = follow(walked.plan, [one for one in moves if one])
+    return shorter if kind in shorter.kinds and shorter.length < walked.length else walked
+
+
+def _left_out(move: Move) -> Move | None:
+    """Leave a move out; processes that come later keep their numbers."""
+    return Move("nobody") if move.kind in {"again", "nobody"} else None
 
 
 def _taken(stepper: Stepper, state: State, move: Move, walked: Walk) -> State:
@@ -203,7 +229,7 @@ def _expected(walked: Walk, state: State):
 
 
 def _is_possible(state: State, move: Move) -> bool:
-    if move.kind in {"time", "set"}:
+    if move.kind in {"time", "set", "nobody"}:
         return True
     if move.index >= len(state.threads):
         return False
