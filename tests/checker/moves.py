@@ -236,7 +236,7 @@ class Stepper:
         world = state.world.copy()
         world.now += move.span
         thread = self._stepped(world, thread, move.detail)
-        threads = _with(state.threads, move.index, thread)
+        threads = _with(state.threads, move.index, self._recorded(world, thread))
         left = state.faults - bool(move.detail)
         return State(world, threads, left, state.crashes, state.jumps)
 
@@ -253,6 +253,12 @@ class Stepper:
         )
         reply = world.answer(call, point.now, fault, thread.name)
         return self._reached(replace(thread, harmed=harmed), point, reply, world.now)
+
+    def _recorded(self, world: World, thread: Thread) -> Thread:
+        """Let a process record its decisions, which nobody else reads, in the same step."""
+        while self.scenario.records_at_once and thread.call and _is_of_decisions(thread.call):
+            thread = self._stepped(world, thread, "")
+        return thread
 
     def _reached(self, thread: Thread, point: Point, reply: Reply, now: int) -> Thread:
         point = self.histories.go_on(point, reply, now)

@@ -21,8 +21,12 @@ from model_trigger.rule_sources import RulesUnreadableError
 from tests.checker.calls import Call, ask
 
 EPOCH = datetime(2026, 11, 22, 12, tzinfo=UTC)
-# Who waits looks again seldom, so that fewer steps make up a schedule: where, what, how long.
-PACE = (("model_trigger.starting", "_PAUSE", 2.6),)
+# Whoever waits looks again seldom, and a call is retried at once, so that schedules are shorter and
+# time passes where a schedule says so: where, what, how long.
+PACE = (
+    ("model_trigger.starting", "_PAUSE", 4.9),
+    ("model_trigger.ledger", "_PAUSES", (0.0, 0.0, 0.0)),
+)
 
 Program = Callable[[], None]
 

@@ -22,6 +22,7 @@ from tests.checker.targets import SimulatedAzureDevOps, SimulatedAzureML
 
 RULE = "churn"
 MODEL = "churn"
+PREFIX = "mt"
 WORKSPACES = (
     WORKSPACE,
     Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws")),
@@ -42,7 +43,8 @@ class Scenario:
 
     `old` was registered an hour before all else; `settled` is whether a pass has seen it. `jumps`
     are spans of time in milliseconds that may pass at once. `faults` limits their kinds, where it
-    names any.
+    names any. `records_at_once` is whether nothing comes between the last step of a process and the
+    record of its decisions.
     """
 
     rule: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +62,7 @@ class Scenario:
     lag: float = 120.0
     takes_key: bool = False
     versions: tuple[str, ...] = ()
+    records_at_once: bool = True
 
     @property
     def is_exclusive(self) -> bool:
@@ -117,7 +120,7 @@ class Programs:
 def ledger() -> Ledger:
     """Open the app's ledger over simulated tables."""
     service: Any = SimpleNamespace(get_table_client=SimulatedTable)
-    return Ledger.open(service, "mt")
+    return Ledger.open(service, PREFIX)
 
 
 def event_text(delivery: Delivery, registered_at: int) -> str:

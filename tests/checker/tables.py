@@ -1,7 +1,7 @@
 """The rows of Table Storage as values: whoever changes them gets new ones."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
@@ -14,7 +14,7 @@ class Stored:
     """One row; its etag tells its content and its place apart from all others."""
 
     etag: str
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
 
-from model_trigger.claims import Claim, Partition
-from model_trigger.deadline import Deadline
-from model_trigger.ports import Ledger
+from model_trigger import rows
+from model_trigger.claims import Claim
+from model_trigger.events import Workspace
 from model_trigger.targets import KEY_PARAMETER, StartRequest, TargetKind
-from tests.checker.calls import Call
 from tests.checker.moves import State, Stepper, Thread
-from tests.checker.processes import EPOCH, Process
-from tests.checker.scenario import MODEL, RULE, WORKSPACES, Delivery, Scenario, Task, ledger
+from tests.checker.processes import EPOCH
+from tests.checker.scenario import PREFIX, RULE, WORKSPACES, Delivery, Scenario, Task
+from tests.checker.tables import Stored
 from tests.checker.targets import sent
 from tests.checker.world import Posted, Registered, World
 
@@ -200,14 +200,26 @@ def _is_of(posted: Posted, one: Registered) -> bool:
 
 
 def claim_of(world: World, delivery: Delivery) -> Claim | None:
-    """Read a claim as the app reads it, without being part of the schedule."""
-    partition = Partition(RULE, WORKSPACES[delivery.workspace], MODEL)
-    return _reading(world, lambda it, limit: it.read(partition, delivery.version, limit).claim)
+    """Read a registration's claim under the rule in mode live, as the app would read it."""
+    return next((one for about, one in _read(world) if about == delivery), None)
 
 
 def _claims(world: World) -> Sequence[Claim]:
-    found = [claim_of(world, Delivery(one.version, one.workspace)) for one in world.registered]
-    return [one for one in found if one]
+    return [one for _, one in _read(world)]
+
+
+def _read(world: World) -> Iterator[tuple[Delivery, Claim]]:
+    for (_, row), stored in world.tables.rows.get(f"{PREFIX}releases", {}).items():
+        values = stored.values
+        if row.startswith("claim|") and values["rule"] == RULE and not values["observed"]:
+            yield _read_row(stored.etag, stored)
+
+
+@lru_cache(100_000)
+def _read_row(etag: str, stored: Stored) -> tuple[Delivery, Claim]:
+    workspace = Workspace.parse(stored.values["workspace"])
+    claim = rows.read_claim(stored.values, etag)
+    return Delivery(claim.version, WORKSPACES.index(workspace)), claim
 
 
 def _is_final(claim: Claim) -> bool:
@@ -222,20 +234,6 @@ def _pause(world: World) -> int:
         if not _is_final(one) and one.not_before
     ]
     return max([0, *later])
-
-
-def _reading(world: World, read: Callable[[Ledger, Deadline], Any]) -> Any:
-    copied = replace(world, down_until=0)
-    found: list[Any] = []
-    forever = Deadline(1e9, lambda: 0.0, lambda _: None)
-    process = Process("reader", lambda: found.append(read(ledger(), forever)), world.now)
-    following = process.switch()
-    while isinstance(following, Call):
-        reply = copied.answer(following, world.now, "", "reader")
-        following = process.switch((reply, world.now))
-    if following.problem:
-        raise AssertionError(following.problem)
-    return found[0]
 
 
 def _problems(thread: Thread) -> list[str]:

@@ -95,6 +95,7 @@ def planned(seed: int) -> Plan:
         jumps=_JUMPS,
         takes_key=random.random() < 0.5,  # noqa: PLR2004
         versions=tuple(versions),
+        records_at_once=False,
     )
     return Plan(
         scenario,
