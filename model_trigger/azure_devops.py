@@ -26,7 +26,7 @@ from model_trigger.azure_devops_client import (
     post_was_sent,
 )
 from model_trigger.azure_devops_names import Listed
-from model_trigger.azure_devops_pipelines import Pipelines
+from model_trigger.azure_devops_pipelines import INVALID_RUN, Pipelines
 from model_trigger.azure_devops_readings import Wish
 from model_trigger.azure_devops_releases import ReleaseDefinitions
 from model_trigger.azure_devops_results import asked, result
@@ -124,8 +124,11 @@ class AzureDevOps:
         self._warn(address, definition)
         return definition
 
-    def start(self, request: StartRequest, deadline: Deadline) -> StartResult:
-        """Send the POST, once, and tell for certain what is certain about its result."""
+    def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
+        """Send the POST, once, and return for certain what is certain about its result.
+
+        With the `key` of its claim, a request that was refused for want of it can be corrected.
+        """
         deadline_in_force.set(deadline)
         post_was_sent.set(False)
         try:
@@ -133,9 +136,11 @@ class AzureDevOps:
         except TargetError as error:
             return Refused(str(error))
         except FAULTS as fault:
-            if isinstance(fault, AnswerError) and fault.refuses:
+            became = result(fault)
+            if isinstance(became, Refused) and isinstance(fault, AnswerError):
                 self._learn(request, fault)
-            return result(fault)
+                return replace(became, corrected=_corrected(request, fault, key))
+            return became
         if release is None:
             return Unknown("Azure DevOps answered without saying what it started")
         return Started(release)
@@ -192,9 +197,11 @@ class AzureDevOps:
         try:
             return targets.read(address, self._id(address, targets))
         except AnswerError as answer:
+            if not answer.is_json:
+                raise
             if answer.status == HTTPStatus.FORBIDDEN:
                 raise TargetError(needs(answer, targets.permissions)) from answer
-            if answer.status != HTTPStatus.NOT_FOUND or not answer.is_json:
+            if answer.status != HTTPStatus.NOT_FOUND:
                 raise
             if answer.type_key.startswith(_NO_PROJECT):
                 raise _no_project(address) from answer
@@ -221,7 +228,7 @@ class AzureDevOps:
             of_address = (address.kind, address.organization_url, address.project)
             if (of_address, definition.id) != (of_request, request.definition):
                 continue
-            if request.kind is TargetKind.PIPELINE and answer.names(KEY_PARAMETER):
+            if _is_about_the_key(request, answer):
                 sent = KEY_PARAMETER in request.body.get("templateParameters", {})
                 told = replace(definition, takes_key=not sent)
                 self._definitions[address] = (float("inf"), told)
@@ -249,6 +256,25 @@ def release_url(organization_url: str) -> str:
     if older:
         return f"https://{older['organization']}.vsrm.visualstudio.com"
     return organization_url
+
+
+def _is_about_the_key(request: StartRequest, answer: AnswerError) -> bool:
+    """Whether a pipeline refused the parameter for the key, or misses it."""
+    return (
+        request.kind is TargetKind.PIPELINE
+        and answer.type_key == INVALID_RUN
+        and answer.names(KEY_PARAMETER)
+    )
+
+
+def _corrected(request: StartRequest, answer: AnswerError, key: str) -> StartRequest | None:
+    """Return the request as the pipeline would take it, unless a rule's own value was refused."""
+    if not _is_about_the_key(request, answer):
+        return None
+    sent = request.body.get("templateParameters", {}).get(KEY_PARAMETER)
+    if sent is None:
+        return request.with_key(key) if key else None
+    return request.without_key() if key in {"", sent} else None
 
 
 def _resolved(address: TargetAddress, wanted: str, targets: _Targets) -> int:

@@ -11,14 +11,17 @@ from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from msrest.exceptions import ClientException, ClientRequestError
-from requests.exceptions import ConnectTimeout, RequestException
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
+from requests.exceptions import ConnectionError as NoConnectionError
+from requests.exceptions import ConnectTimeout, RequestException, Timeout
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError, SSLError
 
 _EXCERPT = 300
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 # The window over which Azure DevOps counts what an identity consumes:
 # https://learn.microsoft.com/azure/devops/integrate/concepts/rate-limits
 _WINDOW = 300.0
+# The longest pause that is believed: no header may keep an organization from its releases for days.
+_LONGEST_PAUSE = 3600.0
 _RENEW = "renew AZURE_DEVOPS_PAT, or add the app's managed identity to the organisation"
 
 
@@ -50,6 +53,17 @@ class AnswerError(Exception):
         return redirect or self.status == HTTPStatus.NON_AUTHORITATIVE_INFORMATION
 
     @property
+    def lasts(self) -> bool:
+        """Whether the same question would get the same answer until a person acts.
+
+        So it is with every 4xx that is about the question, also one that is not JSON: what is asked
+        there is no Azure DevOps.
+        """
+        is_refusal = HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        may_pass = self.status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+        return self.refuses or (is_refusal and not may_pass)
+
+    @property
     def refuses(self) -> bool:
         """Whether it means no, for certain; a server error or a lost answer does not."""
         if self.status == HTTPStatus.OK:
@@ -63,10 +77,16 @@ class AnswerError(Exception):
     @property
     def sentence(self) -> str:
         """What a person who must act is told."""
-        if self.is_page or self.is_sign_in:
-            return f"Azure DevOps showed its sign-in page (HTTP {self.status}): {_RENEW}"
         if self.status == HTTPStatus.UNAUTHORIZED:
             return f"Azure DevOps does not know who asks (HTTP 401: {self.told}): {_RENEW}"
+        if self.is_sign_in or self.status == HTTPStatus.OK:
+            return f"Azure DevOps showed its sign-in page (HTTP {self.status}): {_RENEW}"
+        if not self.is_json:
+            return (
+                f"no Azure DevOps answers there (HTTP {self.status}: {self.told}): correct the "
+                "address of the organization, AZURE_DEVOPS_ORG_URL or the rule's organization_url, "
+                "or the proxy or firewall in between"
+            )
         return f"Azure DevOps refused (HTTP {self.status}): {self.told}"
 
 
@@ -105,7 +125,7 @@ def is_json(headers: Mapping[str, str]) -> bool:
 def retry_after(headers: Mapping[str, str]) -> float:
     """Read Retry-After, in seconds; 0 when there is none. Azure DevOps gives no dates."""
     seconds = headers.get("Retry-After", "")
-    return float(seconds) if seconds.isdecimal() else 0.0
+    return min(float(seconds), _LONGEST_PAUSE) if seconds.isdecimal() else 0.0
 
 
 def cause_of(fault: Exception) -> str:
@@ -135,6 +155,22 @@ def was_never_made(error: ClientRequestError) -> bool:
     return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
+def was_dropped(error: ClientRequestError) -> bool:
+    """Whether the other side closed or reset the connection before it answered.
+
+    A load balancer does so to a connection that was idle for minutes.
+    """
+    reason = _reason(error.inner_exception)
+    cause = reason.args[-1] if isinstance(reason, ProtocolError | SSLError) else None
+    return isinstance(cause, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError)
+
+
+def answered(fault: Exception) -> bool:
+    """Whether the organization answered at all, or was not asked."""
+    inner = fault.inner_exception if isinstance(fault, ClientRequestError) else None
+    return not isinstance(inner, NoConnectionError | Timeout)
+
+
 def _reason(inner: Any) -> Any:  # noqa: ANN401 - whatever urllib3 has put into it
     """Give what urllib3 says of a connection, below requests' and its own wrappings."""
     cause = inner.args[0] if inner is not None and inner.args else inner
@@ -148,11 +184,15 @@ def _host(inner: RequestException | None) -> str:
 
 
 def _until_reset(headers: Mapping[str, str]) -> float:
-    """Give the seconds until what was consumed is forgotten, by the service's own clock."""
-    reset, date = headers.get("X-RateLimit-Reset", ""), headers.get("Date", "")
-    if headers.get("X-RateLimit-Remaining") != "0" or not reset.isdecimal() or not date:
+    """Return the seconds until what was consumed is forgotten, by the service's own clock."""
+    reset = headers.get("X-RateLimit-Reset", "")
+    if headers.get("X-RateLimit-Remaining") != "0" or not reset.isdecimal():
         return 0.0
-    return min(max(0.0, float(reset) - parsedate_to_datetime(date).timestamp()), _WINDOW)
+    try:
+        now = parsedate_to_datetime(headers.get("Date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(0.0, float(reset) - now), _WINDOW)
 
 
 def _error(text: str) -> tuple[str, str]:

@@ -14,7 +14,9 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from copy import copy
+from functools import partial
 from http import HTTPStatus
+from threading import local
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from model_trigger.deadline import Deadline
@@ -34,7 +36,7 @@ from azure.devops.v7_1.release.release_client import ReleaseClient
 from azure.devops.v7_1.security.security_client import SecurityClient
 from msrest.authentication import Authentication
 from msrest.exceptions import ClientRequestError
-from requests.exceptions import RequestException
+from requests.exceptions import RequestException, TooManyRedirects
 
 from model_trigger.azure_devops_answers import (
     AnswerError,
@@ -42,6 +44,7 @@ from model_trigger.azure_devops_answers import (
     PauseError,
     is_json,
     retry_after,
+    was_dropped,
 )
 from model_trigger.azure_devops_json import page_of
 
@@ -55,6 +58,13 @@ Model: TypeAlias = Any
 
 _LONGEST_CONNECT = 5.0
 _LONGEST_PAUSE = 5.0
+# What may be sent again when a connection was dropped: nothing that starts something.
+_HARMLESS = {"GET", "HEAD", "OPTIONS"}
+# How long a connection may have been idle, in seconds, for a POST to be sent over it. Servers and
+# load balancers drop idle connections, the most impatient after 5 s, and some say so only to the
+# next byte: https://nodejs.org/api/http.html#serverkeepalivetimeout. What a POST over such a
+# connection became is unknown; a new connection that cannot be made has started nothing.
+_LONGEST_IDLE = 4.0
 _PREVIEW = "53df2d18-29ea-46a9-bee0-933540f80abf"
 
 # No file: what a process is told about locations is its own, and is forgotten when it is wrong.
@@ -110,6 +120,8 @@ class _Hardened(Client):
     def __init__(self, base_url: str, credentials: Authentication, pace: Pace) -> None:
         super().__init__(base_url, credentials)
         self._pace = pace
+        # Of this thread's session, by the deadline's clock.
+        self._last_used = local()
         retry = self.config.retry_policy
         retry.retries = 0
         # In place, since the session of this thread already holds the object. An empty set of
@@ -138,16 +150,14 @@ class _Hardened(Client):
     ) -> "RequestsClientResponse":
         deadline = deadline_in_force.get()
         self._pace.keep(deadline)
-        seconds = deadline.remaining
-        if not seconds:
-            # A process that was frozen since the deadline was set sends nothing any more.
-            msg = "no time was left to ask"
-            raise ClientRequestError(msg)
-        timeout = (min(_LONGEST_CONNECT, seconds), seconds)
-        post_was_sent.set(post_was_sent.get() or request.method == "POST")
-        response = self._client.send(
-            request=request, headers=headers, content=content, timeout=timeout, **options
-        )
+        send = partial(self._send_once, request, deadline, headers=headers, content=content)
+        try:
+            response = send(**options)
+        except ClientRequestError as error:
+            may_repeat = request.method in _HARMLESS and was_dropped(error)
+            if not may_repeat or not deadline.remaining:
+                raise
+            response = send(**options)
         try:
             _ = response.content  # read here, where the answer may break off
         except RequestException as error:
@@ -156,7 +166,31 @@ class _Hardened(Client):
         if response.status_code != HTTPStatus.OK or not is_json(response.headers):
             raise AnswerError(response.status_code, response.headers, response.text)
         self._pace.note(response.headers, deadline)
+        self._last_used.at = deadline.clock()
         return response
+
+    def _send_once(
+        self,
+        request: "ClientRequest",
+        deadline: Deadline,
+        **options: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        seconds = deadline.remaining
+        if not seconds:
+            # A process that was frozen since the deadline was set sends nothing any more.
+            msg = "no time was left to ask"
+            raise ClientRequestError(msg)
+        if request.method == "POST":
+            if deadline.clock() - getattr(self._last_used, "at", 0.0) > _LONGEST_IDLE:
+                self._client.close()
+            post_was_sent.set(True)
+        timeout = (min(_LONGEST_CONNECT, seconds), seconds)
+        try:
+            return self._client.send(request=request, timeout=timeout, **options)
+        except ClientRequestError as error:
+            if isinstance(error.inner_exception, TooManyRedirects):
+                return error.inner_exception.response
+            raise
 
 
 class HardenedReleaseClient(_Hardened, ReleaseClient):

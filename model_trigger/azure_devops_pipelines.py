@@ -46,7 +46,8 @@ from model_trigger.targets import (
     resources,
 )
 
-_INVALID = "PipelineValidationException"
+# What a run is refused with whose parameters, variables, branch or stages are not right.
+INVALID_RUN = "PipelineValidationException"
 _PAGE = 100
 _MOST_LISTED = 1000
 
@@ -148,7 +149,7 @@ class Pipelines:
         except AnswerError as answer:
             if answer.status == HTTPStatus.FORBIDDEN:
                 raise TargetError(needs(answer, self.permissions)) from answer
-            if answer.type_key != _INVALID:
+            if answer.type_key != INVALID_RUN:
                 raise
             msg = (
                 f"pipeline {request.definition} would not accept the run ({answer.told}): correct "
@@ -167,9 +168,10 @@ class Pipelines:
         try:
             self.client.rehearse(address.project, pipeline_id, body)
         except AnswerError as answer:
-            if answer.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN}:
+            may_be_about_it = answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN}
+            if not may_be_about_it or not answer.is_json:
                 raise
-            return answer.type_key == _INVALID and not answer.names(KEY_PARAMETER)
+            return answer.type_key == INVALID_RUN and not answer.names(KEY_PARAMETER)
         return True
 
     def _runs(self, request: StartRequest, since: datetime) -> Sequence[_Run]:

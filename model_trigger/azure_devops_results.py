@@ -11,6 +11,7 @@ from model_trigger.azure_devops_answers import (
     AnswerError,
     NoTokenError,
     PauseError,
+    answered,
     cause_of,
     was_never_made,
 )
@@ -33,14 +34,14 @@ def asked(read: Callable[[], Result], deadline: Deadline) -> Result:
     except TargetError:
         raise
     except FAULTS as fault:
-        if isinstance(fault, AnswerError) and fault.refuses:
+        if isinstance(fault, AnswerError) and fault.lasts:
             raise TargetError(fault.sentence) from fault
         if isinstance(fault, NoTokenError) and not fault.may_pass:
             raise TargetError(str(fault)) from fault
         if isinstance(fault, ValueError | TypeError):
             forget_locations()
         msg = f"Azure DevOps could not be asked: {cause_of(fault)}"
-        raise AzureDevOpsError(msg) from fault
+        raise AzureDevOpsError(msg, answered=answered(fault)) from fault
 
 
 def asked_by_itself(read: Callable[[], Result], deadline: Deadline) -> Result:
@@ -62,13 +63,13 @@ def asked_by_itself(read: Callable[[], Result], deadline: Deadline) -> Result:
 
 
 def result(fault: Exception) -> StartResult:
-    """Tell what a fault means for a start: before the POST was sent, surely nothing was started."""
+    """Return what a fault means for a start: before the POST was sent, nothing was started."""
     match fault:
         case NoTokenError():
             return NotStarted(str(fault)) if fault.may_pass else Refused(str(fault))
         case PauseError():
             return NotStarted(str(fault), fault.seconds)
-        case AnswerError() if fault.refuses:
+        case AnswerError() if fault.refuses or (fault.lasts and not post_was_sent.get()):
             return Refused(fault.sentence)
         case AnswerError(status=HTTPStatus.TOO_MANY_REQUESTS):
             return NotStarted(f"Azure DevOps is throttling: {fault.told}", fault.retry_after)
@@ -77,10 +78,11 @@ def result(fault: Exception) -> StartResult:
 
 
 def _lost(fault: Exception) -> StartResult:
-    """Tell what it means that there is no readable answer."""
-    told = f"Azure DevOps gave no readable answer: {cause_of(fault)}"
+    """Return what it means that there is no readable answer."""
+    told, has_answered = f"Azure DevOps gave no readable answer: {cause_of(fault)}", answered(fault)
     if not post_was_sent.get():
         forget_locations()
-        return NotStarted(told)
-    never_made = isinstance(fault, ClientRequestError) and was_never_made(fault)
-    return NotStarted(told) if never_made else Unknown(told)
+        return NotStarted(told, answered=has_answered)
+    if isinstance(fault, ClientRequestError) and was_never_made(fault):
+        return NotStarted(told, answered=has_answered)
+    return Unknown(told, answered=has_answered)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 
 from model_trigger import claims
 from model_trigger.claims import Claim, CouldNotTell, Done, Mark, Partition, Snapshot, State
@@ -13,10 +14,19 @@ from model_trigger.targets import Absent, Found, Release, TargetError
 # What completing the claim may take after Azure DevOps has answered, in seconds.
 RESERVE = 3.0
 SHORTEST_CALL = 1.0
-# How old, in seconds, a reading of a list may be that proves nothing by what it lacks.
-_MOMENTS = 2.0
 
 _log = logging.getLogger("model_trigger")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """When a look-up was asked for, so that all that are asked for at once share one reading.
+
+    `at` is on the deadline's clock; `on` is the storage time, None where it is not known.
+    """
+
+    at: float
+    on: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,7 @@ class Hold:
     deadline: Deadline
     partition: Partition
     version: str
+    asked: Asked
 
     @property
     def before_reserve(self) -> Deadline:
@@ -62,13 +73,10 @@ class Hold:
         the attempt also where nothing came of it. Raises ConflictError, LedgerError.
         """
         unclear = "whether an earlier delivery started it is unknown"
-        is_late_enough = self.partition.observed or claims.may_prove_absence(
-            claim, snapshot.read_at, self.services.list_lag
-        )
-        moment = self.deadline.clock()
-        began_after = moment if is_late_enough else moment - _MOMENTS
+        asked = self._asked(claim, snapshot)
+        is_late_enough = asked.on is not None
         try:
-            seen = self._sighting(claim, began_after, self.before_reserve)
+            seen = self._sighting(claim, asked.at, self.before_reserve)
         except AzureDevOpsError as error:
             organization = "" if error.answered or not claim.request else _of(claim)
             done = Done(Outcome.PENDING, f"{unclear}: {error}", unanswered=organization)
@@ -77,9 +85,7 @@ class Hold:
         else:
             match seen:
                 case Found(release):
-                    reason = f"{claim.reason or 'the response was lost'}; found"
-                    found = Done(Outcome.STARTED, reason, release)
-                    return self.complete(claims.started(claim, release), snapshot.mark, found)
+                    return self._found(claim, snapshot, release)
                 case Absent() if is_late_enough:
                     absent = claims.not_started(claim, "a look-up found no release")
                     written, _ = self.write(absent, None)
@@ -93,6 +99,29 @@ class Hold:
         if record or claim.state is not State.UNKNOWN:
             self.write(claims.unknown(claim, done.reason, snapshot.read_at), None)
         return done
+
+    def _found(self, claim: Claim, snapshot: Snapshot, release: Release) -> Done | None:
+        """Write that the release of a claim was found; None when others went on with the claim.
+
+        What is found by its key may be what a present owner has started: it is no second release.
+        """
+        freed = claims.without_slot(snapshot.mark, claim.version)
+        done = Done(Outcome.STARTED, f"{claim.reason or 'the response was lost'}; found", release)
+        try:
+            self.write(claims.started(claim, release), freed)
+        except ConflictError:
+            current = self.read().claim
+            return done if current and current.release == release else None
+        return done
+
+    def _asked(self, claim: Claim, snapshot: Snapshot) -> Asked:
+        """Return from when on a reading serves; `on` is None where it cannot prove absence."""
+        lag = self.services.list_lag
+        if self.asked.on and claims.may_prove_absence(claim, self.asked.on, lag):
+            return self.asked
+        if self.partition.observed or claims.may_prove_absence(claim, snapshot.read_at, lag):
+            return Asked(self.deadline.clock(), snapshot.read_at)
+        return Asked(self.asked.at)
 
     def found_at_once(self, claim: Claim) -> Release | None:
         """Look for a release whose response was lost: what is found is certain at any time."""

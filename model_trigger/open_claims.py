@@ -12,7 +12,7 @@ from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome
 from model_trigger.events import Registration
 from model_trigger.grammar import Mode
-from model_trigger.holding import Hold
+from model_trigger.holding import Asked, Hold
 from model_trigger.ports import ConflictError, LedgerError, Services
 from model_trigger.rulebook import RuleBook
 from model_trigger.rules import Evaluation, Rule
@@ -33,11 +33,12 @@ def finish_claims(
     be read, releases are looked up and nothing is started. Raises LedgerError.
     """
     found, now = services.ledger.open_claims(deadline)
+    asked = Asked(deadline.clock(), now)
     unanswered: set[str] = set()
     for partition, claim in sorted(found, key=lambda one: one[1].tried_at):
         if not deadline.allows(_ONE_CLAIM):
             return
-        one = _OpenClaim(partition, claim, services, deadline.within(_ONE_CLAIM), now)
+        one = _OpenClaim(partition, claim, services, deadline.within(_ONE_CLAIM), asked, now)
         if one.is_left_alone or not one.is_due or one.organization(book) in unanswered:
             continue
         decision = _finished(one, book)
@@ -67,6 +68,7 @@ class _OpenClaim:
     claim: Claim
     services: Services
     deadline: Deadline
+    asked: Asked
     now: datetime
 
     def __str__(self) -> str:
@@ -126,12 +128,12 @@ class _OpenClaim:
             return self._look_up_only()
         if self.claim.state is State.FAILED and self._is_over(self.claim.failed_since):
             return self.settle(Outcome.GIVEN_UP, f"given up: {self.claim.reason}")
-        decision = attend(evaluation, registration, self.services, self.deadline, retry=True)
+        decision = attend(evaluation, registration, self.services, self.deadline, retry=self.asked)
         return self._given_up(decision) or decision
 
     def _finish_elsewhere(self, evaluation: Evaluation, registration: Registration) -> Decision:
         """Evaluate what was kept for a rule that turned out to observe only."""
-        decision = attend(evaluation, registration, self.services, self.deadline, retry=True)
+        decision = attend(evaluation, registration, self.services, self.deadline, retry=self.asked)
         if decision.outcome is not Outcome.PENDING:
             with suppress(ConflictError, LedgerError):  # the next pass evaluates it once more
                 self.settle(Outcome.CLOSED, f"evaluated in mode observe: {decision.outcome}")
@@ -209,7 +211,7 @@ class _OpenClaim:
 
     @property
     def _hold(self) -> Hold:
-        return Hold(self.services, self.deadline, self.partition, self.claim.version)
+        return Hold(self.services, self.deadline, self.partition, self.claim.version, self.asked)
 
     def _decision(self, done: Done) -> Decision:
         registration = replace(self.claim.registration, source="reconcile")

@@ -147,8 +147,8 @@ class AzureDevOps(Protocol):
         """Read what is known of a target."""
         ...
 
-    def start(self, request: StartRequest, deadline: Deadline) -> StartResult:
-        """Send one POST."""
+    def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
+        """Send one POST; with the claim's key, a refusal for want of it comes corrected."""
         ...
 
     def find(

@@ -28,7 +28,7 @@ from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome
 from model_trigger.events import Registration
 from model_trigger.grammar import Mode, Start
-from model_trigger.holding import RESERVE, SHORTEST_CALL, Hold
+from model_trigger.holding import RESERVE, SHORTEST_CALL, Asked, Hold
 from model_trigger.ports import (
     AzureDevOpsError,
     AzureMLError,
@@ -64,15 +64,19 @@ def attend(
     services: Services,
     deadline: Deadline,
     *,
-    retry: bool = False,
+    retry: Asked | None = None,
 ) -> Decision:
     """Start the target of a rule that matched, unless it was started or must not be.
 
-    `retry` is for reconcile: a refused start is retried once its pause is over.
+    `retry` is for reconcile, and when it began: a refused start is retried once its pause is over.
     """
     partition = partition_of(evaluation.rule, registration)
-    hold = Hold(services, deadline, partition, registration.version)
-    attempt = _Attempt(evaluation.rule, _candidate(evaluation, registration), hold, retry)
+    hold = Hold(
+        services, deadline, partition, registration.version, retry or Asked(deadline.clock())
+    )
+    attempt = _Attempt(
+        evaluation.rule, _candidate(evaluation, registration), hold, retry is not None
+    )
     try:
         done = attempt.run()
     except (AzureDevOpsError, AzureMLError, LedgerError) as error:

@@ -38,7 +38,7 @@ def keep_claim(
         state=state,
         owner="owner",
         key="key",
-        **{"claimed_at": when, "lease_until": when, "post_until": when, **fields},
+        **{"claimed_at": when, "lease_until": when, "tried_at": when, **fields},
     )
     services.ledger.write(partition, claim, None, deadline())
 

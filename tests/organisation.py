@@ -11,6 +11,7 @@ import pytest
 
 from model_trigger.azure_devops import AzureDevOps as Adapter
 from model_trigger.azure_devops_client import forget_locations
+from model_trigger.deadline import Deadline
 from model_trigger.targets import (
     TargetAddress,
     TargetKind,
@@ -47,8 +48,8 @@ def stand_in(*targets, port=0, **fields):
 class Clock:
     """A monotonic clock that moves when it is told to."""
 
-    def __init__(self):
-        self.now = 1000.0
+    def __init__(self, now=1000.0):
+        self.now = now
 
     def __call__(self):
         return self.now
@@ -152,3 +153,8 @@ class Reticent(AzureDevOps):
             for name in self.in_documents if listed is None else self.in_lists:
                 item.pop(name, None)
         return replace(answer, body=json.dumps(content).encode())
+
+
+def within(clock, seconds=25):
+    """Make a deadline on this clock."""
+    return Deadline(clock.now + seconds, clock, time.sleep)

@@ -34,6 +34,7 @@ from tests.organisation import (
     posts,
     request,
     stand_in,
+    within,
 )
 from tests.sandbox.azure_devops import AzureDevOps
 from tests.sandbox.azure_devops_organisation import (
@@ -514,6 +515,32 @@ class TestThrottling:
         assert 55 < second.retry_after <= 60
         assert second.reason.startswith("Azure DevOps asked for a pause, of which ")
 
+    @pytest.mark.parametrize(
+        ("fault", "first"),
+        [
+            pytest.param({"kind": "error", "status": 429}, NotStarted, id="throttled"),
+            pytest.param({"kind": "retry-after"}, Started, id="slowed down"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "asked_for_pause", [999_999_999_999, 10**400], ids=["beyond the calendar", "beyond all"]
+    )
+    def test_no_pause_is_longer_than_an_hour(self, fault, first, asked_for_pause):
+        clock = Clock(time.monotonic())
+        with stand_in(CHURN) as azure_devops:
+            using = adapter()
+            asked_for = request(azure_devops, using)
+            azure_devops.fault(**fault, retry_after=asked_for_pause)
+            became = [using.start(asked_for, within(clock))]
+            became.append(
+                became[0] if first is NotStarted else using.start(asked_for, within(clock))
+            )
+            clock.now += 3600
+            later = using.start(asked_for, within(clock))
+
+        assert [first, NotStarted, Started] == [type(each) for each in (*became, later)]
+        assert 3600 == became[1].retry_after
+
     def test_reading_waits_no_longer_than_an_event_may(self):
         with stand_in(CHURN) as azure_devops:
             using = adapter()
@@ -546,6 +573,9 @@ class TestThrottling:
         [
             pytest.param({"Retry-After": "60"}, 60, id="Retry-After"),
             pytest.param({"Retry-After": "soon"}, 0, id="not a number"),
+            pytest.param({"Retry-After": "inf"}, 0, id="no digits"),
+            pytest.param({"Retry-After": "3601"}, 3600, id="an hour at most"),
+            pytest.param({"Retry-After": "9" * 400}, 3600, id="more than a number can be"),
             pytest.param({}, 0, id="nothing"),
             pytest.param(
                 {
@@ -573,6 +603,24 @@ class TestThrottling:
                 },
                 300,
                 id="no longer than what is counted lasts",
+            ),
+            pytest.param(
+                {
+                    "X-RateLimit-Remaining": "0",
+                    "X-RateLimit-Reset": "9" * 400,
+                    "Date": "Sun, 22 Nov 2026 12:00:00 GMT",
+                },
+                300,
+                id="X-RateLimit-Reset beyond all time",
+            ),
+            pytest.param(
+                {
+                    "X-RateLimit-Remaining": "0",
+                    "X-RateLimit-Reset": "1795348830",
+                    "Date": "yesterday",
+                },
+                0,
+                id="X-RateLimit-Reset by a clock that cannot be read",
             ),
         ],
     )

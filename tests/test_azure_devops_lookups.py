@@ -1,6 +1,8 @@
 """Look-ups by the adapter for Azure DevOps: what a list can prove, and what it cannot."""
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -95,6 +97,21 @@ class TestKeys:
 
             assert [2, 2, 2] == [each.release.id for each in sightings]
             assert 2 == len(reads(azure_devops, r"(release/releases|build/builds)/\d"))
+
+    def test_a_burst_of_look_ups_reads_the_list_once(self, make):
+        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops, ThreadPoolExecutor(8) as pool:
+            using = adapter()
+            requests = [keyed(make(azure_devops, using), f"k{number}") for number in range(8)]
+            for asked_for in requests:
+                using.start(asked_for, deadline())
+            began = time.monotonic()
+            sightings = [
+                pool.submit(found, using, asked_for, f"k{number}", began_after=began)
+                for number, asked_for in enumerate(requests)
+            ]
+
+            assert list(range(1, 9)) == [each.result(10).release.id for each in sightings]
+            assert 1 == len(reads(azure_devops, "release/releases|build/builds"))
 
 
 class TestReleases:

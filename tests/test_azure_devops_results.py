@@ -1,25 +1,42 @@
 """What became of a POST, and what the adapter makes of answers that are none."""
 
+from dataclasses import replace
+
 import pytest
 
 from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets import NotStarted, Refused, Release, Started, Unknown
+from model_trigger.targets import (
+    NotStarted,
+    Refused,
+    Release,
+    Started,
+    StartRequest,
+    TargetAddress,
+    TargetError,
+    Unknown,
+)
 from tests.build import deadline
 from tests.organisation import (
+    KEY,
+    KEYLESS,
     PIPELINE,
     RELEASE,
     STARTS,
     OddService,
     adapter,
     address,
+    changed,
     found,
+    now,
     organisation,
     pipeline_request,
     posts,
     request,
     stand_in,
 )
-from tests.sandbox.azure_devops_organisation import CHURN, DEPLOY_CHURN
+from tests.sandbox.azure_devops_organisation import CHURN, DEPLOY_CHURN, Parameter
+
+NEEDING = replace(KEYLESS, parameters=(*KEYLESS.parameters, Parameter("modelTriggerKey")))
 
 
 class TestResults:
@@ -37,6 +54,9 @@ class TestResults:
                 {"kind": "sign-in page", "status": 200}, Refused, id="sign-in page as 200"
             ),
             pytest.param({"kind": "redirect"}, Refused, id="redirect"),
+            pytest.param({"kind": "redirect", "status": 307}, Refused, id="another redirect"),
+            pytest.param({"kind": "text", "status": 401}, Refused, id="unauthorized, as text"),
+            pytest.param({"kind": "text", "status": 404}, Unknown, id="404 as text"),
             pytest.param({"kind": "error", "status": 429}, NotStarted, id="throttled"),
             pytest.param({"kind": "error", "status": 408}, Unknown, id="request time-out"),
             pytest.param({"kind": "error", "status": 500}, Unknown, id="server error"),
@@ -72,7 +92,39 @@ class TestResults:
             "Azure DevOps gave no readable answer: no connection to "
             f"127.0.0.1:{azure_devops.port}: Connection refused"
         )
-        assert NotStarted(told) == became
+        assert NotStarted(told, answered=False) == became
+
+    @pytest.mark.parametrize("make", STARTS)
+    @pytest.mark.parametrize(
+        ("fault", "answered"),
+        [
+            pytest.param({"kind": "error", "status": 500}, True, id="server error"),
+            pytest.param({"kind": "error", "status": 429}, True, id="throttled"),
+            pytest.param({"kind": "truncated"}, True, id="half an answer"),
+            pytest.param({"kind": "close"}, False, id="closed"),
+            pytest.param({"kind": "reset"}, False, id="reset"),
+            pytest.param({"kind": "hang", "seconds": 1}, False, id="silence"),
+        ],
+    )
+    def test_whether_the_organization_answered_at_all_is_part_of_the_result(
+        self, make, fault, answered
+    ):
+        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
+            using = adapter()
+            asked_for = make(azure_devops, using)
+            azure_devops.fault(**fault)
+
+            assert answered is using.start(asked_for, deadline(0.6)).answered
+
+    @pytest.mark.parametrize("make", STARTS)
+    def test_an_address_that_is_none_of_azure_devops_is_refused_before_the_post(self, make):
+        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
+            asked_for = make(azure_devops, adapter())
+            azure_devops.fault("sign-in page", verb="OPTIONS", status=404)
+            became = adapter().start(asked_for, deadline())
+
+            assert (Refused, []) == (type(became), posts(azure_devops))
+        assert became.reason.startswith("no Azure DevOps answers there (HTTP 404: ")
 
     @pytest.mark.parametrize("make", STARTS)
     def test_what_goes_wrong_before_the_post_has_started_nothing(self, make):
@@ -82,6 +134,129 @@ class TestResults:
             became = adapter().start(asked_for, deadline())
 
             assert (NotStarted, []) == (type(became), posts(azure_devops))
+
+
+LOOKS = [
+    pytest.param(
+        lambda using, asked_for: using.definition(
+            TargetAddress(asked_for.kind, asked_for.organization_url, "ml", asked_for.definition),
+            deadline(0.6),
+        ),
+        "",
+        id="definition",
+    ),
+    pytest.param(
+        lambda using, asked_for: using.find(asked_for, KEY, now(), 0.0, deadline(0.6)),
+        "GET",
+        id="look-up",
+    ),
+]
+
+
+@pytest.mark.parametrize("make", STARTS)
+@pytest.mark.parametrize(("look", "verb"), LOOKS)
+class TestReading:
+    """What a fault means while nothing but reading is done."""
+
+    @pytest.mark.parametrize(
+        ("fault", "told"),
+        [
+            pytest.param({"kind": "error", "status": 401}, "who asks", id="401"),
+            pytest.param({"kind": "text", "status": 401}, "who asks", id="401 as text"),
+            pytest.param({"kind": "error", "status": 410}, "refused", id="410"),
+            pytest.param({"kind": "sign-in page"}, "sign-in page", id="sign-in page as 203"),
+            pytest.param(
+                {"kind": "sign-in page", "status": 200}, "sign-in page", id="sign-in page as 200"
+            ),
+            pytest.param({"kind": "redirect"}, "sign-in page", id="redirect"),
+            pytest.param({"kind": "redirect", "status": 308}, "sign-in page", id="308"),
+            pytest.param(
+                {"kind": "sign-in page", "status": 404}, "AZURE_DEVOPS_ORG_URL", id="404 as a page"
+            ),
+            pytest.param({"kind": "text", "status": 404}, "AZURE_DEVOPS_ORG_URL", id="404 as text"),
+            pytest.param({"kind": "text", "status": 403}, "firewall", id="403 as text"),
+        ],
+    )
+    def test_what_lasts_is_for_a_person(self, make, look, verb, fault, told):
+        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
+            asked_for = make(azure_devops, adapter())
+            azure_devops.fault(verb=verb, path="/ml/", **fault)
+            with pytest.raises(TargetError, match=told):
+                look(adapter(), asked_for)
+
+    @pytest.mark.parametrize(
+        ("fault", "answered"),
+        [
+            pytest.param({"kind": "error", "status": 408}, True, id="request time-out"),
+            pytest.param({"kind": "error", "status": 429}, True, id="throttled"),
+            pytest.param({"kind": "error", "status": 500}, True, id="server error"),
+            pytest.param({"kind": "text", "status": 502}, True, id="a proxy's error"),
+            pytest.param({"kind": "text", "status": 200}, True, id="not JSON"),
+            pytest.param({"kind": "empty"}, True, id="empty"),
+            pytest.param({"kind": "garbage"}, True, id="garbage"),
+            pytest.param({"kind": "truncated"}, True, id="half an answer"),
+            pytest.param({"kind": "close", "times": 2}, False, id="closed, twice"),
+            pytest.param({"kind": "reset", "times": 2}, False, id="reset, twice"),
+            pytest.param({"kind": "hang", "seconds": 1}, False, id="silence"),
+        ],
+    )
+    def test_what_may_pass_says_whether_the_organization_answered(
+        self, make, look, verb, fault, answered
+    ):
+        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
+            asked_for = make(azure_devops, adapter())
+            azure_devops.fault(verb=verb, path="/ml/", **fault)
+            with pytest.raises(AzureDevOpsError) as raised:
+                look(adapter(), asked_for)
+
+        assert answered is raised.value.answered
+
+
+class TestTheKey:
+    """A pipeline that refuses the parameter for the key, or has come to need it."""
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            pytest.param(DEPLOY_CHURN, KEYLESS, id="not taken any more"),
+            pytest.param(KEYLESS, NEEDING, id="needed"),
+        ],
+    )
+    def test_a_refusal_of_the_key_comes_with_the_request_that_is_taken(self, before, after):
+        with stand_in(before) as azure_devops:
+            using = adapter()
+            asked_for = pipeline_request(azure_devops, using)
+            with changed(azure_devops, after) as other:
+                refused = using.start(asked_for, deadline(), key=KEY)
+                started = using.start(refused.corrected, deadline(), key=KEY)
+
+                assert pipeline_request(other, using) == refused.corrected
+        assert (Refused, Started) == (type(refused), type(started))
+
+    @pytest.mark.parametrize(
+        ("pipeline", "change", "key"),
+        [
+            pytest.param(KEYLESS, {"modelNme": "x"}, KEY, id="another parameter"),
+            pytest.param(KEYLESS, {"modelTriggerKey": "x"}, KEY, id="the rule's own value"),
+            pytest.param(NEEDING, {}, "", id="needed, and not known"),
+        ],
+    )
+    def test_what_another_key_cannot_correct_is_for_a_person(self, pipeline, change, key):
+        with stand_in(pipeline) as azure_devops:
+            parameters = {"modelName": "churn", "modelVersion": "17", **change}
+            asked_for = StartRequest(
+                PIPELINE, azure_devops.url, "ml", 5, {"templateParameters": parameters}
+            )
+
+            assert None is adapter().start(asked_for, deadline(), key=key).corrected
+
+    def test_a_release_has_nothing_to_correct(self):
+        with stand_in(CHURN) as azure_devops:
+            using = adapter()
+            asked_for = request(azure_devops, using)
+            azure_devops.fault("error", status=400)
+
+            assert None is using.start(asked_for, deadline(), key=KEY).corrected
 
 
 # JSON that is not what it should be; none of these is a list of the service, or one definition.

@@ -27,7 +27,7 @@ CLAIM = Claim(
     key="key",
     claimed_at=NOON,
     lease_until=NOON + timedelta(minutes=2),
-    post_until=NOON + timedelta(minutes=1),
+    tried_at=NOON + timedelta(minutes=1),
     request=REQUEST,
     release=Release(2**40, "https://dev.azure.com/contoso/ml/_release?releaseId=7"),
     reason="because",

@@ -9,7 +9,7 @@ from model_trigger.claims import State
 from model_trigger.decisions import Outcome
 from model_trigger.grammar import Mode
 from model_trigger.overview import gather
-from model_trigger.passes import WorkspaceNote
+from model_trigger.passes import Progress, WorkspaceNote
 from model_trigger.rule_sources import RulesUnreadableError
 from model_trigger.whereabouts import Question, Reading
 from tests.build import NOON, WORKSPACE, deadline, rulebook
@@ -73,13 +73,16 @@ def test_a_ledger_that_cannot_be_read_is_said_and_the_rest_is_shown(make_service
     )
 
 
-def test_a_workspace_tells_when_it_was_last_looked_through(make_services):
+def test_a_workspace_shows_its_last_complete_check_and_how_far_the_present_one_is(make_services):
     services = make_services(workspaces=(WORKSPACE,))
     assert [None] == [each.passed_at for each in gathered(services).workspaces]
 
-    services.ledger.note_workspace(WORKSPACE, WorkspaceNote(NOON - DAY, NOON - HOUR), deadline())
+    progress = Progress(models=2000, checked=430, left=1570)
+    note = WorkspaceNote(WORKSPACE, NOON - DAY, NOON, NOON - HOUR, progress)
+    services.ledger.note_workspace(note, deadline())
     (workspace,) = gathered(services).workspaces
     assert (NOON - DAY, NOON - HOUR) == (workspace.since, workspace.passed_at)
+    assert (2000, 1570, 4) == (workspace.models, workspace.models_left, workspace.passes_left)
 
 
 def test_a_model_is_looked_for_only_when_one_is_asked_for(make_services):

@@ -119,7 +119,7 @@ ROWS = {
     ),
     "a server error": Row(
         "pending",
-        State.STARTING,
+        State.UNKNOWN,
         "pending",
         reason="Azure DevOps gave no readable answer: HTTP 500: Something went wrong.",
         faults=starting("error", status=500),
@@ -132,14 +132,14 @@ ROWS = {
     ),
     "no answer, and nothing was started": Row(
         "pending",
-        State.STARTING,
+        State.UNKNOWN,
         "pending",
         reason="Azure DevOps gave no readable answer: ",
         faults=starting("reset"),
     ),
     "no answer, and lists lag behind": Row(
         "pending",
-        State.STARTING,
+        State.UNKNOWN,
         "pending",
         started=1,
         reason="Azure DevOps gave no readable answer: ",
@@ -148,14 +148,14 @@ ROWS = {
     ),
     "discovery is out of order": Row(
         "pending",
-        None,
+        State.WAITING,
         "started",
         reason="Azure DevOps could not be asked: HTTP 503: The service is unavailable.",
         faults=[{"kind": "error", "verb": "OPTIONS", "status": 503}],
     ),
     "the definition cannot be read": Row(
         "pending",
-        None,
+        State.WAITING,
         "started",
         reason="Azure DevOps could not be asked: HTTP 500: Something went wrong.",
         faults=[{"kind": "error", "verb": "GET", "path": "/definitions", "status": 500}],

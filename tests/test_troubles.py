@@ -29,7 +29,7 @@ def told(services):
     [
         pytest.param(State.FAILED, "failed", True, id="failed"),
         pytest.param(State.GIVEN_UP, "given_up", True, id="given up"),
-        pytest.param(State.UNREADABLE, "unreadable", True, id="rule unreadable"),
+        pytest.param(State.KEPT, "kept", True, id="rule broken"),
         pytest.param(State.WAITING, "waiting", False, id="waiting"),
         pytest.param(State.STARTING, "unknown", False, id="lease over"),
     ],

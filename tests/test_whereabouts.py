@@ -54,7 +54,7 @@ def test_a_started_version_is_answered_with_its_release(services):
         ),
         pytest.param(
             State.STARTING,
-            {"lease_until": NOON},
+            {"lease_until": NOON - timedelta(seconds=1)},
             "Whether rule churn started it is not known yet: why",
             "reconcile looks its release up",
             id="lease over",
@@ -74,11 +74,11 @@ def test_a_started_version_is_answered_with_its_release(services):
             id="failed, and given up a day after it began",
         ),
         pytest.param(
-            State.UNREADABLE,
+            State.KEPT,
             {},
-            "Rule churn keeps it until the rule is mended: why",
-            "reconcile decides on it once the rule is mended",
-            id="unreadable",
+            "Rule churn keeps it until the rule is fixed: why",
+            "reconcile decides on it once the rule is fixed",
+            id="kept",
         ),
         pytest.param(State.SUPERSEDED, {}, "Rule churn did not start it: why", "", id="superseded"),
         pytest.param(

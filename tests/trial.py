@@ -8,6 +8,7 @@ from typing import Any
 
 from model_trigger.claims import Partition
 from model_trigger.handlers import handle_event, reconcile
+from model_trigger.holding import Asked
 from model_trigger.starting import attend
 from tests.build import WORKSPACE, deadline, event_text, registration, rule, rulebook
 
@@ -104,7 +105,8 @@ class Trial:
         of_version = registration(version, tags=tags or {})
         evaluation = rule(**fields).evaluate(of_version)
         limit = deadline(seconds)
-        return attend(evaluation, of_version, services or self.services, limit, retry=retry)
+        asked = Asked(limit.clock()) if retry else None
+        return attend(evaluation, of_version, services or self.services, limit, retry=asked)
 
     def snapshot(self, version="17"):
         return self.services.ledger.read(self.partition, version, deadline())

@@ -24,7 +24,8 @@ class Fault:
     kind        what happens:
                 error         `status` (500) with an error in JSON
                 sign-in page  `status` (203) with HTML instead of JSON
-                redirect      302 to the sign-in page
+                redirect      `status` (302) and the sign-in page's address
+                text          `status` (502) with plain text: a proxy speaks, not the service
                 retry-after   the real answer, with Retry-After: a success
                 empty         200 without a body
                 garbage       200 that says it is JSON, and is not
@@ -88,15 +89,16 @@ def _error(fault: Fault, _real: Answer) -> Answer:
     return ServiceError(status, type_key, message).answer()
 
 
-def _redirect(_fault: Fault, _real: Answer) -> Answer:
+def _redirect(fault: Fault, _real: Answer) -> Answer:
     where = {"Location": "https://spsprodcus1.vssps.visualstudio.com/_signin"}
-    return Answer(302, SIGN_IN, HTML, where)
+    return Answer(fault.status or 302, SIGN_IN, HTML, where)
 
 
 KINDS: dict[str, Callable[[Fault, Answer], Answer]] = {
     "error": _error,
     "sign-in page": lambda fault, _: Answer(fault.status or 203, SIGN_IN, HTML),
     "redirect": _redirect,
+    "text": lambda fault, _: Answer(fault.status or 502, b"Bad Gateway", "text/plain"),
     "retry-after": lambda _, real: real,
     "empty": lambda _fault, _real: Answer(),
     "garbage": lambda _fault, _real: Answer(body=b'{"id": 1, "name": '),

@@ -1,0 +1,106 @@
+"""What a run was given: whether it may be the one in question, and whose it may be taken for."""
+
+from dataclasses import replace
+
+import pytest
+
+from model_trigger.targets import Given, StartRequest, TargetKind
+
+URL = "https://dev.azure.com/fabrikam"
+SENT = {
+    "templateParameters": {"dryRun": "true", "n": "1"},
+    "variables": {"colour": {"value": "red"}},
+    "resources": {"repositories": {"self": {"refName": "refs/heads/main"}}},
+}
+SHOWN = {
+    "branch": "refs/heads/main",
+    "parameters": {"dryRun": "true", "n": "1", "other": "x"},
+    "variables": {"colour": "red", "shape": "round"},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        pytest.param({}, True, id="the same, and more"),
+        pytest.param({"parameters": {"DRYRUN": "True", "N": "1"}}, True, id="spelled differently"),
+        pytest.param({"parameters": {"dryRun": True, "n": "1"}}, True, id="a boolean"),
+        pytest.param({"parameters": {"dryRun": "false", "n": "1"}}, False, id="another value"),
+        pytest.param({"parameters": {"dryRun": "true"}}, False, id="one missing"),
+        pytest.param({"parameters": {}}, False, id="none"),
+        pytest.param({"parameters": None}, None, id="parameters not said"),
+        pytest.param({"variables": {"colour": "blue"}}, False, id="another variable"),
+        pytest.param({"variables": None}, None, id="variables not said"),
+        pytest.param({"branch": "refs/heads/next"}, False, id="another branch"),
+        pytest.param({"branch": None}, None, id="branch not said"),
+        pytest.param({"branch": None, "parameters": {}}, False, id="one says enough"),
+    ],
+)
+def test_a_run_fits_unless_it_was_given_something_else(change, fits):
+    assert fits is Given.of(**{**SHOWN, **change}).fits(Given.by(SENT))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"templateParameters": {}}, id="no parameters"),
+    ],
+)
+def test_where_nothing_was_sent_every_run_fits(sent):
+    assert Given.of(None, None, None).fits(Given.by(sent))
+
+
+def run(parameters, branch=None, variables=None, definition=5):
+    body = {"templateParameters": parameters}
+    if branch:
+        body["resources"] = {"repositories": {"self": {"refName": branch}}}
+    if variables:
+        body["variables"] = {name: {"value": value} for name, value in variables.items()}
+    return StartRequest(TargetKind.PIPELINE, URL, "ml", definition, body)
+
+
+@pytest.mark.parametrize(
+    ("other", "mistaken"),
+    [
+        pytest.param(run({"v": "17", "dry": "true"}), True, id="equal"),
+        pytest.param(run({"V": "17", "dry": "True"}), True, id="spelled differently"),
+        pytest.param(run({"v": "17", "dry": "true", "x": "1"}), True, id="more"),
+        pytest.param(run({"v": "17"}), True, id="less, which may have this default"),
+        pytest.param(run({"v": "18", "dry": "true"}), False, id="another version"),
+        pytest.param(run({"v": "17", "dry": "true"}, "refs/heads/next"), True, id="some branch"),
+        pytest.param(run({"v": "17"}, variables={"a": "b"}), True, id="some variables"),
+        pytest.param(run({"v": "17", "dry": "true"}, definition=6), False, id="another pipeline"),
+    ],
+)
+def test_a_run_may_be_mistaken_unless_something_tells_it_apart(other, mistaken):
+    assert mistaken is run({"v": "17", "dry": "true"}).may_be_mistaken_for(other)
+
+
+def test_a_branch_tells_runs_apart_where_both_are_sent_one():
+    main, following = (run({}, f"refs/heads/{name}") for name in ("main", "next"))
+
+    assert not main.may_be_mistaken_for(following)
+    assert main.may_be_mistaken_for(run({}))
+
+
+def test_a_run_with_a_key_is_mistaken_for_none():
+    plain = run({"v": "17"})
+
+    assert not plain.with_key("a").may_be_mistaken_for(plain)
+    assert not plain.with_key("a").may_be_mistaken_for(plain.with_key("b"))
+    assert plain.may_be_mistaken_for(plain.with_key("b"))
+
+
+def test_a_release_is_mistaken_for_none():
+    release = replace(run({}), kind=TargetKind.RELEASE, body={"definitionId": 5})
+
+    assert not release.may_be_mistaken_for(release)
+
+
+def test_a_key_is_added_and_taken_away_without_touching_the_request():
+    plain = run({"v": "17"}, variables={"a": "b"})
+    keyed = plain.with_key("a")
+
+    assert {"v": "17", "modelTriggerKey": "a"} == keyed.body["templateParameters"]
+    assert plain == keyed.without_key() == plain.without_key()

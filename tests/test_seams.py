@@ -1,0 +1,257 @@
+"""The promises where parts meet: within one second, around a lease, and between two claims."""
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from azure.data.tables import TableServiceClient
+
+from model_trigger.claims import Partition, State
+from model_trigger.decisions import Outcome
+from model_trigger.events import Workspace
+from model_trigger.holding import Asked, Hold
+from model_trigger.ledger import Ledger
+from model_trigger.ports import ConflictError, LedgerError
+from model_trigger.starting import attend
+from tests.build import WORKSPACE, deadline, registration, rule
+from tests.sandbox.azure_devops import AzureDevOps
+from tests.sandbox.azure_devops_organisation import Organisation, Parameter, Pipeline, Project
+from tests.sandbox.flaky import FlakyProxy
+from tests.trial import LEASE, Interposed, once, raising
+
+OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
+
+
+def commit_and_lose(churn):
+    """Let the next POST be carried out without an answer, and lists not show what it started."""
+    churn.azure_devops.list_lag = 3600
+    churn.azure_devops.fault("error", status=500, commit=True)
+
+
+@contextmanager
+def losing_one_answer(azurite, ledger):
+    """A ledger behind a proxy that loses the answer to the first transaction after `arm()`."""
+    address = azurite.connection_string.split("TableEndpoint=")[1].split(";")[0]
+    with FlakyProxy(address, 1, 0.0) as proxy:
+        armed = []
+
+        def draw(request):
+            return "close after" if "$batch" in request and armed and armed.pop() else "pass"
+
+        proxy.draw = draw
+        through = azurite.connection_string.replace(
+            address, address.replace(proxy.target, proxy.address)
+        )
+        with TableServiceClient.from_connection_string(through, retry_total=0) as tables:
+            prefix = ledger.releases.table_name.removesuffix("releases")
+            yield Ledger.open(tables, prefix), lambda: armed.append(True)
+
+
+def test_a_delivery_whose_write_is_lost_never_sends_a_post_under_the_claim_of_another(
+    churn, azurite
+):
+    with losing_one_answer(azurite, churn.services.ledger) as (ledger, arm):
+        commit_and_lose(churn)
+        first = churn.attend()
+        arm()
+        second = churn.attend(services=replace(churn.services, ledger=ledger))
+        third = churn.attend()
+
+    assert [Outcome.PENDING] * 3 == [each.outcome for each in (first, second, third)]
+    assert (State.UNKNOWN, ["17"]) == (churn.state(), churn.versions)
+
+
+@pytest.mark.parametrize("write", range(1, 4))
+def test_whichever_answer_of_storage_is_lost_each_release_starts_once(churn, azurite, write):
+    with losing_one_answer(azurite, churn.services.ledger) as (ledger, arm):
+        counted = iter(range(1, 100))
+
+        def count():
+            if next(counted) == write:
+                arm()
+
+        lossy = Interposed(ledger, "write", before=count)
+        churn.azure_devops.fault("error", status=429, retry_after=0)
+        outcomes = [
+            churn.attend(services=replace(churn.services, ledger=lossy)).outcome for _ in range(3)
+        ]
+
+    assert Outcome.STARTED in outcomes
+    assert ["17"] == churn.versions
+
+
+def test_a_turn_counts_from_before_the_reading_that_led_to_the_claim(churn):
+    services = replace(churn.services, claim_lease=timedelta(seconds=4))
+    slow = Interposed(services.ledger, "read", after=once(lambda: time.sleep(2.1)))
+    decision = churn.attend(services=replace(services, ledger=slow))
+
+    assert (Outcome.PENDING, State.WAITING, []) == (decision.outcome, churn.state(), churn.posts)
+
+
+def test_a_definition_that_is_read_slowly_uses_up_the_turn(churn):
+    services = replace(churn.services, claim_lease=timedelta(seconds=4))
+    slow = Interposed(services.azure_devops(), "definition", after=once(lambda: time.sleep(2.1)))
+    decision = churn.attend(services=replace(services, azure_devops=lambda: slow))
+
+    assert (Outcome.PENDING, []) == (decision.outcome, churn.posts)
+    assert Outcome.STARTED is churn.attend().outcome
+
+
+def test_what_a_fault_before_the_claim_hinders_is_in_the_ledger_and_found_by_reconcile(app):
+    app.azure_devops.fault("error", verb="GET", status=503, times=None)
+    with pytest.raises(Exception, match="503"):
+        app.deliver("17")
+    app.azure_devops.clear_faults()
+
+    assert [("churn", "17", "started")] == app.reconcile()
+
+
+def test_a_version_that_waits_for_another_is_in_the_ledger_and_moves_the_mark(churn):
+    commit_and_lose(churn)
+    churn.attend("17")
+    waiting = churn.attend("18", seconds=1)
+
+    assert (Outcome.PENDING, State.WAITING) == (waiting.outcome, churn.state("18"))
+    mark = churn.snapshot("18").mark
+    assert ("18", "17") == (mark.version, mark.in_flight)
+
+
+def test_only_so_many_threads_wait_for_another_start_at_once(churn):
+    services = replace(churn.services, waiting_room=threading.Semaphore(0))
+    churn.azure_devops.fault("hang", path="releases", verb="POST", seconds=1)
+    first = threading.Thread(target=churn.attend)
+    first.start()
+    while not churn.snapshot().claim:
+        time.sleep(0.02)
+    paused = []
+    limit = replace(deadline(), sleep=paused.append)
+    one = registration()
+    second = attend(rule().evaluate(one), one, services, limit)
+    first.join()
+
+    assert (Outcome.DUPLICATE, []) == (second.outcome, paused)
+
+
+def test_a_refusal_of_the_key_alone_is_corrected_within_the_delivery(make_services):
+    """The pipeline declared the parameter for the key when it was read, and does no longer."""
+    declared = Pipeline(
+        5,
+        "deploy",
+        parameters=(
+            Parameter("modelName"),
+            Parameter("modelVersion"),
+            Parameter("modelTriggerKey"),
+        ),
+    )
+    with pipelines(declared) as azure_devops:
+        services = make_services(organization_url=azure_devops.url)
+        to_pipeline = rule(release=None, pipeline={"id": 5})
+        first = started(to_pipeline, "16", services)
+        without = replace(declared, parameters=declared.parameters[:2])
+        azure_devops.organisations = (organisation(without),)
+        second = started(to_pipeline, "17", services)
+        claim = services.ledger.read(Partition("churn", WORKSPACE, "churn"), "17", deadline()).claim
+
+    assert [Outcome.STARTED] * 2 == [first.outcome, second.outcome]
+    assert "modelTriggerKey" not in claim.request.body["templateParameters"]
+
+
+def organisation(*targets):
+    return Organisation("fabrikam", (Project("ml", (), targets),))
+
+
+@contextmanager
+def pipelines(*targets):
+    with AzureDevOps((organisation(*targets),)) as azure_devops:
+        yield azure_devops
+
+
+def started(to_pipeline, version, services, **fields):
+    one = registration(version, **fields)
+    return attend(to_pipeline.evaluate(one), one, services, deadline())
+
+
+KEYLESS = Pipeline(5, "deploy", parameters=(Parameter("modelName"), Parameter("modelVersion")))
+
+
+def test_a_run_without_a_key_is_never_taken_from_another_claim(make_services):
+    with pipelines(KEYLESS) as azure_devops:
+        services = make_services(organization_url=azure_devops.url)
+        to_pipeline = rule(release=None, pipeline={"id": 5})
+        azure_devops.fault("error", verb="POST", path="runs", status=500)
+        first = started(to_pipeline, "17", services)
+
+        class LosesCompletion:
+            """The run of the other workspace is not in the ledger yet."""
+
+            def __getattr__(self, name):
+                return getattr(services.ledger, name)
+
+            def write(self, partition, claim, mark, limit):
+                if claim and claim.state is State.STARTED:
+                    msg = "storage is busy"
+                    raise LedgerError(msg)
+                return services.ledger.write(partition, claim, mark, limit)
+
+        busy = replace(services, ledger=LosesCompletion())
+        second = started(to_pipeline, "17", busy, workspace=OTHER)
+        third = started(to_pipeline, "17", services)
+
+    assert [Outcome.PENDING, Outcome.PENDING, Outcome.FAILED] == [
+        each.outcome for each in (first, second, third)
+    ]
+    assert "another start of churn 17 sent the same" in third.reason
+    assert 1 == len(azure_devops.runs)
+
+
+def test_a_run_without_a_key_is_found_when_nobody_else_may_have_started_it(make_services):
+    with pipelines(KEYLESS) as azure_devops:
+        services = make_services(organization_url=azure_devops.url)
+        to_pipeline = rule(release=None, pipeline={"id": 5})
+        other = started(to_pipeline, "17", services, workspace=OTHER)
+        azure_devops.fault("error", verb="POST", path="runs", status=500, commit=True)
+        mine = started(to_pipeline, "17", services)
+
+    assert [Outcome.STARTED] * 2 == [other.outcome, mine.outcome]
+    assert 2 == len({other.release.id, mine.release.id})
+
+
+def test_a_claim_that_changes_while_it_is_looked_up_is_read_again(churn):
+    commit_and_lose(churn)
+    churn.attend()
+    snapshot = churn.snapshot()
+    hold = Hold(churn.services, deadline(), churn.partition, "17", Asked(0.0))
+    churn.services.ledger.write(
+        churn.partition, replace(snapshot.claim, reason="meanwhile"), None, deadline()
+    )
+
+    with pytest.raises(ConflictError):
+        hold.look_up(snapshot.claim, snapshot, record=True)
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_lease_is_over_one_second_after_its_end(churn, seconds):
+    commit_and_lose(churn)
+    gone = Interposed(churn.services.azure_devops(), "start", before=raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        churn.attend(services=replace(churn.services, azure_devops=lambda: gone))
+    claim = churn.snapshot().claim
+
+    standing = claim.standing(claim.lease_until + timedelta(seconds=seconds))
+    assert (State.UNKNOWN if seconds else State.STARTING) is standing
+
+
+def test_a_newer_version_is_started_after_an_older_one_whose_outcome_is_unknown(churn):
+    commit_and_lose(churn)
+    churn.attend("17")
+    churn.attend("18", seconds=1)
+    churn.let_pass(LEASE + timedelta(seconds=1))
+    newer = churn.attend("18")
+    churn.azure_devops.list_lag = 0
+    older = churn.attend("17")
+
+    assert [Outcome.STARTED] * 2 == [newer.outcome, older.outcome]
+    assert ["17", "18"] == churn.versions
