@@ -24,6 +24,7 @@ def begin(scenario: Scenario) -> tuple[Stepper, State]:
             for index in indices
         ),
         workspaces=indices,
+        baseline=frozenset(scenario.old),
     )
     if scenario.settled:
         first = stepper.run(world, Thread("first", Task(None, "base", indices)))

@@ -110,6 +110,13 @@ class Thread:
         return self.crashed or self.ended is not None
 
     @property
+    def has_seen_the_rule_away(self) -> bool:
+        """Whether it is a pass of reconcile that has ended well while there was no rule."""
+        task = self.task
+        is_pass = task is not None and task.delivery is None and task.book == "removed"
+        return is_pass and self.ended is not None and not self.harmed and not self.ended.pending
+
+    @property
     def call(self) -> Call | None:
         """What it asks now."""
         return self.point.next if self.point and isinstance(self.point.next, Call) else None
@@ -180,7 +187,11 @@ class Stepper:
                     yield Move("step", index, fault)
             if state.crashes and thread.point:
                 yield Move("crash", index)
-        if state.jumps and not self._private(state):
+        if self._private(state):
+            return
+        for change in self.scenario.changes[state.world.changed :][:1]:
+            yield Move("set", detail=change)
+        if state.jumps:
             for span in self.scenario.jumps:
                 yield Move("time", span=span)
 
@@ -236,7 +247,10 @@ class Stepper:
         world = state.world.copy()
         world.now += move.span
         thread = self._stepped(world, thread, move.detail)
-        threads = _with(state.threads, move.index, self._recorded(world, thread))
+        thread = self._recorded(world, thread)
+        if thread.has_seen_the_rule_away:
+            world.was_away = world.book == "removed"
+        threads = _with(state.threads, move.index, thread)
         left = state.faults - bool(move.detail)
         return State(world, threads, left, state.crashes, state.jumps)
 
@@ -290,18 +304,12 @@ class Stepper:
 
 
 def _changed(state: State, move: Move) -> State:
-    """Let time pass, or a person change what the app is set to."""
+    """Let time pass, or a person change something."""
     world = state.world.copy()
     if move.kind == "time":
         world.now += move.span
         return replace(state, world=world, jumps=state.jumps - 1)
-    what, _, value = move.detail.partition(" ")
-    if what == "book":
-        world.book = value
-    elif what == "workspaces":
-        world.workspaces = tuple(map(int, value))
-    else:
-        world.archived |= {value}
+    world.change(move.detail)
     return replace(state, world=world)
 
 

@@ -23,6 +23,8 @@ _IN_TIME = 20_000
 _OPEN = {"starting", "unknown", "waiting", "failed", "unreadable", "kept", "held"}
 # What nobody has withdrawn must not end as.
 _LOST = {"closed", "given_up"}
+# Rules under which a delivery is kept at least.
+_WANTING = {"base", "broken"}
 
 
 def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
@@ -32,6 +34,9 @@ def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
             yield f"unexpected: {thread.name}: {thread.ended.problem}"
     if len(before.world.posted) < len(after.world.posted):
         yield from _of_a_post(scenario, after.world, after.world.posted[-1])
+        yield from _of_who_posted(after, after.world.posted[-1])
+    if before.world.tables is not after.world.tables and scenario.rule.get("start") != "latest":
+        yield from _of_what_was_kept(before.world, after.world)
     for old, new in zip(before.threads, after.threads, strict=False):
         if new.ended and not old.ended and _must_be_kept(new, after.world):
             assert new.task, "it has been started"
@@ -42,15 +47,41 @@ def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
 
 def _of_a_post(scenario: Scenario, world: World, one: Posted) -> Iterator[str]:
     before = world.posted[: one.id]
+    earlier = [other for other in world.posted if (other.at, other.id) < (one.at, one.id)]
     if sum(other.values == one.values for other in before) > _registrations(world, one):
         yield f"started twice: {one.version}"
     newer = [
         other.version
-        for other in before
+        for other in earlier
         if other.scope == one.scope and int(other.version) > int(one.version)
     ]
     if scenario.is_exclusive and newer and _is_told_apart(world, one):
         yield f"stepped back: {one.version} after {newer[-1]}"
+
+
+def _of_who_posted(state: State, one: Posted) -> Iterator[str]:
+    """Judge a POST by the process that sent it: reconcile may not do all that a delivery may."""
+    task = next((it.task for it in state.threads if it.name == one.by), None)
+    if task is None or task.delivery:
+        return
+    delivered = {it.task.delivery.version for it in state.threads if it.task and it.task.delivery}
+    if one.version in state.world.baseline - delivered:
+        yield f"baseline started: {one.version} by {one.by}"
+    named = {WORKSPACES[index].name for index in task.workspaces}
+    if one.values.get("workspaceName") not in {None, *named}:
+        yield f"started for a removed workspace: {one.version} by {one.by}"
+
+
+def _of_what_was_kept(before: World, after: World) -> Iterator[str]:
+    """Judge what was in the ledger, and is superseded now: something newer must be there, too."""
+    claims = dict(_read(after))
+    for about, old in _read(before):
+        new = claims.get(about)
+        if new is None or _is_final(old) or new.state.value != "superseded":
+            continue
+        newer = [it for it in claims if it.workspace == about.workspace]
+        if not any(int(it.version) > int(about.version) for it in newer):
+            yield f"superseded what was kept: {about.version}: {new.reason}"
 
 
 def _is_told_apart(world: World, one: Posted) -> bool:
@@ -72,13 +103,18 @@ def _must_be_kept(thread: Thread, world: World) -> bool:
     task = thread.task
     return bool(
         task
-        and task.delivery
-        and task.book in {"base", "broken"}
+        and _is_wanted(task)
         and not thread.harmed
         and thread.ended
         and not thread.ended.storage_failed
         and world.now - thread.started_at < _IN_TIME
     )
+
+
+def _is_wanted(task: Task) -> bool:
+    """Whether the app is set to keep what is delivered, at least."""
+    delivery = task.delivery
+    return bool(delivery) and task.book in _WANTING and delivery.workspace in task.workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +126,11 @@ class Settled:
     passes: int
 
 
-def settle(
-    stepper: Stepper, state: State, wanted: Callable[[Registered], bool] | None = None
-) -> Settled:
+def settle(stepper: Stepper, state: State) -> Settled:
     """Let reconcile pass and deliver again what is pending, without faults, and judge the end."""
-    world = replace(state.world, down_until=0, book="base")
+    world = replace(state.world, down_until=0)
+    world.change("book base")
+    world.change(f"workspaces {''.join(map(str, range(stepper.scenario.workspaces)))}")
     pending = undelivered(state)
     problems: list[str] = []
     passes = 0
@@ -112,7 +148,7 @@ def settle(
         if not pending and all(_is_final(one) for one in _claims(world)):
             break
     problems += [f"still pending: {one.version}" for one in pending]
-    must = wanted or _must_be_decided(stepper.scenario, state)
+    must = _must_be_decided(stepper.scenario, state)
     return Settled(world, (*problems, *_of_the_end(stepper.scenario, world, must)), passes)
 
 
@@ -127,11 +163,18 @@ def undelivered(state: State) -> list[Delivery]:
 
 
 def _must_be_decided(scenario: Scenario, state: State) -> Callable[[Registered], bool]:
-    delivered = {one.task.delivery for one in state.threads if one.task and one.task.delivery}
+    """Say which registrations must be in the ledger in the end."""
+    is_found = scenario.settled and not state.world.changed
 
     def must(one: Registered) -> bool:
-        is_found = scenario.settled and one.version not in scenario.old
-        return is_found or Delivery(one.version, one.workspace) in delivered
+        if one.version in state.world.archived:
+            return False
+        about = Delivery(one.version, one.workspace)
+        threads = [it for it in state.threads if it.task and it.task.delivery == about]
+        wanted = [it for it in threads if it.is_over and it.task and _is_wanted(it.task)]
+        if any(it.ended and not it.ended.pending for it in wanted):
+            return True
+        return is_found and one.version not in scenario.old
 
     return must
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -42,20 +42,22 @@ from tests.checker.scenario import MODEL, WORKSPACES, Scenario
 from tests.checker.tables import RefusedError, Tables
 from tests.checker.targets import sent
 
-# How long storage is out of reach after "outage", and how late a list is at most, in milliseconds:
-# less than LIST_LAG.
+# How long storage is out of reach after "outage", and how long a slow answer takes, in milliseconds.
 _OUTAGE = 3_000
-_LATE = 110_000
+_SLOW = 4_500
+# By how much a list is later than it may be, less than nothing.
+_JUST = 100
 # How far clocks may be apart, as the adapter allows for.
 _CLOCKS_APART = timedelta(minutes=5)
 
 FAULTS: Mapping[str, tuple[str, ...]] = {
-    "storage read": ("busy", "outage", "hang"),
+    "storage read": ("busy", "outage", "hang", "slow answer"),
     "storage write": ("busy", "lost after", "outage", "outage after", "hang after"),
     "azure_devops definition": ("503", "404", "unreachable", "slow"),
     "azure_devops start": (
         "500 after, late",
         "500 after",
+        "at last, late",
         "500",
         "late",
         "refused",
@@ -120,6 +122,12 @@ class World:
     down_until: int = 0
     book: str = "base"
     workspaces: tuple[int, ...] = (0,)
+    # What reconcile must not start, whether a pass has seen the rule away, what persons changed.
+    baseline: frozenset[str] = frozenset()
+    was_away: bool = False
+    changed: int = 0
+    # When each process last read storage: its lease is counted from there.
+    read_at: Mapping[str, int] = field(default_factory=dict)
 
     def copy(self) -> "World":
         return copy(self)
@@ -135,7 +143,27 @@ class World:
             max(self.down_until, self.now),
             self.book,
             self.workspaces,
+            self.baseline,
+            self.was_away,
+            self.changed,
         )
+
+    def change(self, what: str) -> None:
+        """Let a person change what the app is set to, or what is registered."""
+        verb, _, value = what.partition(" ")
+        self.changed += 1
+        if verb == "book":
+            self.book = value
+            if self.was_away and value == "base":
+                self.baseline |= {one.version for one in self.registered}
+                self.was_away = False
+        elif verb == "workspaces":
+            self.workspaces = tuple(map(int, value))
+        elif verb == "register":
+            one = Registered(value, 0, self.now, self.now)
+            self.registered = (*self.registered, one)
+        else:
+            self.archived |= {value}
 
     def answer(self, call: Call, asked_at: int, fault: str, by: str) -> Reply:
         """Do what a process asks, and answer it; what is sent late is still done."""
@@ -143,12 +171,12 @@ class World:
             self.now = max(self.now, asked_at + round(call.seconds * 1000))
             return returned(None, "slept")
         if call.service == "storage":
-            return self._storage(call, fault)
+            return self._storage(call, fault, by)
         left = asked_at + round(call.seconds * 1000) - self.now
         answer = getattr(self, f"_{call.service}_{call.verb}")
         return answer(call.arguments, fault, left, by)
 
-    def _storage(self, call: Call, fault: str) -> Reply:
+    def _storage(self, call: Call, fault: str, by: str) -> Reply:
         if self.now < self.down_until:
             return _http_error(503, "ServerBusy")
         if fault in {"outage", "outage after"}:
@@ -160,6 +188,11 @@ class World:
         if fault == "hang":
             return raised(ServiceResponseError, "read timed out")
         reply = self._stored(call)
+        if call.verb in {"get", "query"}:
+            self.read_at = {**self.read_at, by: self.now}
+        if fault == "slow answer":
+            self.now += _SLOW
+            return reply
         return raised(ServiceResponseError, "connection was closed") if fault else reply
 
     def _stored(self, call: Call) -> Reply:
@@ -229,11 +262,13 @@ class World:
         result = _RESULTS.get(fault)
         if fault.startswith("timeout"):
             self.now += left
-        if result and "after" not in fault:
+        if result and "after" not in fault and "at last" not in fault:
             return returned(result)
-        late = _LATE if "late" in fault else 0
-        number = len(self.posted) + 1
-        one = Posted(number, arguments["request"], by, self.now, self.now + late)
+        lease, lag = (round(1000 * one) for one in (self.scenario.lease, self.scenario.lag))
+        # A POST may reach its end as late as its lease does, also when nobody waits any more.
+        at = self.read_at[by] + lease - _JUST if "at last" in fault else self.now
+        listed_at = at + lag - _JUST if "late" in fault else at
+        one = Posted(len(self.posted) + 1, request, by, at, listed_at)
         self.posted = (*self.posted, one)
         return returned(result or Started(_release(one)))
 
@@ -369,6 +404,7 @@ _RESULTS = {
     "500": Unknown("HTTP 500"),
     "500 after": Unknown("HTTP 500"),
     "500 after, late": Unknown("HTTP 500"),
+    "at last, late": replace(Unknown("no answer"), answered=False),
     "timeout": replace(Unknown("no answer"), answered=False),
     "timeout after": replace(Unknown("no answer"), answered=False),
 }
