@@ -25,6 +25,7 @@ def begin(scenario: Scenario) -> tuple[Stepper, State]:
         ),
         workspaces=indices,
         baseline=frozenset(scenario.old),
+        book=scenario.book,
     )
     if scenario.settled:
         first = stepper.run(world, Thread("first", Task(None, "base", indices)))

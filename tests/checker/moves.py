@@ -94,7 +94,7 @@ class Thread:
     """A process in a schedule; `point` is None before it starts.
 
     `ended` is how it ended; `crashed` is whether it did so in the middle. `harmed` is whether
-    storage failed it, or time ran out.
+    storage failed it; `baseline` is what reconcile must not start, as known at its start.
     """
 
     name: str
@@ -104,6 +104,7 @@ class Thread:
     crashed: bool = False
     harmed: bool = False
     started_at: int = 0
+    baseline: frozenset[str] = frozenset()
 
     @property
     def is_over(self) -> bool:
@@ -126,7 +127,7 @@ class Thread:
         """What tells it from others: how it goes on, not how it came there once it is over."""
         if self.is_over:
             return (self.name, self.crashed or self.ended.pending)
-        return (self.name, id(self.point) if self.point else None, self.harmed)
+        return (self.name, id(self.point) if self.point else None, self.harmed, self.baseline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +294,7 @@ class Stepper:
             point=None if ended else point,
             ended=ended,
             started_at=world.now,
+            baseline=world.baseline,
         )
 
     def run(self, world: World, thread: Thread) -> Thread:

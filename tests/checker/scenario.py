@@ -44,7 +44,7 @@ class Scenario:
     `old` was registered an hour before all else; `settled` is whether a pass has seen it. `jumps`
     are spans of time in milliseconds that may pass at once. `faults` limits their kinds, where it
     names any. `versions` are registered beside those that are delivered, and `changes` made by
-    persons, one after the other. `records_at_once` is whether nothing comes between the last step of a process and the
+    persons to the rules of `book`, one after the other. `records_at_once` is whether nothing comes between the last step of a process and the
     record of its decisions.
     """
 
@@ -63,6 +63,7 @@ class Scenario:
     lag: float = 120.0
     takes_key: bool = False
     versions: tuple[str, ...] = ()
+    book: str = "base"
     changes: tuple[str, ...] = ()
     records_at_once: bool = True
 

@@ -1,7 +1,7 @@
 """What must hold: at every step, and once the faults have ended."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from model_trigger.claims import Claim
 from model_trigger.events import Workspace
 from model_trigger.targets import KEY_PARAMETER, StartRequest, TargetKind
 from tests.checker.moves import State, Stepper, Thread
-from tests.checker.processes import EPOCH
+from tests.checker.processes import EPOCH, Ended
 from tests.checker.scenario import PREFIX, RULE, WORKSPACES, Delivery, Scenario, Task
 from tests.checker.tables import Stored
 from tests.checker.targets import sent
@@ -23,26 +23,35 @@ _IN_TIME = 20_000
 _OPEN = {"starting", "unknown", "waiting", "failed", "unreadable", "kept", "held"}
 # What nobody has withdrawn must not end as.
 _LOST = {"closed", "given_up"}
+# What settling itself changes.
+_RESTORED = 2
 # Rules under which a delivery is kept at least.
 _WANTING = {"base", "broken"}
 
 
 def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
     """List what a step has done that must never happen."""
-    for thread in after.threads:
-        if thread.ended and thread.ended.problem:
-            yield f"unexpected: {thread.name}: {thread.ended.problem}"
+    for old, new in zip(before.threads, after.threads, strict=False):
+        if new is not old:
+            yield from _of_a_thread(new, after)
     if len(before.world.posted) < len(after.world.posted):
         yield from _of_a_post(scenario, after.world, after.world.posted[-1])
-        yield from _of_who_posted(after, after.world.posted[-1])
     if before.world.tables is not after.world.tables and scenario.rule.get("start") != "latest":
         yield from _of_what_was_kept(before.world, after.world)
-    for old, new in zip(before.threads, after.threads, strict=False):
-        if new.ended and not old.ended and _must_be_kept(new, after.world):
-            assert new.task, "it has been started"
-            assert new.task.delivery, "it is a delivery"
-            if claim_of(after.world, new.task.delivery) is None:
-                yield f"not in the ledger: {new.name} {new.ended.decisions}"
+
+
+def _of_a_thread(thread: Thread, state: State) -> Iterator[str]:
+    """Judge a process that has taken a step."""
+    yield from _problems(thread)
+    mine = [one for one in state.world.posted[-1:] if one.by == thread.name]
+    delivered = {it.task.delivery.version for it in state.threads if it.task and it.task.delivery}
+    for one in mine:
+        yield from _of_who_posted(thread, one, delivered)
+    if thread.ended and _must_be_kept(thread, state.world):
+        assert thread.task, "it has been started"
+        assert thread.task.delivery, "it is a delivery"
+        if claim_of(state.world, thread.task.delivery) is None:
+            yield f"not in the ledger: {thread.name} {thread.ended.decisions}"
 
 
 def _of_a_post(scenario: Scenario, world: World, one: Posted) -> Iterator[str]:
@@ -59,13 +68,12 @@ def _of_a_post(scenario: Scenario, world: World, one: Posted) -> Iterator[str]:
         yield f"stepped back: {one.version} after {newer[-1]}"
 
 
-def _of_who_posted(state: State, one: Posted) -> Iterator[str]:
+def _of_who_posted(thread: Thread, one: Posted, delivered: Container[str]) -> Iterator[str]:
     """Judge a POST by the process that sent it: reconcile may not do all that a delivery may."""
-    task = next((it.task for it in state.threads if it.name == one.by), None)
+    task = thread.task
     if task is None or task.delivery:
         return
-    delivered = {it.task.delivery.version for it in state.threads if it.task and it.task.delivery}
-    if one.version in state.world.baseline - delivered:
+    if one.version in thread.baseline and one.version not in delivered:
         yield f"baseline started: {one.version} by {one.by}"
     named = {WORKSPACES[index].name for index in task.workspaces}
     if one.values.get("workspaceName") not in {None, *named}:
@@ -131,6 +139,7 @@ def settle(stepper: Stepper, state: State) -> Settled:
     world = replace(state.world, down_until=0)
     world.change("book base")
     world.change(f"workspaces {''.join(map(str, range(stepper.scenario.workspaces)))}")
+    state = replace(state, world=world)
     pending = undelivered(state)
     problems: list[str] = []
     passes = 0
@@ -138,18 +147,32 @@ def settle(stepper: Stepper, state: State) -> Settled:
         pause = _pause(world)
         world.now += max(_EVERY, pause)
         passes += pause <= _EVERY
-        problems += _problems(stepper.run(world, _thread(world, f"pass{world.now}", None)))
+        problems += _run(stepper, state, f"pass{world.now}", None)[1]
         for one in tuple(pending):
             name = f"again{one.version}-{one.workspace}-{world.now}"
-            thread = stepper.run(world, _thread(world, name, one))
-            problems += _problems(thread)
-            if thread.ended and not thread.ended.pending:
+            ended, more = _run(stepper, state, name, one)
+            problems += more
+            if not ended.pending:
                 pending.remove(one)
         if not pending and all(_is_final(one) for one in _claims(world)):
             break
     problems += [f"still pending: {one.version}" for one in pending]
     must = _must_be_decided(stepper.scenario, state)
     return Settled(world, (*problems, *_of_the_end(stepper.scenario, world, must)), passes)
+
+
+def _run(
+    stepper: Stepper, state: State, name: str, delivery: Delivery | None
+) -> tuple[Ended, list[str]]:
+    """Run one more process to its end, and judge it as if it were one step."""
+    world, before = state.world, replace(state, world=state.world.copy())
+    thread = Thread(name, Task(delivery, world.book, world.workspaces))
+    threads = (*state.threads, stepper.run(world, thread))
+    before = replace(before, threads=(*state.threads, thread))
+    problems = list(of_a_step(stepper.scenario, before, replace(state, threads=threads)))
+    ended = threads[-1].ended
+    assert ended, "it was run to its end"
+    return ended, problems
 
 
 def undelivered(state: State) -> list[Delivery]:
@@ -164,7 +187,7 @@ def undelivered(state: State) -> list[Delivery]:
 
 def _must_be_decided(scenario: Scenario, state: State) -> Callable[[Registered], bool]:
     """Say which registrations must be in the ledger in the end."""
-    is_found = scenario.settled and not state.world.changed
+    is_found = scenario.settled and scenario.book == "base" and state.world.changed == _RESTORED
 
     def must(one: Registered) -> bool:
         if one.version in state.world.archived:
@@ -282,7 +305,3 @@ def _pause(world: World) -> int:
 def _problems(thread: Thread) -> list[str]:
     problem = thread.ended.problem if thread.ended else ""
     return [f"unexpected: {thread.name}: {problem}"] if problem else []
-
-
-def _thread(world: World, name: str, delivery: Delivery | None) -> Thread:
-    return Thread(name, Task(delivery, world.book, world.workspaces))
