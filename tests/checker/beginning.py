@@ -1,0 +1,67 @@
+"""The state that all schedules of a scenario begin with."""
+
+from tests.checker.moves import State, Stepper, Thread
+from tests.checker.scenario import Programs, Scenario, Task
+from tests.checker.world import Registered, World
+
+_HOUR = 3_600_000
+
+
+def begin(scenario: Scenario) -> tuple[Stepper, State]:
+    """Register what there is, let a pass see what is old, and line up the processes."""
+    programs = Programs(scenario)
+
+    def program(task: Task, world: World):
+        return programs.program(task, _registered_at(world, task))
+
+    stepper = Stepper(scenario, program)
+    indices = tuple(range(scenario.workspaces))
+    world = World(
+        scenario,
+        registered=tuple(
+            Registered(version, index, -_HOUR, -_HOUR)
+            for version in scenario.old
+            for index in indices
+        ),
+        workspaces=indices,
+        baseline=frozenset(scenario.old),
+        book=scenario.book,
+    )
+    if scenario.settled:
+        first = stepper.run(world, Thread("first", Task(None, "base", indices)))
+        assert first.ended == type(first.ended)(), first.ended
+        world.now += 301_000
+    named = {*scenario.versions, *(one.version for one in scenario.deliveries)}
+    for version in sorted(named - {*scenario.old}, key=int):
+        world.now += 400
+        world.registered += tuple(
+            Registered(version, index, world.now, world.now)
+            for index in indices
+        )
+    world.now += 1_000
+    return stepper, State(
+        world, _threads(scenario), scenario.most_faults, scenario.most_crashes, scenario.most_jumps
+    )
+
+
+def _threads(scenario: Scenario) -> tuple[Thread, ...]:
+    tasks = [Task(one, "base", ()) for one in scenario.deliveries]
+    tasks += [Task(None, "base", ())] * scenario.passes
+    return tuple(Thread(f"{_told(task)}.{number}", task) for number, task in enumerate(tasks, 1))
+
+
+def _told(task: Task) -> str:
+    """Name a process: D17 delivers version 17 in the first workspace, D17b in the second."""
+    if task.delivery is None:
+        return "R"
+    return f"D{task.delivery.version}{' bcdef'[task.delivery.workspace].strip()}"
+
+
+def _registered_at(world: World, task: Task) -> int:
+    if task.delivery is None:
+        return 0
+    return next(
+        one.at
+        for one in world.registered
+        if (one.version, one.workspace) == (task.delivery.version, task.delivery.workspace)
+    )

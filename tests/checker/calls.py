@@ -1,0 +1,52 @@
+"""What a process asks of the outside, and what it is answered."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from greenlet import getcurrent
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to the outside; `seconds` is how long it may take."""
+
+    service: str
+    verb: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        """Write the call in a line of the log."""
+        told = self.arguments.get("told", "")
+        return f"{self.service} {self.verb} {told}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: `make` returns or raises it, `key` tells it from other answers."""
+
+    key: Hashable
+    make: Callable[[], Any]
+
+
+def returned(value: Any, key: Hashable = None) -> Reply:
+    """Answer with a value that nobody changes."""
+    return Reply(("returned", value if key is None else key), lambda: value)
+
+
+def raised(error: type[Exception], *arguments: Any, **options: Any) -> Reply:
+    """Answer with an error."""
+    key = ("raised", error.__name__, arguments, tuple(options.items()))
+
+    def make() -> Any:
+        raise error(*arguments, **options)
+
+    return Reply(key, make)
+
+
+def ask(call: Call) -> Any:
+    """Pause the present process at a call until it is answered."""
+    process = getcurrent()
+    reply, process.now = process.parent.switch(call)
+    return reply.make()

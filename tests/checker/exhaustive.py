@@ -1,0 +1,104 @@
+"""Every schedule of a small scenario, breadth-first: what is found is found by its shortest one."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from tests.checker import verdict
+from tests.checker.beginning import begin
+from tests.checker.moves import Move, State, Stepper
+from tests.checker.scenario import Scenario
+
+
+@dataclass
+class Result:
+    """How many states were seen and steps taken, and what was wrong, with the way to it."""
+
+    states: int = 0
+    steps: int = 0
+    ends: int = 0
+    most_passes: int = 0
+    seconds: float = 0.0
+    is_complete: bool = True
+    violations: dict[str, list[Move]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Write the result in a line."""
+        complete = "all" if self.is_complete else "NOT all"
+        return (
+            f"{complete} schedules: {self.states} states, {self.steps} steps, {self.ends} ends, "
+            f"{self.most_passes} passes at most, {len(self.violations)} violations, "
+            f"{self.seconds:.1f} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A state, and how it was reached."""
+
+    state: State
+    before: "_Seen | None" = None
+    move: Move | None = None
+
+    @property
+    def path(self) -> list[Move]:
+        return [one.move for one in [*self._back()][::-1] if one.move]
+
+    def _back(self) -> Iterator["_Seen"]:
+        one: _Seen | None = self
+        while one:
+            yield one
+            one = one.before
+
+
+def explore(
+    scenario: Scenario, *, first_only: bool = False, most_states: int | None = None
+) -> Result:
+    """Take every step from every state that can be reached; equal states are seen once."""
+    began = perf_counter()
+    stepper, start = begin(scenario)
+    result, ends = Result(), set[int]()
+    seen, waiting = {hash(start.key)}, deque([_Seen(start)])
+    while waiting:
+        one = waiting.popleft()
+        result.states += 1
+        for problem in _of_an_end(stepper, one.state, ends, result):
+            result.violations.setdefault(_kind(problem), one.path)
+        for move in stepper.moves(one.state):
+            after = stepper.take(one.state, move)
+            result.steps += 1
+            reached = _Seen(after, one, move)
+            problems = list(verdict.of_a_step(scenario, one.state, after))
+            for problem in problems:
+                result.violations.setdefault(_kind(problem), reached.path)
+            key = hash(after.key)
+            if key not in seen and not problems:
+                seen.add(key)
+                waiting.append(reached)
+        if (first_only and result.violations) or result.states == most_states:
+            result.is_complete = not waiting
+            break
+    result.seconds = perf_counter() - began
+    return result
+
+
+def _of_an_end(
+    stepper: Stepper, state: State, ends: set[int], result: Result
+) -> tuple[str, ...]:
+    """Judge how it ends when nothing more goes wrong; equal ends are judged once."""
+    if not state.is_over:
+        return ()
+    key = hash((state.world.key, tuple(verdict.undelivered(state))))
+    if key in ends:
+        return ()
+    ends.add(key)
+    settled = verdict.settle(stepper, state)
+    result.ends += 1
+    result.most_passes = max(result.most_passes, settled.passes)
+    return settled.problems
+
+
+def _kind(problem: str) -> str:
+    """Return what one schedule is shown for."""
+    return problem

@@ -1,0 +1,332 @@
+"""Which step may come next, and the state that it leads to."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field, replace
+
+from tests.checker.calls import Call, Reply
+from tests.checker.processes import Ended, Process, Program
+from tests.checker.scenario import Scenario, Task
+from tests.checker.world import FAULTS, World, kind_of
+
+_MOST_LIVE = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a process stands: what it was answered so far, and what it asks now or how it ended."""
+
+    before: "Point | None"
+    name: str
+    program: Program
+    reply: Reply | None
+    now: int
+    next: Call | Ended
+
+
+class Histories:
+    """Leads processes from point to point; a point that was reached before is not run again.
+
+    A process cannot be copied. Where it has to go two ways, it is run again from its beginning
+    with the answers that it was given.
+    """
+
+    def __init__(self) -> None:
+        self._points: dict[Hashable, Point] = {}
+        self._live: OrderedDict[int, Process] = OrderedDict()
+        self.runs = 0
+
+    def begin(self, name: str, task: Hashable, program: Program, now: int) -> Point:
+        """Start a process, which stops at its first call."""
+        return self._known((name, task, now), None, name, program, None, now)
+
+    def go_on(self, point: Point, reply: Reply, now: int) -> Point:
+        """Answer the call at which a process stands."""
+        key = (id(point), reply.key, now)
+        return self._known(key, point, point.name, point.program, reply, now)
+
+    def _known(
+        self,
+        key: Hashable,
+        before: Point | None,
+        name: str,
+        program: Program,
+        reply: Reply | None,
+        now: int,
+    ) -> Point:
+        found = self._points.get(key)
+        if found is None:
+            process, following = self._run(before, name, program, reply, now)
+            found = Point(before, name, program, reply, now, following)
+            self._points[key] = found
+            if isinstance(following, Call):
+                self._live[id(found)] = process
+                if len(self._live) > _MOST_LIVE:
+                    self._live.popitem(last=False)
+        return found
+
+    def _run(
+        self, before: Point | None, name: str, program: Program, reply: Reply | None, now: int
+    ) -> tuple[Process, Call | Ended]:
+        if before is None:
+            self.runs += 1
+            process = Process(name, program, now)
+            return process, process.switch()
+        process = self._live.pop(id(before), None) or self._again(before)
+        return process, process.switch((reply, now))
+
+    def _again(self, point: Point) -> Process:
+        """Run a process from its beginning to a point."""
+        answers = []
+        while point.before:
+            answers.append((point.reply, point.now))
+            point = point.before
+        self.runs += 1
+        process = Process(point.name, point.program, point.now)
+        process.switch()
+        for answer in reversed(answers):
+            process.switch(answer)
+        return process
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A process in a schedule; `point` is None before it starts.
+
+    `ended` is how it ended; `crashed` is whether it did so in the middle. `harmed` is whether
+    storage failed it; `baseline` is what reconcile must not start, as known at its start.
+    """
+
+    name: str
+    task: Task | None
+    point: Point | None = None
+    ended: Ended | None = None
+    crashed: bool = False
+    harmed: bool = False
+    started_at: int = 0
+    baseline: frozenset[str] = frozenset()
+
+    @property
+    def is_over(self) -> bool:
+        return self.crashed or self.ended is not None
+
+    @property
+    def has_seen_the_rule_away(self) -> bool:
+        """Whether it is a pass of reconcile that has ended well while there was no rule."""
+        task = self.task
+        is_pass = task is not None and task.delivery is None and task.book == "removed"
+        return is_pass and self.ended is not None and not self.harmed and not self.ended.pending
+
+    @property
+    def call(self) -> Call | None:
+        """What it asks now."""
+        return self.point.next if self.point and isinstance(self.point.next, Call) else None
+
+    @property
+    def key(self) -> Hashable:
+        """What tells it from others: how it goes on, not how it came there once it is over."""
+        if self.is_over:
+            return (self.name, self.crashed or self.ended.pending)
+        return (self.name, id(self.point) if self.point else None, self.harmed, self.baseline)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The world and the processes at one moment, and how much may still go wrong."""
+
+    world: World
+    threads: tuple[Thread, ...]
+    faults: int
+    crashes: int
+    jumps: int
+
+    @property
+    def key(self) -> Hashable:
+        threads = tuple(one.key for one in self.threads)
+        return (self.world.key, threads, self.faults, self.crashes, self.jumps)
+
+    @property
+    def is_over(self) -> bool:
+        return all(one.is_over for one in self.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step: a process goes on, maybe into a fault, or crashes; or something else happens."""
+
+    kind: str
+    index: int = 0
+    detail: str = ""
+    span: int = 0
+
+    def is_of(self, index: int) -> bool:
+        """Whether a process takes it."""
+        return self.index == index and self.kind in {"step", "crash", "again"}
+
+
+@dataclass
+class Stepper:
+    """Takes steps of one scenario."""
+
+    scenario: Scenario
+    program: Callable[[Task, World], Program]
+    histories: Histories = field(default_factory=Histories)
+
+    def moves(self, state: State) -> Iterator[Move]:
+        """List what may happen next.
+
+        Of processes at a call that nothing else takes part in, only one goes on: the order of such
+        calls changes nothing.
+        """
+        indices = self._ready(state)
+        for index in indices:
+            thread = state.threads[index]
+            yield Move("step", index)
+            call = thread.call
+            if state.faults and call:
+                for fault in self.faults_of(call):
+                    yield Move("step", index, fault)
+            if state.crashes and thread.point:
+                yield Move("crash", index)
+        if self._private(state):
+            return
+        for change in self.scenario.changes[state.world.changed :][:1]:
+            yield Move("set", detail=change)
+        if state.jumps:
+            for span in self.scenario.jumps:
+                yield Move("time", span=span)
+
+    def faults_of(self, call: Call) -> Iterator[str]:
+        """List what may go wrong with a call in this scenario."""
+        if _is_of_decisions(call):
+            return
+        for fault in FAULTS.get(kind_of(call), ()):
+            only = self.scenario.faults
+            if not only or fault in only or f"{kind_of(call)}: {fault}" in only:
+                yield fault
+
+    def _ready(self, state: State) -> list[int]:
+        private = self._private(state)
+        if private:
+            return private[:1]
+        ready: list[int] = []
+        unstarted: set[Task | None] = set()
+        for index, thread in enumerate(state.threads):
+            if thread.is_over:
+                continue
+            if thread.point is None:
+                # Two deliveries of one event are alike until they start.
+                if thread.task in unstarted:
+                    continue
+                unstarted.add(thread.task)
+            ready.append(index)
+        return ready
+
+    @staticmethod
+    def _private(state: State) -> list[int]:
+        return [
+            index
+            for index, thread in enumerate(state.threads)
+            if not thread.is_over and thread.call and _is_private(thread.call)
+        ]
+
+    def take(self, state: State, move: Move) -> State:
+        """Take a step."""
+        if move.kind in {"time", "set"}:
+            return _changed(state, move)
+        if move.kind == "nobody":
+            return replace(state, threads=(*state.threads, Thread("nobody", None, crashed=True)))
+        if move.kind == "again":
+            again = _again(state.threads[move.index], len(state.threads))
+            return replace(state, threads=(*state.threads, again))
+        thread = state.threads[move.index]
+        if move.kind == "crash":
+            crashed = replace(thread, point=None, crashed=True)
+            return replace(
+                state, threads=_with(state.threads, move.index, crashed), crashes=state.crashes - 1
+            )
+        world = state.world.copy()
+        world.now += move.span
+        thread = self._stepped(world, thread, move.detail)
+        thread = self._recorded(world, thread)
+        if thread.has_seen_the_rule_away:
+            world.was_away = world.book == "removed"
+        threads = _with(state.threads, move.index, thread)
+        left = state.faults - bool(move.detail)
+        return State(world, threads, left, state.crashes, state.jumps)
+
+    def _stepped(self, world: World, thread: Thread, fault: str) -> Thread:
+        if thread.point is None:
+            thread = self.started(world, thread)
+            if thread.is_over:
+                return thread
+        point, call = thread.point, thread.call
+        assert point, "a process that is over takes no step"
+        assert call, "a process that is over takes no step"
+        harmed = thread.harmed or (
+            call.service == "storage" and bool(fault or world.now < world.down_until)
+        )
+        reply = world.answer(call, point.now, fault, thread.name)
+        return self._reached(replace(thread, harmed=harmed), point, reply, world.now)
+
+    def _recorded(self, world: World, thread: Thread) -> Thread:
+        """Let a process record its decisions, which nobody else reads, in the same step."""
+        while self.scenario.records_at_once and thread.call and _is_of_decisions(thread.call):
+            thread = self._stepped(world, thread, "")
+        return thread
+
+    def _reached(self, thread: Thread, point: Point, reply: Reply, now: int) -> Thread:
+        point = self.histories.go_on(point, reply, now)
+        if isinstance(point.next, Ended):
+            return replace(thread, point=None, ended=point.next)
+        return replace(thread, point=point)
+
+    def started(self, world: World, thread: Thread) -> Thread:
+        """Start a process under the settings of this moment."""
+        task = thread.task or Task(None, world.book, world.workspaces)
+        task = replace(task, book=world.book, workspaces=world.workspaces)
+        program = self.program(task, world)
+        point = self.histories.begin(thread.name, task, program, world.now)
+        ended = point.next if isinstance(point.next, Ended) else None
+        return replace(
+            thread,
+            task=task,
+            point=None if ended else point,
+            ended=ended,
+            started_at=world.now,
+            baseline=world.baseline,
+        )
+
+    def run(self, world: World, thread: Thread) -> Thread:
+        """Run a process to its end, alone and without a fault."""
+        thread = self.started(world, thread)
+        while not thread.is_over:
+            thread = self._stepped(world, thread, "")
+        return thread
+
+
+def _changed(state: State, move: Move) -> State:
+    """Let time pass, or a person change something."""
+    world = state.world.copy()
+    if move.kind == "time":
+        world.now += move.span
+        return replace(state, world=world, jumps=state.jumps - 1)
+    world.change(move.detail)
+    return replace(state, world=world)
+
+
+def _again(thread: Thread, number: int) -> Thread:
+    """Deliver once more what has been delivered."""
+    return Thread(f"{thread.name.partition('.')[0]}.{number + 1}", thread.task)
+
+
+def _with(threads: tuple[Thread, ...], index: int, thread: Thread) -> tuple[Thread, ...]:
+    return (*threads[:index], thread, *threads[index + 1 :])
+
+
+def _is_private(call: Call) -> bool:
+    return _is_of_decisions(call) or kind_of(call) == "azure_devops definition"
+
+
+def _is_of_decisions(call: Call) -> bool:
+    return str(call.arguments.get("table", "")).endswith("decisions")

@@ -1,0 +1,415 @@
+"""Faults put into the app on purpose, and the smallest scenario in which each must be found.
+
+A mutation replaces functions of the app by name. Where one of these is renamed or goes, the
+mutation says so; what it stands for has to be looked for in the code that took its place.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from model_trigger import claims, holding, ledger, open_claims, passes, starting
+from model_trigger.claims import CouldNotTell, LookUp, Settle, Take
+from model_trigger.decisions import Outcome
+from model_trigger.holding import Asked
+from model_trigger.ports import AzureDevOpsError
+from model_trigger.targets import Absent, Unknown
+from tests.checker.scenario import Delivery, Scenario
+
+NO_TIME = timedelta(0)
+ONE, OTHER = Delivery("17"), Delivery("17", 1)
+NEXT = Delivery("18")
+WITHOUT_KEY = {"release": None, "pipeline": {"id": 5}}
+
+Mutant = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One fault: where it is, how the function there is changed, and what it does in the end.
+
+    `mutant` is called with the function that it replaces, before that function's own arguments.
+    """
+
+    name: str
+    where: tuple[Any, str]
+    mutant: Mutant
+    found_as: str
+    scenario: Scenario
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Put the fault into the app."""
+        owner, name = self.where
+        original = getattr(owner, name)
+        mutant = self.mutant
+
+        def mutated(*arguments: Any, **options: Any) -> Any:
+            return mutant(original, *arguments, **options)
+
+        is_property = isinstance(original, property)
+        changed = property(lambda it: mutant(original.fget, it)) if is_property else mutated
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, name, changed)
+            yield
+
+
+def scenario(*deliveries: Delivery, faults: Mapping[str, int] | None = None, **fields: Any) -> Scenario:
+    """Make a scenario with so many faults of some kinds, and with nothing else that goes wrong."""
+    allowed = faults or {}
+    settings = {"most_crashes": 0, "most_jumps": 0, "most_faults": sum(allowed.values())}
+    return Scenario(deliveries=deliveries, faults=tuple(allowed), **{**settings, **fields})
+
+
+def _no_list_lag(original: Mutant, claim: Any, moment: Any, _: Any) -> bool:
+    return original(claim, moment, NO_TIME)
+
+
+def _in_the_same_second(_: Mutant, until: Any, now: Any) -> bool:
+    return until <= now
+
+
+def _equal_baseline_blocks(original: Mutant, claim: Any, mark: Any, candidate: Any) -> bool:
+    if mark.baseline and claim is None:
+        return not candidate.newer_than(mark)
+    return original(claim, mark, candidate)
+
+
+def _baseline_blocks_what_is_kept(
+    original: Mutant, claim: Any, mark: Any, candidate: Any
+) -> bool:
+    return candidate.older_than(mark) if mark.baseline else original(claim, mark, candidate)
+
+
+def _claimed_is_never_blocked(original: Mutant, claim: Any, mark: Any, candidate: Any) -> bool:
+    return claim is None and original(claim, mark, candidate)
+
+
+def _post_under_a_look_up(original: Mutant, *arguments: Any, **options: Any) -> Any:
+    step = original(*arguments, **options)
+    return Take() if isinstance(step, LookUp) else step
+
+
+def _unknown_is_waiting(_: Mutant, claim: Any, reason: str, _now: Any) -> Any:
+    return claims.not_started(claim, reason)
+
+
+def _what_cannot_be_told_is_absent(original: Mutant, *arguments: Any) -> Any:
+    seen = original(*arguments)
+    return Absent() if isinstance(seen, CouldNotTell) else seen
+
+
+def _what_cannot_be_read_is_absent(original: Mutant, *arguments: Any) -> Any:
+    try:
+        return original(*arguments)
+    except AzureDevOpsError:
+        return Absent()
+
+
+def _closed_without_looking(_: Mutant, claim: Any, reason: str) -> Any:
+    return claim.settle(Outcome.CLOSED, reason)
+
+
+def _any_reading_serves(original: Mutant, hold: Any, claim: Any, snapshot: Any) -> Any:
+    return Asked(hold.asked.at, original(hold, claim, snapshot).on)
+
+
+def _early_proof(_: Mutant, hold: Any, _claim: Any, snapshot: Any) -> Any:
+    return Asked(hold.deadline.clock(), snapshot.read_at)
+
+
+def _mark_stays(original: Mutant, *arguments: Any) -> Any:
+    return original(*arguments)[0], None
+
+
+def _slot_is_never_taken(_: Mutant, *_arguments: Any) -> bool:
+    return False
+
+
+def _no_fence(_: Mutant, _turn: Any) -> float:
+    return float("inf")
+
+
+def _fence_from_the_post(original: Mutant, attempt: Any, claim: Any, turn: Any) -> Any:
+    return original(attempt, claim, replace(turn, began=attempt.deadline.clock()))
+
+
+def _post_is_replayed(original: Mutant, attempt: Any, claim: Any, turn: Any) -> Any:
+    result = original(attempt, claim, turn)
+    return original(attempt, claim, turn) if isinstance(result, Unknown) else result
+
+
+def _retry_has_another_key(original: Mutant, snapshot: Any, *arguments: Any) -> Any:
+    claim, mark = original(snapshot, *arguments)
+    return replace(claim, key=snapshot.claim.key if snapshot.claim else claim.key), mark
+
+
+def _own_key(_: Mutant, _snapshot: Any, turn: Any) -> str:
+    return turn.key
+
+
+def _nothing_is_kept(_: Mutant, _attempt: Any, _snapshot: Any, _turn: Any, done: Any) -> Any:
+    return done
+
+
+def _unconditional(_: Mutant, row: Any, _etag: str) -> Any:
+    return "upsert", row
+
+
+def _no(_: Mutant, *_arguments: Any) -> bool:
+    return False
+
+
+def _always_exclusive(original: Mutant, *arguments: Any) -> Any:
+    return replace(original(*arguments), exclusive=True)
+
+
+def _others_are_ignored(original: Mutant, sighting: Any, request: Any, _others: Any) -> Any:
+    return original(sighting, request, ())
+
+
+def _nothing_forgotten(_: Mutant, *_arguments: Any) -> None:
+    return None
+
+
+def _claims_of_absent_rules_closed(_: Mutant, one: Any) -> Any:
+    return one.settle(Outcome.CLOSED, "there is no such rule")
+
+
+def _nobody_is_superseded(original: Mutant, *arguments: Any, **options: Any) -> Any:
+    step = original(*arguments, **options)
+    return Take() if isinstance(step, Settle) else step
+
+
+LOST_ANSWER = {"500 after, late": 1}
+SHORT = {"lease": 4.0, "lag": 2.0}
+
+MUTATIONS = (
+    Mutation(
+        "no list lag",
+        (claims, "may_prove_absence"),
+        _no_list_lag,
+        "started twice",
+        scenario(ONE, ONE, faults=LOST_ANSWER, most_jumps=1, jumps=(122_000,), lag=300.0),
+    ),
+    Mutation(
+        "a lease is over in the second in which it ends",
+        (claims, "is_over"),
+        _in_the_same_second,
+        "started twice",
+        scenario(
+            ONE, ONE, faults={"at last, late": 1}, most_jumps=1, jumps=(5_700,), **SHORT
+        ),
+    ),
+    Mutation(
+        "a baseline blocks its own version",
+        (claims, "_is_blocked"),
+        _equal_baseline_blocks,
+        "superseded by nothing newer",
+        scenario(ONE, passes=1, settled=False, faults={"outage": 1}, most_jumps=1, jumps=(4_000,)),
+    ),
+    Mutation(
+        "a baseline supersedes what is kept",
+        (claims, "_is_blocked"),
+        _baseline_blocks_what_is_kept,
+        "superseded what was kept",
+        scenario(
+            ONE,
+            passes=1,
+            versions=("18",),
+            book="broken",
+            changes=("book base",),
+            faults={"storage read: outage": 1},
+            most_jumps=1,
+            jumps=(4_000,),
+        ),
+    ),
+    Mutation(
+        "a claim whose slot has expired is started after the newer one",
+        (claims, "_is_blocked"),
+        _claimed_is_never_blocked,
+        "stepped back",
+        scenario(ONE, NEXT, most_crashes=1, most_jumps=1, jumps=(122_000,)),
+    ),
+    Mutation(
+        "a POST is sent for what must be looked up",
+        (claims, "next_step"),
+        _post_under_a_look_up,
+        "started twice",
+        scenario(ONE, ONE, faults=LOST_ANSWER),
+    ),
+    Mutation(
+        "a POST without an answer counts as not sent",
+        (claims, "unknown"),
+        _unknown_is_waiting,
+        "started twice",
+        scenario(ONE, ONE, faults=LOST_ANSWER),
+    ),
+    Mutation(
+        "a POST is replayed",
+        (starting._Attempt, "_post"),
+        _post_is_replayed,
+        "started twice",
+        scenario(ONE, faults=LOST_ANSWER),
+    ),
+    Mutation(
+        "absence is proven at any time",
+        (holding.Hold, "_asked"),
+        _early_proof,
+        "started twice",
+        scenario(ONE, ONE, faults=LOST_ANSWER),
+    ),
+    Mutation(
+        "a list that cannot be read counts as empty",
+        (holding.Hold, "_sighting"),
+        _what_cannot_be_read_is_absent,
+        "started twice",
+        scenario(
+            ONE,
+            ONE,
+            faults={"500 after, late": 1, "azure_devops find: 503": 1},
+            most_jumps=1,
+            jumps=(242_000,),
+        ),
+    ),
+    Mutation(
+        "a reading of the list from before serves as proof",
+        (holding.Hold, "_asked"),
+        _any_reading_serves,
+        "started twice",
+        scenario(
+            ONE,
+            ONE,
+            faults={"500 after, late": 1, "shared": 1},
+            most_jumps=1,
+            jumps=(7_100,),
+            **SHORT,
+        ),
+    ),
+    Mutation(
+        "what cannot be told counts as absent",
+        (claims, "resolve"),
+        _what_cannot_be_told_is_absent,
+        "started twice",
+        scenario(
+            ONE,
+            ONE,
+            rule=WITHOUT_KEY,
+            faults={"500 after": 1, "silent": 2},
+            most_jumps=1,
+            jumps=(242_000,),
+        ),
+    ),
+    Mutation(
+        "the mark does not move with the claim",
+        (claims, "take"),
+        _mark_stays,
+        "stepped back",
+        scenario(ONE, NEXT),
+    ),
+    Mutation(
+        "the slot of another start is not respected",
+        (claims, "_is_live"),
+        _slot_is_never_taken,
+        "stepped back",
+        scenario(ONE, NEXT),
+    ),
+    Mutation(
+        "an older version is not superseded",
+        (claims, "next_step"),
+        _nobody_is_superseded,
+        "stepped back",
+        scenario(ONE, NEXT),
+    ),
+    Mutation(
+        "the POST is sent whenever its turn comes",
+        (claims.Turn, "post_until"),
+        _no_fence,
+        "started twice",
+        scenario(ONE, ONE, most_jumps=1, jumps=(7_500,), **SHORT),
+    ),
+    Mutation(
+        "the fence is counted from the claim and not from the reading before it",
+        (starting._Attempt, "_post"),
+        _fence_from_the_post,
+        "started twice",
+        scenario(ONE, ONE, most_jumps=1, jumps=(7_500,), **SHORT),
+    ),
+    Mutation(
+        "a registration is not kept when a fault comes before its claim",
+        (starting._Attempt, "_defer"),
+        _nothing_is_kept,
+        "not in the ledger",
+        scenario(ONE, faults={"azure_devops definition: 503": 1}),
+    ),
+    Mutation(
+        "rows are written whatever has changed meanwhile",
+        (ledger, "_operation"),
+        _unconditional,
+        "started twice",
+        scenario(ONE, ONE),
+    ),
+    Mutation(
+        "a run without a key is taken from another open claim",
+        (claims, "_may_have_started_the_same"),
+        _no,
+        "two claims of one release",
+        scenario(ONE, OTHER, rule=WITHOUT_KEY, workspaces=2, faults={"500": 1}),
+    ),
+    Mutation(
+        "a run without a key is taken from the claim that holds it",
+        (claims, "resolve"),
+        _others_are_ignored,
+        "two claims of one release",
+        scenario(ONE, OTHER, rule=WITHOUT_KEY, workspaces=2, faults={"500": 1}),
+    ),
+    Mutation(
+        "a version of a rule that starts every one is superseded",
+        (starting, "_candidate"),
+        _always_exclusive,
+        "superseded under every",
+        scenario(ONE, NEXT, rule={"start": "every"}),
+    ),
+    Mutation(
+        "what was there before a rule is started by reconcile",
+        (passes.Pass, "is_baseline"),
+        _no,
+        "baseline started",
+        scenario(passes=1, settled=False),
+    ),
+    Mutation(
+        "a rule that returns is not new",
+        (ledger.Ledger, "forget_rule"),
+        _nothing_forgotten,
+        "baseline started",
+        scenario(passes=2, changes=("book removed", "register 18", "book base")),
+    ),
+    Mutation(
+        "open claims of an absent rule are closed",
+        (open_claims._OpenClaim, "_finish_without_rule"),
+        _claims_of_absent_rules_closed,
+        "closed",
+        scenario(
+            ONE,
+            passes=1,
+            changes=("book removed", "book base"),
+            faults={"azure_devops definition: 503": 1},
+        ),
+    ),
+    Mutation(
+        "open claims of a removed workspace are started",
+        (open_claims._OpenClaim, "is_left_alone"),
+        _no,
+        "started for a removed workspace",
+        scenario(
+            ONE,
+            passes=1,
+            changes=("workspaces 1",),
+            faults={"azure_devops definition: 503": 1},
+        ),
+    ),
+)

@@ -1,0 +1,134 @@
+"""One delivery of an event, or one pass of reconcile: the app's own handler, paused at each call."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from greenlet import getcurrent, greenlet
+
+import model_trigger.handlers  # and with it all that it imports
+from model_trigger.handlers import DeliverAgainError
+from model_trigger.ports import LedgerError
+from model_trigger.rule_sources import RulesUnreadableError
+from tests.checker.calls import Call, ask
+
+EPOCH = datetime(2026, 11, 22, 12, tzinfo=UTC)
+# Whoever waits looks again seldom, and a call is retried at once, so that schedules are shorter and
+# time passes where a schedule says so: where, what, how long.
+PACE = (
+    ("model_trigger.starting", "_PAUSE", 4.9),
+    ("model_trigger.ledger", "_PAUSES", (0.0, 0.0, 0.0)),
+)
+
+Program = Callable[[], None]
+
+
+def moment(milliseconds: int) -> datetime:
+    """Return the time of the simulated clock."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended, and what it logged; `problem` is what it should never do."""
+
+    pending: bool = False
+    storage_failed: bool = False
+    decisions: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+
+
+class Process(greenlet):
+    """A program that is paused at each call; `now` is its clock as of the last answer."""
+
+    def __init__(self, name: str, program: Program, now: int) -> None:
+        super().__init__()
+        self.name, self.program, self.now = name, program, now
+        self.numbers = count(1)
+        self.log = _Log()
+
+    def run(self) -> Ended:
+        pending = storage_failed = False
+        try:
+            self.program()
+        except DeliverAgainError:
+            pending = True
+        except (LedgerError, RulesUnreadableError) as error:
+            pending, storage_failed = True, isinstance(error, LedgerError)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is reported
+            self.log.problems.append(f"{type(error).__name__}: {error}")
+        problem = self.log.problems[0] if self.log.problems else ""
+        return Ended(pending, storage_failed, tuple(self.log.decisions), problem)
+
+
+@dataclass
+class _Log:
+    """What the process logs: its decisions, and errors with a traceback, which nobody expects."""
+
+    decisions: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class _Told(logging.Handler):
+    """Leads what is logged to the process that logs it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        process = getcurrent()
+        if not isinstance(process, Process):
+            return
+        text = record.getMessage()
+        if text.startswith("decision "):
+            fields = json.loads(text.removeprefix("decision "))
+            process.log.decisions.append((fields["version"] or "", fields["outcome"]))
+        elif record.exc_info or text.startswith("duplicate_release"):
+            process.log.problems.append(text)
+
+
+class _Moment(datetime):
+    """The class of times, whose present is that of the process."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:
+        return moment(getcurrent().now).astimezone(tz)
+
+
+def _identifier() -> SimpleNamespace:
+    process = getcurrent()
+    return SimpleNamespace(hex=f"{process.name}-{next(process.numbers)}")
+
+
+def _sleep(seconds: float) -> None:
+    if seconds > 0:
+        ask(Call("clock", "sleep", {"told": f"{seconds:.2f} s"}, seconds))
+
+
+@contextmanager
+def simulated() -> Iterator[pytest.MonkeyPatch]:
+    """Replace the clock and what is made up by chance, in the app only."""
+    handler, log = _Told(), logging.getLogger("model_trigger")
+    clock = SimpleNamespace(monotonic=lambda: getcurrent().now / 1000, sleep=_sleep)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_trigger.handlers, "time", clock)
+        patch.setattr(model_trigger.handlers, "datetime", _Moment)
+        for name, module in list(sys.modules.items()):
+            if name.startswith("model_trigger.") and hasattr(module, "uuid4"):
+                patch.setattr(module, "uuid4", _identifier)
+        for name, constant, value in PACE:
+            if hasattr(sys.modules.get(name), constant):
+                patch.setattr(sys.modules[name], constant, value)
+        patch.setattr(log, "handlers", [handler])
+        patch.setattr(log, "propagate", False)
+        level = log.level
+        log.setLevel(logging.INFO)
+        try:
+            yield patch
+        finally:
+            log.setLevel(level)

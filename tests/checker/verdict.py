@@ -1,0 +1,307 @@
+"""What must hold: at every step, and once the faults have ended."""
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from model_trigger import rows
+from model_trigger.claims import Claim
+from model_trigger.events import Workspace
+from model_trigger.targets import KEY_PARAMETER, StartRequest, TargetKind
+from tests.checker.moves import State, Stepper, Thread
+from tests.checker.processes import EPOCH, Ended
+from tests.checker.scenario import PREFIX, RULE, WORKSPACES, Delivery, Scenario, Task
+from tests.checker.tables import Stored
+from tests.checker.targets import sent
+from tests.checker.world import Posted, Registered, World
+
+_PASSES = 3
+_EVERY = 301_000
+# A delivery that took longer may have had no time for anything.
+_IN_TIME = 20_000
+_OPEN = {"starting", "unknown", "waiting", "failed", "unreadable", "kept", "held"}
+# What nobody has withdrawn must not end as.
+_LOST = {"closed", "given_up"}
+# What settling itself changes.
+_RESTORED = 2
+# Rules under which a delivery is kept at least.
+_WANTING = {"base", "broken"}
+
+
+def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
+    """List what a step has done that must never happen."""
+    for old, new in zip(before.threads, after.threads, strict=False):
+        if new is not old:
+            yield from _of_a_thread(new, after)
+    if len(before.world.posted) < len(after.world.posted):
+        yield from _of_a_post(scenario, after.world, after.world.posted[-1])
+    if before.world.tables is not after.world.tables and scenario.rule.get("start") != "latest":
+        yield from _of_what_was_kept(before.world, after.world)
+
+
+def _of_a_thread(thread: Thread, state: State) -> Iterator[str]:
+    """Judge a process that has taken a step."""
+    yield from _problems(thread)
+    mine = [one for one in state.world.posted[-1:] if one.by == thread.name]
+    delivered = {it.task.delivery.version for it in state.threads if it.task and it.task.delivery}
+    for one in mine:
+        yield from _of_who_posted(thread, one, delivered)
+    if thread.ended and _must_be_kept(thread, state.world):
+        assert thread.task, "it has been started"
+        assert thread.task.delivery, "it is a delivery"
+        if claim_of(state.world, thread.task.delivery) is None:
+            yield f"not in the ledger: {thread.name} {thread.ended.decisions}"
+
+
+def _of_a_post(scenario: Scenario, world: World, one: Posted) -> Iterator[str]:
+    before = world.posted[: one.id]
+    earlier = [other for other in world.posted if (other.at, other.id) < (one.at, one.id)]
+    if sum(other.values == one.values for other in before) > _registrations(world, one):
+        yield f"started twice: {one.version}"
+    newer = [
+        other.version
+        for other in earlier
+        if other.scope == one.scope and int(other.version) > int(one.version)
+    ]
+    if scenario.is_exclusive and newer and _is_told_apart(world, one):
+        yield f"stepped back: {one.version} after {newer[-1]}"
+
+
+def _of_who_posted(thread: Thread, one: Posted, delivered: Container[str]) -> Iterator[str]:
+    """Judge a POST by the process that sent it: reconcile may not do all that a delivery may."""
+    task = thread.task
+    if task is None or task.delivery:
+        return
+    if one.version in thread.baseline and one.version not in delivered:
+        yield f"baseline started: {one.version} by {one.by}"
+    named = {WORKSPACES[index].name for index in task.workspaces}
+    if one.values.get("workspaceName") not in {None, *named}:
+        yield f"started for a removed workspace: {one.version} by {one.by}"
+
+
+def _of_what_was_kept(before: World, after: World) -> Iterator[str]:
+    """Judge what was in the ledger, and is superseded now: something newer must be there, too."""
+    claims = dict(_read(after))
+    for about, old in _read(before):
+        new = claims.get(about)
+        if new is None or _is_final(old) or new.state.value != "superseded":
+            continue
+        newer = [it for it in claims if it.workspace == about.workspace]
+        if not any(int(it.version) > int(about.version) for it in newer):
+            yield f"superseded what was kept: {about.version}: {new.reason}"
+
+
+def _is_told_apart(world: World, one: Posted) -> bool:
+    """Whether what was started says which workspace it is for."""
+    return len({other.workspace for other in world.registered}) == 1 or bool(one.scope[1])
+
+
+def _registrations(world: World, one: Posted) -> int:
+    """Count the registrations that would be started with the same values."""
+    name = one.values.get("workspaceName")
+    return sum(
+        other.version == one.version and name in {None, WORKSPACES[other.workspace].name}
+        for other in world.registered
+    )
+
+
+def _must_be_kept(thread: Thread, world: World) -> bool:
+    """Whether a delivery has ended that should have left its registration in the ledger."""
+    task = thread.task
+    return bool(
+        task
+        and _is_wanted(task)
+        and not thread.harmed
+        and thread.ended
+        and not thread.ended.storage_failed
+        and world.now - thread.started_at < _IN_TIME
+    )
+
+
+def _is_wanted(task: Task) -> bool:
+    """Whether the app is set to keep what is delivered, at least."""
+    delivery = task.delivery
+    return bool(delivery) and task.book in _WANTING and delivery.workspace in task.workspaces
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was left after the faults had ended: the world, and what is wrong with it."""
+
+    world: World
+    problems: tuple[str, ...]
+    passes: int
+
+
+def settle(stepper: Stepper, state: State) -> Settled:
+    """Let reconcile pass and deliver again what is pending, without faults, and judge the end."""
+    world = replace(state.world, down_until=0)
+    world.change("book base")
+    world.change(f"workspaces {''.join(map(str, range(stepper.scenario.workspaces)))}")
+    state = replace(state, world=world)
+    pending = undelivered(state)
+    problems: list[str] = []
+    passes = 0
+    while passes < _PASSES:
+        pause = _pause(world)
+        world.now += max(_EVERY, pause)
+        passes += pause <= _EVERY
+        problems += _run(stepper, state, f"pass{world.now}", None)[1]
+        for one in tuple(pending):
+            name = f"again{one.version}-{one.workspace}-{world.now}"
+            ended, more = _run(stepper, state, name, one)
+            problems += more
+            if not ended.pending:
+                pending.remove(one)
+        if not pending and all(_is_final(one) for one in _claims(world)):
+            break
+    problems += [f"still pending: {one.version}" for one in pending]
+    must = _must_be_decided(stepper.scenario, state)
+    return Settled(world, (*problems, *_of_the_end(stepper.scenario, world, must)), passes)
+
+
+def _run(
+    stepper: Stepper, state: State, name: str, delivery: Delivery | None
+) -> tuple[Ended, list[str]]:
+    """Run one more process to its end, and judge it as if it were one step."""
+    world, before = state.world, replace(state, world=state.world.copy())
+    thread = Thread(name, Task(delivery, world.book, world.workspaces))
+    threads = (*state.threads, stepper.run(world, thread))
+    before = replace(before, threads=(*state.threads, thread))
+    problems = list(of_a_step(stepper.scenario, before, replace(state, threads=threads)))
+    ended = threads[-1].ended
+    assert ended, "it was run to its end"
+    return ended, problems
+
+
+def undelivered(state: State) -> list[Delivery]:
+    """List the deliveries that Event Grid would repeat."""
+    repeated = {}
+    for thread in state.threads:
+        task = thread.task
+        if task and task.delivery and (thread.crashed or (thread.ended and thread.ended.pending)):
+            repeated[task.delivery] = None
+    return list(repeated)
+
+
+def _must_be_decided(scenario: Scenario, state: State) -> Callable[[Registered], bool]:
+    """Say which registrations must be in the ledger in the end."""
+    is_found = scenario.settled and scenario.book == "base" and state.world.changed == _RESTORED
+
+    def must(one: Registered) -> bool:
+        if one.version in state.world.archived:
+            return False
+        about = Delivery(one.version, one.workspace)
+        threads = [it for it in state.threads if it.task and it.task.delivery == about]
+        wanted = [it for it in threads if it.is_over and it.task and _is_wanted(it.task)]
+        if any(it.ended and not it.ended.pending for it in wanted):
+            return True
+        return is_found and one.version not in scenario.old
+
+    return must
+
+
+def _of_the_end(
+    scenario: Scenario, world: World, must: Callable[[Registered], bool]
+) -> Iterator[str]:
+    claims: list[Claim] = []
+    for one in world.registered:
+        claim = claim_of(world, Delivery(one.version, one.workspace))
+        if claim:
+            claims.append(claim)
+            yield from _of_a_claim(scenario, world, one, claim)
+        elif must(one):
+            yield f"lost: {one.version} in {one.workspace}"
+        elif any(_is_of(posted, one) and _is_told_apart(world, posted) for posted in world.posted):
+            yield f"no claim of a release: {one.version}"
+    for one in world.posted:
+        yield from _of_a_post(scenario, world, one)
+    held = Counter(claim.release.id for claim in claims if claim.release)
+    yield from (f"two claims of one release: {number}" for number, n in held.items() if n > 1)
+    unclear = [one.request for one in claims if not _is_final(one) and _is_ambiguous(world, one)]
+    for one in world.posted:
+        if one.id not in held and not any(sent(one.request) == sent(other) for other in unclear):
+            yield f"orphan: {one.version}, release {one.id}"
+
+
+def _of_a_claim(
+    scenario: Scenario, world: World, one: Registered, claim: Claim
+) -> Iterator[str]:
+    state = claim.state.value
+    told = f"{one.version} is {state}: {claim.reason}"
+    if not _is_final(claim) and not _is_ambiguous(world, claim):
+        yield f"not final: {told}"
+    if state in _LOST and one.version not in world.archived:
+        yield f"{state}: {told}"
+    if state == "superseded":
+        if not scenario.is_exclusive:
+            yield f"superseded under every: {told}"
+        newer = (other for other in world.registered if int(other.version) > int(one.version))
+        if not any(other.workspace == one.workspace for other in newer):
+            yield f"superseded by nothing newer: {told}"
+    right = {posted.id for posted in world.posted if _is_of(posted, one)}
+    if claim.release and claim.release.id not in right:
+        yield f"wrong release: {told}"
+
+
+def _is_ambiguous(world: World, claim: Claim) -> bool:
+    """Whether a run without a key may be that of another registration, which is never guessed."""
+    request = claim.request
+    return bool(
+        request
+        and request.kind is TargetKind.PIPELINE
+        and KEY_PARAMETER not in sent(request)
+        and sum(sent(other) == sent(request) for other in _requests(world)) > 1
+    )
+
+
+def _requests(world: World) -> Sequence[StartRequest]:
+    return [one.request for one in _claims(world) if one.request]
+
+
+def _is_of(posted: Posted, one: Registered) -> bool:
+    name = posted.values.get("workspaceName")
+    return posted.version == one.version and name in {None, WORKSPACES[one.workspace].name}
+
+
+def claim_of(world: World, delivery: Delivery) -> Claim | None:
+    """Read a registration's claim under the rule in mode live, as the app would read it."""
+    return next((one for about, one in _read(world) if about == delivery), None)
+
+
+def _claims(world: World) -> Sequence[Claim]:
+    return [one for _, one in _read(world)]
+
+
+def _read(world: World) -> Iterator[tuple[Delivery, Claim]]:
+    for (_, row), stored in world.tables.rows.get(f"{PREFIX}releases", {}).items():
+        values = stored.values
+        if row.startswith("claim|") and values["rule"] == RULE and not values["observed"]:
+            yield _read_row(stored.etag, stored)
+
+
+@lru_cache(100_000)
+def _read_row(etag: str, stored: Stored) -> tuple[Delivery, Claim]:
+    workspace = Workspace.parse(stored.values["workspace"])
+    claim = rows.read_claim(stored.values, etag)
+    return Delivery(claim.version, WORKSPACES.index(workspace)), claim
+
+
+def _is_final(claim: Claim) -> bool:
+    return claim.state.value not in _OPEN
+
+
+def _pause(world: World) -> int:
+    """Return how long nothing can be done about an open claim, in milliseconds."""
+    later = [
+        round((one.not_before - EPOCH).total_seconds() * 1000) + 1000 - world.now
+        for one in _claims(world)
+        if not _is_final(one) and one.not_before
+    ]
+    return max([0, *later])
+
+
+def _problems(thread: Thread) -> list[str]:
+    problem = thread.ended.problem if thread.ended else ""
+    return [f"unexpected: {thread.name}: {problem}"] if problem else []

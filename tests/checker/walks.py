@@ -1,0 +1,294 @@
+"""Random schedules: everything at once, as far as a seed leads."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.checker import verdict
+from tests.checker.beginning import begin
+from tests.checker.moves import Move, State, Stepper
+from tests.checker.scenario import Delivery, Scenario
+
+_MOST_STEPS = 3_000
+_MOST_THREADS = 14
+_PAUSES = (0, 0, 0, 20, 50, 300)
+_JUMPS = (300, 600, 1_000, 11_000, 24_000, 61_000, 119_000, 121_000, 245_000, 301_000)
+_BOOKS = ("broken", "unreadable", "removed", "off", "observe")
+_TARGETS: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    {"release": None, "pipeline": {"id": 5}},
+    {
+        "release": None,
+        "pipeline": {
+            "id": 5,
+            "parameters": {
+                "modelName": "{model_name}",
+                "modelVersion": "{model_version}",
+                "workspaceName": "{workspace}",
+            },
+        },
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One walk: its scenario, and how likely things go wrong in it."""
+
+    scenario: Scenario
+    fault: float = 0.0
+    crash: float = 0.0
+    jump: float = 0.0
+    change: float = 0.0
+    switch: float = 0.35
+    at_once: int = 3
+    ignored: frozenset[str] = frozenset()
+
+
+@dataclass
+class Walk:
+    """What a walk did, and what was wrong."""
+
+    plan: Plan
+    moves: list[Move] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    passes: int = 0
+
+    @property
+    def length(self) -> int:
+        """How many steps were taken."""
+        return sum(one.kind != "nobody" for one in self.moves)
+
+    @property
+    def kinds(self) -> list[str]:
+        """What kinds of problems there are."""
+        return list(dict.fromkeys(kind_of(one) for one in self.problems))
+
+
+def kind_of(problem: str) -> str:
+    """Return the kind of a problem, without what it is about."""
+    return problem.partition(":")[0]
+
+
+def planned(seed: int) -> Plan:
+    """Draw a plan."""
+    random = Random(seed)
+    workspaces = random.choice((1, 1, 2))
+    versions = [str(17 + number) for number in range(random.choice((1, 2, 2, 3)))]
+    events = [Delivery(one, index) for one in versions for index in range(workspaces)]
+    twice = random.sample(events, k=random.randint(0, len(events)))
+    lost = random.random() < 0.2  # noqa: PLR2004
+    deliveries = [*events[lost:], *twice]
+    random.shuffle(deliveries)
+    scenario = Scenario(
+        rule={**random.choice(_TARGETS), "start": random.choice(("newer", "newer", "latest", "every"))},
+        deliveries=tuple(deliveries),
+        passes=random.choice((0, 1, 1, 2)),
+        workspaces=workspaces,
+        settled=random.random() < 0.8,  # noqa: PLR2004
+        most_faults=random.randint(0, 8),
+        most_crashes=random.choice((0, 0, 1, 2)),
+        most_jumps=random.randint(0, 5),
+        jumps=_JUMPS,
+        takes_key=random.random() < 0.5,  # noqa: PLR2004
+        versions=tuple(versions),
+        records_at_once=False,
+    )
+    return Plan(
+        scenario,
+        fault=random.choice((0.02, 0.1, 0.3)),
+        crash=random.choice((0.01, 0.05)),
+        jump=random.choice((0.02, 0.1)),
+        change=random.choice((0.0, 0.0, 0.02)),
+        switch=random.choice((0.1, 0.35, 0.7)),
+        at_once=random.randint(2, 4),
+    )
+
+
+def walk(seed: int, plan: Plan | None = None) -> Walk:
+    """Walk once; the same seed and plan walk the same way."""
+    plan = plan or planned(seed)
+    walked = Walk(plan)
+    stepper, state = begin(plan.scenario)
+    random = Random(seed + 1)
+    chooser = _Chooser(plan, random, stepper)
+    while not state.is_over and len(walked.moves) < _MOST_STEPS:
+        move = chooser.choose(state)
+        state = _taken(stepper, state, move, walked)
+        if walked.problems:
+            return walked
+    return _ended(stepper, state, walked)
+
+
+def follow(plan: Plan, moves: Sequence[Move]) -> Walk:
+    """Take these steps as far as they can be taken, and end what they began; nothing else begins."""
+    walked = Walk(plan)
+    stepper, state = begin(plan.scenario)
+    for move in moves:
+        if _is_possible(state, move):
+            state = _taken(stepper, state, move, walked)
+            if walked.problems:
+                return walked
+    for index in [one for one, thread in enumerate(state.threads) if thread.point]:
+        while not state.threads[index].is_over and len(walked.moves) < _MOST_STEPS:
+            state = _taken(stepper, state, Move("step", index), walked)
+            if walked.problems:
+                return walked
+    return _ended(stepper, state, walked)
+
+
+def shortened(walked: Walk, kind: str) -> Walk:
+    """Leave out what can be left out, as long as it goes wrong in the same way."""
+    while True:
+        shorter = _calmed(_without_steps(_without_processes(walked, kind), kind), kind)
+        if shorter.length == walked.length:
+            return shorter
+        walked = shorter
+
+
+def _without_processes(walked: Walk, kind: str) -> Walk:
+    for index in sorted({one.index for one in walked.moves}, reverse=True):
+        kept = [_left_out(one) if one.is_of(index) else one for one in walked.moves]
+        walked = _shorter(walked, kept, kind)
+    return walked
+
+
+def _without_steps(walked: Walk, kind: str) -> Walk:
+    size = len(walked.moves)
+    while size:
+        at = 0
+        while at < len(walked.moves):
+            moves = walked.moves
+            left_out = [_left_out(one) for one in moves[at : at + size]]
+            walked = _shorter(walked, [*moves[:at], *left_out, *moves[at + size :]], kind)
+            at += size if walked.moves is moves else 0
+        size //= 2
+    return walked
+
+
+def _calmed(walked: Walk, kind: str) -> Walk:
+    """Take back faults and spans of time that do not matter."""
+    for at, move in enumerate(walked.moves):
+        if move.kind == "step" and (move.detail or move.span) and at < len(walked.moves):
+            calm = [*walked.moves[:at], Move("step", move.index), *walked.moves[at + 1 :]]
+            shorter = follow(walked.plan, calm)
+            if kind in shorter.kinds and shorter.length <= walked.length:
+                walked = shorter
+    return walked
+
+
+def _shorter(walked: Walk, moves: Sequence[Move | None], kind: str) -> Walk:
+    shorter = follow(walked.plan, [one for one in moves if one])
+    return shorter if kind in shorter.kinds and shorter.length < walked.length else walked
+
+
+def _left_out(move: Move) -> Move | None:
+    """Leave a move out; processes that come later keep their numbers."""
+    return Move("nobody") if move.kind in {"again", "nobody"} else None
+
+
+def _taken(stepper: Stepper, state: State, move: Move, walked: Walk) -> State:
+    after = stepper.take(state, move)
+    walked.moves.append(move)
+    problems = verdict.of_a_step(stepper.scenario, state, after)
+    walked.problems += _counted(walked.plan, problems)
+    return after
+
+
+def _ended(stepper: Stepper, state: State, walked: Walk) -> Walk:
+    if any(one.point and not one.is_over for one in state.threads):
+        walked.problems.append("endless: it does not come to an end")
+        return walked
+    settled = verdict.settle(stepper, state)
+    walked.problems += _counted(walked.plan, settled.problems)
+    walked.passes = settled.passes
+    return walked
+
+
+def _counted(plan: Plan, problems: Iterable[str]) -> list[str]:
+    return [one for one in problems if kind_of(one) not in plan.ignored]
+
+
+def _is_possible(state: State, move: Move) -> bool:
+    if move.kind in {"time", "set", "nobody"}:
+        return True
+    if move.index >= len(state.threads):
+        return False
+    thread = state.threads[move.index]
+    if move.kind == "crash":
+        return thread.point is not None
+    return thread.is_over == (move.kind == "again")
+
+
+@dataclass
+class _Chooser:
+    """Chooses the next step by chance."""
+
+    plan: Plan
+    random: Random
+    stepper: Stepper
+    last: int = -1
+
+    def choose(self, state: State) -> Move:
+        plan, random = self.plan, self.random
+        if plan.change and random.random() < plan.change:
+            return Move("set", detail=self._change(state))
+        if state.jumps and random.random() < plan.jump:
+            return Move("time", span=random.choice(plan.scenario.jumps))
+        if again := self._again(state):
+            return again
+        self.last = index = self._thread(state)
+        thread = state.threads[index]
+        if state.crashes and thread.point and random.random() < plan.crash:
+            return Move("crash", index)
+        return Move("step", index, self._fault(state, index), random.choice(_PAUSES))
+
+    def _thread(self, state: State) -> int:
+        running = [i for i, one in enumerate(state.threads) if one.point and not one.is_over]
+        waiting = [i for i, one in enumerate(state.threads) if not one.point and not one.is_over]
+        if waiting and (not running or len(running) < self.plan.at_once):
+            running.append(self.random.choice(waiting))
+        if self.last in running and self.random.random() > self.plan.switch:
+            return self.last
+        return self.random.choice(running)
+
+    def _fault(self, state: State, index: int) -> str:
+        call = state.threads[index].call
+        if not call or not state.faults or self.random.random() > self.plan.fault:
+            return ""
+        return self.random.choice(["", *self.stepper.faults_of(call)])
+
+    def _again(self, state: State) -> Move | None:
+        """Deliver again what failed, soon or never: the rest is left to the end."""
+        if len(state.threads) >= _MOST_THREADS or self.random.random() > 0.05:  # noqa: PLR2004
+            return None
+        failed = [
+            index
+            for index, one in enumerate(state.threads)
+            if one.task and one.task.delivery and (one.crashed or (one.ended and one.ended.pending))
+        ]
+        return Move("again", self.random.choice(failed)) if failed else None
+
+    def _change(self, state: State) -> str:
+        number = self.plan.scenario.workspaces
+        every = "".join(map(str, range(number)))
+        is_there = len(state.world.workspaces) == number and 0 in state.world.workspaces
+        version = self.random.choice(self.plan.scenario.versions)
+        return self.random.choice(
+            [
+                f"book {self.random.choice(_BOOKS)}",
+                "book base",
+                f"workspaces {'1' if is_there else every}",
+                f"archive {version}",
+            ]
+        )
+
+
+def walks(first_seed: int) -> Iterator[tuple[int, Walk]]:
+    """Walk on and on."""
+    seed = first_seed
+    while True:
+        yield seed, walk(seed)
+        seed += 1
