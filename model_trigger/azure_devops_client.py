@@ -6,7 +6,7 @@
 azure-devops 7.1.0b4 and msrest 0.7.1 are frozen (https://github.com/Azure/msrest-for-python/issues/261)
 and therefore pinned. What is closed here: retries that replay a POST, a cache folder made in the
 home directory while importing, a time-out of 100 s, sign-in pages and redirects taken for answers,
-errors without their status and Retry-After, a list's continuation token that is dropped.
+errors without their status and Retry-After.
 """
 
 import os
