@@ -161,8 +161,7 @@ def was_dropped(error: ClientRequestError) -> bool:
     A load balancer does so to a connection that was idle for minutes.
     """
     reason = _reason(error.inner_exception)
-    cause = reason.args[-1] if isinstance(reason, ProtocolError | SSLError) else None
-    return isinstance(cause, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError)
+    return isinstance(reason, ProtocolError) and isinstance(reason.args[-1], ConnectionError)
 
 
 def answered(fault: Exception) -> bool:

@@ -6,7 +6,7 @@
 azure-devops 7.1.0b4 and msrest 0.7.1 are frozen (https://github.com/Azure/msrest-for-python/issues/261)
 and therefore pinned. What is closed here: retries that replay a POST, a cache folder made in the
 home directory while importing, a time-out of 100 s, sign-in pages and redirects taken for answers,
-errors without their status and Retry-After, a list's continuation token that is dropped.
+errors without their status and Retry-After.
 """
 
 import os
@@ -173,6 +173,7 @@ class _Hardened(Client):
             if not may_repeat or not deadline.remaining:
                 raise
             response = send(**options)
+        _limit(response, deadline)
         try:
             _ = response.content  # read here, where the answer may break off
         except RequestException as error:
@@ -246,6 +247,20 @@ class HardenedBuildClient(_Hardened, BuildClient):
 
 class HardenedSecurityClient(_Hardened, SecurityClient):
     """What the identity that asks is permitted to do."""
+
+
+def _limit(response: Any, deadline: Deadline) -> None:  # noqa: ANN401
+    """Wait for the rest of an answer no longer than until the deadline.
+
+    A time-out counts from byte to byte, so that an answer which begins late could stall as long
+    once more.
+    """
+    if not deadline.remaining:
+        msg = "no time was left to read the answer"
+        raise ClientRequestError(msg)
+    connection = response.raw.connection
+    if connection is not None and connection.sock is not None:
+        connection.sock.settimeout(deadline.remaining)
 
 
 def unparsed(client: Client) -> Any:  # noqa: ANN401 - its methods return other types than declared

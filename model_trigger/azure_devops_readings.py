@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Condition, Lock
 from typing import Generic, TypeVar
 
@@ -16,6 +16,8 @@ Value = TypeVar("Value")
 
 # Seconds after which a reading is forgotten: nobody asks for one that began so long ago.
 _KEPT = 60.0
+# Lists are read from a multiple of so many seconds on.
+_STEP = 600.0
 _MOST_DOCUMENTS = 4000
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
@@ -106,7 +108,7 @@ class Readings(Generic[Value]):
             if old.is_over and old.began < now - _KEPT:
                 del self._readings[other]
         since = min([wish.since, *(since for waiting, since in self._waiting if waiting == key)])
-        reading = self._readings[key] = _Reading[Value](since, now)
+        reading = self._readings[key] = _Reading[Value](_floor(since), now)
         return reading
 
     def _perform(
@@ -156,6 +158,11 @@ class Documents(Generic[Value]):
                 if len(self._read) > _MOST_DOCUMENTS:
                     del self._read[next(iter(self._read))]
         return value
+
+
+def _floor(since: datetime) -> datetime:
+    """Return the beginning of these ten minutes, so that claims of one burst need the same list."""
+    return since - timedelta(seconds=since.timestamp() % _STEP)
 
 
 def _is_about_the_service(error: Exception, deadline: Deadline) -> bool:

@@ -14,12 +14,14 @@ from tests.organisation import (
     adapter,
     address,
     found,
+    organisation,
     patience,
     posts,
     request,
     stand_in,
     within,
 )
+from tests.sandbox.azure_devops import AzureDevOps
 from tests.sandbox.azure_devops_organisation import CHURN, DEPLOY_CHURN
 from tests.sandbox.forwarder import Forwarder
 
@@ -121,3 +123,38 @@ class TestConnections:
 
             methods = [each.method for each in azure_devops.requests]
             assert ["OPTIONS", *["GET"] * asked] == methods
+
+
+class Late(AzureDevOps):
+    """A stand-in with which all but a blink of the time passes until an answer begins."""
+
+    clock_to_move = None
+
+    def _respond(self, request):
+        if self.clock_to_move:
+            self.clock_to_move.now += 24.7
+        return super()._respond(request)
+
+
+@pytest.mark.parametrize("make", STARTS)
+class TestDeadline:
+    """An answer that comes late, and then stalls."""
+
+    def test_a_start_ends_with_its_time_and_not_with_the_answer(self, make):
+        clock = Clock(time.monotonic())
+        with Late((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+            using = adapter()
+            asked_for = make(azure_devops, using)
+            azure_devops.clock_to_move = clock
+            azure_devops.fault("stall", seconds=20)
+            became = using.start(asked_for, within(clock))
+
+        assert (Unknown, False) == (type(became), became.answered)
+
+    def test_an_answer_that_goes_on_in_time_is_read_to_its_end(self, make):
+        with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
+            using = adapter()
+            asked_for = make(azure_devops, using)
+            azure_devops.fault("stall", seconds=0.1)
+
+            assert isinstance(using.start(asked_for, deadline()), Started)

@@ -93,7 +93,7 @@ class TestSharing:
         later = time.monotonic()
         waiters = [
             Waiter(since=NOON - timedelta(minutes=minutes), began_after=later)
-            for minutes in range(5)
+            for minutes in (0, 7, 3)
         ]
         results = []
         for waiter in waiters:
@@ -103,8 +103,8 @@ class TestSharing:
             may_end.set()
 
         assert "old" == first.result(10)
-        assert ["new"] * 5 == [each.result(10) for each in results]
-        assert [NOON, NOON - timedelta(minutes=4)] == read.since
+        assert ["new"] * 3 == [each.result(10) for each in results]
+        assert [NOON, NOON - timedelta(minutes=10)] == read.since
 
     @pytest.mark.parametrize(
         ("began_after", "since", "reads"),
@@ -112,7 +112,8 @@ class TestSharing:
             pytest.param(-2.0, NOON, 1, id="read moments ago"),
             pytest.param(0.0, NOON, 1, id="in this very moment"),
             pytest.param(-2.0, NOON + timedelta(minutes=1), 1, id="more than is needed"),
-            pytest.param(-2.0, NOON - timedelta(seconds=1), 2, id="less than is needed"),
+            pytest.param(-2.0, NOON - timedelta(minutes=9), 1, id="of the same ten minutes"),
+            pytest.param(-2.0, NOON - timedelta(minutes=11), 2, id="less than is needed"),
             pytest.param(0.1, NOON, 2, id="before it may have begun"),
         ],
     )
@@ -120,7 +121,8 @@ class TestSharing:
         clock, counted = Clock(), []
         readings = Readings()
         began = clock.now
-        readings.get(LIST, Wish(NOON, 0.0, within(clock)), counted.append)
+        first = NOON - timedelta(seconds=1)
+        readings.get(LIST, Wish(first, 0.0, within(clock)), counted.append)
         clock.now += 1
         readings.get(LIST, Wish(since, began + began_after, within(clock)), counted.append)
 

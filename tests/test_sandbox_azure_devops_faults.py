@@ -82,6 +82,12 @@ def test_the_sign_in_page_is_html(azure_devops, commit, fault, status):
     assert commit == len(azure_devops.releases)
 
 
+def test_an_answer_that_stalls_goes_on_after_the_silence(azure_devops):
+    azure_devops.fault("stall", seconds=0.1)
+    response = send(azure_devops.url)
+    assert (200, 1) == (response.status, json.loads(response.content)["id"])
+
+
 def test_a_proxy_speaks_plain_text(azure_devops):
     azure_devops.fault("text", status=404)
     response = send(azure_devops.url)
@@ -172,7 +178,7 @@ def test_every_fault_meets_discovery_too(azure_devops, kind):
         readable = response.status == 200 and "value" in json.loads(response.content)
     except (ValueError, ConnectionError, http.client.IncompleteRead):
         readable = False
-    assert (kind == "retry-after") == readable
+    assert (kind in {"retry-after", "stall"}) == readable
     assert 9 == json.loads(send(azure_devops.url, "OPTIONS", "/fabrikam/_apis").content)["count"]
 
 

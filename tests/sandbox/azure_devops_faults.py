@@ -30,12 +30,13 @@ class Fault:
                 retry-after   the real answer, with Retry-After: a success
                 empty         200 without a body
                 garbage       200 that says it is JSON, and is not
+                stall         the real answer, with `seconds` of silence in its middle
                 truncated     the first half of the real answer, then the end of the connection
                 close         the connection is closed without an answer
                 reset         the connection is reset without an answer
                 hang          `seconds` of silence before the real answer
     commit      the request is handled although the answer fails; with "hang", it is handled before
-                the silence and not after it. "retry-after" and "truncated" always commit
+                the silence and not after it. "retry-after", "stall" and "truncated" always commit
     verb, path  the HTTP method, "" for any; a part of the path, without case
     times       how often, None for ever
     probability how likely each time, by a `random.Random(seed)` of its own
@@ -74,7 +75,7 @@ class Fault:
         """Answer a request that `handle` would answer; `wait` is silent for some seconds."""
         if self.kind == "hang":
             return self._hang(handle, wait)
-        commits = self.commit or self.kind in {"retry-after", "truncated"}
+        commits = self.commit or self.kind in {"retry-after", "stall", "truncated"}
         real = handle() if commits else Answer()
         played = KINDS[self.kind](self, real)
         if self.retry_after is None:
@@ -109,6 +110,7 @@ KINDS: dict[str, Callable[[Fault, Answer], Answer]] = {
     "retry-after": lambda _, real: real,
     "empty": lambda _fault, _real: Answer(),
     "garbage": lambda _fault, _real: Answer(body=b'{"id": 1, "name": '),
+    "stall": lambda fault, real: replace(real, ending="stalled", silence=fault.seconds),
     "truncated": lambda _, real: replace(real, ending="truncated"),
     "close": lambda _fault, _real: Answer(ending="closed"),
     "reset": lambda _fault, _real: Answer(ending="reset"),

@@ -14,7 +14,7 @@ JSON = "application/json; charset=utf-8; api-version=7.1"
 HTML = "text/html; charset=utf-8"
 
 Json = dict[str, Any]
-Ending = Literal["complete", "truncated", "closed", "reset"]
+Ending = Literal["complete", "stalled", "truncated", "closed", "reset"]
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer, and how it reaches the client: whole, cut off half-way, or not at all."""
+    """One HTTP answer, and how it reaches the client: whole, cut off half-way, or not at all.
+
+    One that is `stalled` is silent for so many seconds half-way, or until the client gives up.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     ending: Ending = "complete"
+    silence: float = 0.0
 
 
 class ServiceError(Exception):

@@ -1,5 +1,6 @@
 """The HTTP server under the stand-in for Azure DevOps: sockets to requests, answers to sockets."""
 
+import select
 import socket
 import struct
 import sys
@@ -84,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.respond(self._request())
         if answer.ending == "complete":
             self._send(answer, len(answer.body))
+        elif answer.ending == "stalled":
+            self._stall(answer)
         elif answer.ending == "truncated":
             self._send(answer, len(answer.body) // 2)
             self._close()
@@ -114,6 +117,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body[:length])
+
+    def _stall(self, answer: Answer) -> None:
+        half = len(answer.body) // 2
+        self._send(answer, half)
+        self.wfile.flush()
+        with suppress(OSError):
+            if not select.select([self.connection], [], [], answer.silence)[0]:
+                self.wfile.write(answer.body[half:])
 
     def _close(self) -> None:
         self.wfile.flush()
