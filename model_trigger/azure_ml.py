@@ -188,7 +188,7 @@ class AzureMachineLearning:
         return exchange.answer
 
     def _client(self, workspace: Workspace) -> Any:  # noqa: ANN401 - the client's type is not loaded
-        """Give the client of a workspace, made once."""
+        """Return the client of a workspace, made once."""
         with self._lock:
             if workspace.key not in self._clients:
                 self._identity = self._identity or self.credential()
@@ -310,14 +310,14 @@ def _retry_after(fault: Exception) -> float:
 
 def _error(fault: Exception, listed: str) -> AzureMLError | WorkspaceAccessError:
     first = (str(fault).splitlines() or [type(fault).__name__])[0]
-    told = cut(one_line(first), _LONGEST_CAUSE)
+    cause = cut(one_line(first), _LONGEST_CAUSE)
     status = fault.status_code if isinstance(fault, HttpResponseError) else None
     if status == HTTPStatus.FORBIDDEN:
-        return WorkspaceAccessError(f"not allowed to list {listed}: {told}; {_GRANT}")
+        return WorkspaceAccessError(f"not allowed to list {listed}: {cause}; {_GRANT}")
     if isinstance(fault, ClientAuthenticationError):
-        return WorkspaceAccessError(f"no valid token to list {listed}: {told}; {_LOG_IN}")
+        return WorkspaceAccessError(f"no valid token to list {listed}: {cause}; {_LOG_IN}")
     if status == HTTPStatus.NOT_FOUND:
-        return WorkspaceAccessError(f"Azure does not find {listed}: {told}; {_CORRECT}")
+        return WorkspaceAccessError(f"Azure does not find {listed}: {cause}; {_CORRECT}")
     if status and status >= HTTPStatus.BAD_REQUEST and not _may_pass(fault):
-        return WorkspaceAccessError(f"Azure refused to list {listed} (HTTP {status}): {told}")
-    return AzureMLError(f"could not list {listed}: {told}")
+        return WorkspaceAccessError(f"Azure refused to list {listed} (HTTP {status}): {cause}")
+    return AzureMLError(f"could not list {listed}: {cause}")

@@ -134,7 +134,7 @@ def parse_event(text: str) -> Registration:
 
 
 def lookup(texts: Mapping[str, str], key: str) -> str | None:
-    """Give the value of a tag or property, its key compared without case; None when absent.
+    """Return the value of a tag or property, its key compared without case; None when absent.
 
     The wire camel-cases the keys (`GITHUB_REPOSITORY` arrives as `githuB_REPOSITORY`; seen in
     https://github.com/Azure/aml-function), so the exact spelling is only preferred.
@@ -234,7 +234,7 @@ def _subject(subject: object) -> tuple[str | None, str | None]:
 
 
 def _version(data: Mapping[str, object]) -> object:
-    """Give the version, a whole number as text: 0 is a version too."""
+    """Return the version, a whole number as text: 0 is a version too."""
     version = _member(data, "modelVersion")
     is_number = isinstance(version, int) and not isinstance(version, bool)
     return str(version) if is_number else version
@@ -295,7 +295,7 @@ def _check_surrogates(text: str, path: str) -> None:
 
 
 def _text(item: object) -> str:
-    """Give a tag's value as text; null is an empty one."""
+    """Return a tag's value as text; null is an empty one."""
     if item is None:
         return ""
     return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)

@@ -88,7 +88,7 @@ def shown(value: object) -> str:
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Give the ending `; did you mean …?` when one of the allowed words is near, otherwise ""."""
+    """Return the ending `; did you mean …?` when one of the allowed words is near, otherwise ""."""
     by_folded = {candidate.lower(): candidate for candidate in allowed}
     found = get_close_matches(word.lower(), by_folded, cutoff=0.6)
     # Letters that were only swapped are nearer than difflib takes them to be.

@@ -291,9 +291,7 @@ documents = json_values | st.fixed_dictionaries(
 )
 
 
-@hypothesis.settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis.settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(documents, documents)
 def test_whatever_one_document_is_the_others_are_listed(trial, model, version):
     for number in range(3):

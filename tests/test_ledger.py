@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.data.tables import TableServiceClient
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model_trigger import rows
@@ -261,7 +261,7 @@ decisions_of_any_size = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 @given(decisions_of_any_size)
 def test_a_decision_fits_into_an_entity_whatever_it_holds(decision):
     row = rows.decision_row(decision, 12, NOON, "u" * 32)
