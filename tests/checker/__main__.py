@@ -11,7 +11,7 @@ from tests.checker.beginning import begin
 from tests.checker.moves import Move
 from tests.checker.processes import simulated
 from tests.checker.scenario import Delivery, Scenario
-from tests.checker.walks import Plan, Walk, planned, shortened, walk
+from tests.checker.walks import Plan, Walk, shortened, walk
 
 
 def main() -> int:

@@ -35,8 +35,7 @@ def begin(scenario: Scenario) -> tuple[Stepper, State]:
     for version in sorted(named - {*scenario.old}, key=int):
         world.now += 400
         world.registered += tuple(
-            Registered(version, index, world.now, world.now)
-            for index in indices
+            Registered(version, index, world.now, world.now) for index in indices
         )
     world.now += 1_000
     return stepper, State(

@@ -1,14 +1,68 @@
 """Every schedule of a small scenario, breadth-first: what is found is found by its shortest one."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
 from tests.checker import verdict
 from tests.checker.beginning import begin
 from tests.checker.moves import Move, State, Stepper
-from tests.checker.scenario import Scenario
+from tests.checker.scenario import Delivery, Scenario
+
+# What each kind of call may meet at its worst; the others lead to the same states.
+_WORST = (
+    "storage read: outage",
+    "storage write: lost after",
+    "storage write: outage",
+    "storage write: outage after",
+    "azure_devops definition: 503",
+    "azure_devops definition: 404",
+    "azure_devops start: 500 after, late",
+    "azure_devops start: at last, late",
+    "azure_devops start: 500",
+    "azure_devops start: refused",
+    "azure_devops start: 429",
+    "azure_devops find: 503",
+)
+_ONE, _OTHER = Delivery("17"), Delivery("18")
+_PAST_LEASE_AND_LAG = (242_000,)
+
+# One fault and one crash each, unless they say otherwise: what the tests run, in half a minute.
+SCENARIOS: Mapping[str, Scenario] = {
+    "two versions, any fault": Scenario(deliveries=(_ONE, _OTHER), most_jumps=0),
+    "two versions under every": Scenario(
+        rule={"start": "every"}, deliveries=(_ONE, _OTHER), most_jumps=0, faults=_WORST
+    ),
+    "two versions under latest": Scenario(
+        rule={"start": "latest"}, deliveries=(_ONE, _OTHER), most_jumps=0, faults=_WORST
+    ),
+    "one version twice, time passes": Scenario(
+        deliveries=(_ONE, _ONE), faults=_WORST, jumps=_PAST_LEASE_AND_LAG
+    ),
+    "one version twice and a newer one, no fault": Scenario(
+        deliveries=(_ONE, _ONE, _OTHER), most_faults=0, most_jumps=0
+    ),
+    "one version and a pass": Scenario(deliveries=(_ONE,), passes=1, most_jumps=0, faults=_WORST),
+    "one version and the first pass of all": Scenario(
+        deliveries=(_ONE,), passes=1, settled=False, most_jumps=0, faults=_WORST
+    ),
+}
+# What the command line runs beside them, for as long as it takes.
+LARGER: Mapping[str, Scenario] = {
+    "two versions, time passes, any fault": Scenario(
+        deliveries=(_ONE, _OTHER), jumps=_PAST_LEASE_AND_LAG
+    ),
+    "one version twice and a newer one": Scenario(
+        deliveries=(_ONE, _ONE, _OTHER), most_jumps=0, faults=_WORST
+    ),
+    "two versions twice": Scenario(
+        deliveries=(_ONE, _ONE, _OTHER, _OTHER), most_jumps=0, faults=_WORST
+    ),
+    "two passes": Scenario(
+        deliveries=(), versions=("17", "18"), passes=2, most_jumps=0, faults=_WORST
+    ),
+}
 
 
 @dataclass
@@ -64,14 +118,14 @@ def explore(
         one = waiting.popleft()
         result.states += 1
         for problem in _of_an_end(stepper, one.state, ends, result):
-            result.violations.setdefault(_kind(problem), one.path)
+            result.violations.setdefault(problem, one.path)
         for move in stepper.moves(one.state):
             after = stepper.take(one.state, move)
             result.steps += 1
             reached = _Seen(after, one, move)
             problems = list(verdict.of_a_step(scenario, one.state, after))
             for problem in problems:
-                result.violations.setdefault(_kind(problem), reached.path)
+                result.violations.setdefault(problem, reached.path)
             key = hash(after.key)
             if key not in seen and not problems:
                 seen.add(key)
@@ -83,9 +137,7 @@ def explore(
     return result
 
 
-def _of_an_end(
-    stepper: Stepper, state: State, ends: set[int], result: Result
-) -> tuple[str, ...]:
+def _of_an_end(stepper: Stepper, state: State, ends: set[int], result: Result) -> tuple[str, ...]:
     """Judge how it ends when nothing more goes wrong; equal ends are judged once."""
     if not state.is_over:
         return ()
@@ -97,8 +149,3 @@ def _of_an_end(
     result.ends += 1
     result.most_passes = max(result.most_passes, settled.passes)
     return settled.problems
-
-
-def _kind(problem: str) -> str:
-    """Return what one schedule is shown for."""
-    return problem

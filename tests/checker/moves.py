@@ -86,6 +86,7 @@ class Histories:
         process.switch()
         for answer in reversed(answers):
             process.switch(answer)
+        assert not process.dead, "the same answers lead to the same call"
         return process
 
 

@@ -6,7 +6,7 @@ mutation says so; what it stands for has to be looked for in the code that took 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -58,7 +58,9 @@ class Mutation:
             yield
 
 
-def scenario(*deliveries: Delivery, faults: Mapping[str, int] | None = None, **fields: Any) -> Scenario:
+def scenario(
+    *deliveries: Delivery, faults: Mapping[str, int] | None = None, **fields: Any
+) -> Scenario:
     """Make a scenario with so many faults of some kinds, and with nothing else that goes wrong."""
     allowed = faults or {}
     settings = {"most_crashes": 0, "most_jumps": 0, "most_faults": sum(allowed.values())}
@@ -79,9 +81,7 @@ def _equal_baseline_blocks(original: Mutant, claim: Any, mark: Any, candidate: A
     return original(claim, mark, candidate)
 
 
-def _baseline_blocks_what_is_kept(
-    original: Mutant, claim: Any, mark: Any, candidate: Any
-) -> bool:
+def _baseline_blocks_what_is_kept(original: Mutant, claim: Any, mark: Any, candidate: Any) -> bool:
     return candidate.older_than(mark) if mark.baseline else original(claim, mark, candidate)
 
 
@@ -201,9 +201,7 @@ MUTATIONS = (
         (claims, "is_over"),
         _in_the_same_second,
         "started twice",
-        scenario(
-            ONE, ONE, faults={"at last, late": 1}, most_jumps=1, jumps=(5_700,), **SHORT
-        ),
+        scenario(ONE, ONE, faults={"at last, late": 1}, most_jumps=1, jumps=(5_700,), **SHORT),
     ),
     Mutation(
         "a baseline blocks its own version",

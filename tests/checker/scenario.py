@@ -89,13 +89,15 @@ class Programs:
     scenario: Scenario
 
     def program(self, task: Task, registered_at: int) -> Program:
-        """Return what a process does for a task; the time is that of the registration."""
-        services = self._services(task)
+        """Return what a process does for a task; the time is that of the registration.
+
+        Each run has services of its own: what they remember would tell one run from another.
+        """
         delivery = task.delivery
         if delivery is None:
-            return lambda: handlers.reconcile(services)
+            return lambda: handlers.reconcile(self._services(task))
         text = event_text(delivery, registered_at)
-        return lambda: handlers.handle_event(text, services)
+        return lambda: handlers.handle_event(text, self._services(task))
 
     def _services(self, task: Task) -> Services:
         azure_devops, azure_ml = SimulatedAzureDevOps(), SimulatedAzureML()

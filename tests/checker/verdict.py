@@ -225,9 +225,7 @@ def _of_the_end(
             yield f"orphan: {one.version}, release {one.id}"
 
 
-def _of_a_claim(
-    scenario: Scenario, world: World, one: Registered, claim: Claim
-) -> Iterator[str]:
+def _of_a_claim(scenario: Scenario, world: World, one: Registered, claim: Claim) -> Iterator[str]:
     state = claim.state.value
     told = f"{one.version} is {state}: {claim.reason}"
     if not _is_final(claim) and not _is_ambiguous(world, claim):

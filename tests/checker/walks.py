@@ -79,20 +79,23 @@ def planned(seed: int) -> Plan:
     versions = [str(17 + number) for number in range(random.choice((1, 2, 2, 3)))]
     events = [Delivery(one, index) for one in versions for index in range(workspaces)]
     twice = random.sample(events, k=random.randint(0, len(events)))
-    lost = random.random() < 0.2  # noqa: PLR2004
+    lost = random.random() < 0.2
     deliveries = [*events[lost:], *twice]
     random.shuffle(deliveries)
     scenario = Scenario(
-        rule={**random.choice(_TARGETS), "start": random.choice(("newer", "newer", "latest", "every"))},
+        rule={
+            **random.choice(_TARGETS),
+            "start": random.choice(("newer", "newer", "latest", "every")),
+        },
         deliveries=tuple(deliveries),
         passes=random.choice((0, 1, 1, 2)),
         workspaces=workspaces,
-        settled=random.random() < 0.8,  # noqa: PLR2004
+        settled=random.random() < 0.8,
         most_faults=random.randint(0, 8),
         most_crashes=random.choice((0, 0, 1, 2)),
         most_jumps=random.randint(0, 5),
         jumps=_JUMPS,
-        takes_key=random.random() < 0.5,  # noqa: PLR2004
+        takes_key=random.random() < 0.5,
         versions=tuple(versions),
         records_at_once=False,
     )
@@ -262,7 +265,7 @@ class _Chooser:
 
     def _again(self, state: State) -> Move | None:
         """Deliver again what failed, soon or never: the rest is left to the end."""
-        if len(state.threads) >= _MOST_THREADS or self.random.random() > 0.05:  # noqa: PLR2004
+        if len(state.threads) >= _MOST_THREADS or self.random.random() > 0.05:
             return None
         failed = [
             index

@@ -230,7 +230,7 @@ class World:
         try:
             return self._rows_write(table, operations)
         except RefusedError as error:
-            if error.status != 404:  # noqa: PLR2004
+            if error.status != 404:
                 raise
             return [None], "gone"
 
