@@ -60,7 +60,7 @@ class Plan:
 
     seed: int
     models: int = 10
-    versions: int = 20
+    versions: int = 14
     deliveries: int = 2
     at_once: int = 8
     fault_chance: float = 0.02
