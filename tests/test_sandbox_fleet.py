@@ -1,6 +1,7 @@
 """The hosts that die, and the deliveries that go on: what holds of the harnesses themselves."""
 
 import signal
+import time
 from itertools import count, repeat
 
 import pytest
@@ -18,6 +19,7 @@ from tests.sandbox.fleet import (
     wrong_with_newer,
 )
 from tests.sandbox.processes import MortalHost
+from tests.sandbox.stalls import WORTH_NOTING
 
 WANTED = [("a", 1), ("a", 2), ("b", 1)]
 
@@ -129,3 +131,12 @@ def test_what_is_wrong_after_a_stall_is_tried_again(attempts, passes, tried):
             trustworthy(lambda: next(left))
 
     assert len(attempts) - tried == len(list(left))
+
+
+def test_a_process_that_was_stopped_says_so():
+    with MortalHost({}) as host:
+        host.freeze()
+        time.sleep(WORTH_NOTING + 0.5)
+        host.thaw()
+
+        assert float(host.wait_for(r"^stalled (\S+) s$")[0][1]) > WORTH_NOTING

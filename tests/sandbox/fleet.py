@@ -298,7 +298,9 @@ def launch(
             [Phoenix(every, _lives(f"{seed}-{number}", life)) for number in (1, 2)],
         )
         parts.callback(_stop, fleet)
-        Thread(target=watch_stalls, args=(fleet.stalls.append,), daemon=True).start()
+        done = Event()
+        parts.callback(done.set)
+        Thread(target=watch_stalls, args=(fleet.stalls.append, done)).start()
         yield fleet
 
 
