@@ -12,8 +12,8 @@ import pytest
 from tests.build import event
 from tests.sandbox import black_box, burst
 from tests.sandbox.chaos import Plan, run
-from tests.sandbox.fleet import trustworthy
 from tests.sandbox.processes import HostProcess, MortalHost
+from tests.sandbox.verdicts import trustworthy
 
 
 @pytest.mark.timeout(600)

@@ -7,19 +7,11 @@ from itertools import count, repeat
 import pytest
 
 from tests.build import event
-from tests.sandbox.fleet import (
-    FAILED_STARTS,
-    Answer,
-    HostDoesNotStartError,
-    Mail,
-    Phoenix,
-    delivered,
-    trustworthy,
-    wrong_with_every,
-    wrong_with_newer,
-)
+from tests.sandbox.fleet import FAILED_STARTS, HostDoesNotStartError, Phoenix, delivered
+from tests.sandbox.mail import Answer, Mail
 from tests.sandbox.processes import MortalHost
 from tests.sandbox.stalls import WORTH_NOTING
+from tests.sandbox.verdicts import trustworthy, wrong_with_every, wrong_with_newer
 
 WANTED = [("a", 1), ("a", 2), ("b", 1)]
 

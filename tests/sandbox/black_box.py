@@ -17,13 +17,8 @@ from secrets import randbelow
 
 from tests.build import event
 from tests.sandbox.azure_devops import AzureDevOps
-from tests.sandbox.fleet import (
-    launch,
-    of_definition,
-    releases,
-    wrong_with_every,
-    wrong_with_newer,
-)
+from tests.sandbox.fleet import launch
+from tests.sandbox.verdicts import of_definition, releases, wrong_with_every, wrong_with_newer
 
 RULES = {
     "every": {"model": "every-*", "start": "every", "release": {"definition": 1}},
