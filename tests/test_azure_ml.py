@@ -292,6 +292,7 @@ def test_connecting_and_waiting_for_the_answer_together_fit_into_what_is_left(
 
 
 def test_a_service_that_does_not_answer_is_given_up(sandbox, azure_ml):
+    list(azure_ml.models(FABRIKAM, Clock().deadline()))  # imports what takes a while
     sandbox.fault("hang", seconds=600, times=None)
     deadline = Deadline(time.monotonic() + 10, time.monotonic, time.sleep)
     with pytest.raises(AzureMLError, match="timed out"):

@@ -10,9 +10,10 @@ from secrets import randbelow
 import pytest
 
 from tests.build import event
+from tests.sandbox import black_box, burst
 from tests.sandbox.chaos import Plan, run
-from tests.sandbox.fleet import trustworthy
 from tests.sandbox.processes import HostProcess, MortalHost
+from tests.sandbox.verdicts import trustworthy
 
 
 @pytest.mark.timeout(600)
@@ -24,6 +25,32 @@ def test_everything_fails_and_still_each_release_starts_once(record_property):
         result = run(plan)
         record_property("chaos", f"CHAOS_SEED={plan.seed}: {result}")
         assert result.deaths
+        return result.wrong, result.stalls
+
+    trustworthy(attempt)
+
+
+@pytest.mark.timeout(600)
+def test_no_registration_is_started_twice_though_answers_are_lost_all_the_time(record_property):
+    seeds = count(int(os.environ.get("BLACKBOX_SEED") or randbelow(10**6)))
+
+    def attempt():
+        result = black_box.run(next(seeds))
+        record_property("black box", str(result))
+        return result.wrong, result.stalls
+
+    trustworthy(attempt)
+
+
+@pytest.mark.timeout(600)
+def test_a_burst_of_faults_leaves_nothing_undone(record_property):
+    seeds = count(int(os.environ.get("BURST_SEED") or randbelow(10**6)))
+    small = {"models": 3, "versions": 5, "at_once": 45, "kills": 2, "faults_seconds": 12}
+    times = {"CLAIM_LEASE": "PT6S", "LIST_LAG": "PT2S"}
+
+    def attempt():
+        result = burst.run(burst.Plan(next(seeds), **small, settings=times))
+        record_property("burst", str(result))
         return result.wrong, result.stalls
 
     trustworthy(attempt)

@@ -1,10 +1,12 @@
 """What is deployed: the built zip, unpacked, with nothing else installed but Python 3.13."""
 
+import fcntl
 import importlib.util
 import json
 import subprocess
 import sys
 import zipfile
+from contextlib import contextmanager
 
 import pytest
 
@@ -28,14 +30,24 @@ PYTHON = deployed_python()
 needs_3_13 = pytest.mark.skipif(not PYTHON, reason="there is no Python 3.13 to build for")
 
 
+@contextmanager
+def one_process_at_a_time():
+    """Hold a lock that the processes of this test run share: all build the same file."""
+    (ROOT / "dist").mkdir(exist_ok=True)
+    with (ROOT / "dist" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="module", name="package")
 def _package(tmp_path_factory):
     """The package, built and unpacked."""
     command = [PYTHON, "infra/package.py"]
-    built = subprocess.check_output(command, cwd=ROOT, text=True)  # noqa: S603
     folder = tmp_path_factory.mktemp("package")
-    with zipfile.ZipFile(ROOT / "dist" / "model-trigger.zip") as package:
-        package.extractall(folder)
+    with one_process_at_a_time():
+        built = subprocess.check_output(command, cwd=ROOT, text=True)  # noqa: S603
+        with zipfile.ZipFile(ROOT / "dist" / "model-trigger.zip") as package:
+            package.extractall(folder)
     return folder, built
 
 
@@ -46,7 +58,7 @@ class DeployedHost(HostProcess):
 
 
 @needs_3_13
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_package_handles_an_event_with_nothing_else_installed(package, azurite, azure_devops):
     folder, _ = package
     settings = {
@@ -63,7 +75,7 @@ def test_the_package_handles_an_event_with_nothing_else_installed(package, azuri
 
 
 @needs_3_13
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_package_tells_its_size(package):
     _, built = package
 
@@ -72,7 +84,7 @@ def test_the_package_tells_its_size(package):
 
 
 @needs_3_13
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_module_has_bytecode_that_unpacking_cannot_make_stale(package):
     folder, _ = package
     modules = [path for path in folder.rglob("*.py") if "tests" not in path.parts]
@@ -85,7 +97,7 @@ def test_every_module_has_bytecode_that_unpacking_cannot_make_stale(package):
 
 
 @needs_3_13
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_package_holds_the_app_and_its_dependencies_and_nothing_else(package):
     folder, _ = package
 

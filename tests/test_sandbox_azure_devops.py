@@ -4,6 +4,7 @@ import http.client
 import importlib
 import json
 import os
+import socket
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -749,6 +750,8 @@ def test_a_stand_in_that_was_stopped_refuses_connections_and_starts_again_where_
     azure_devops.stop()
     with pytest.raises(ConnectionRefusedError):
         create(azure_devops, definitionId=2)
+    with pytest.raises(OSError, match="in use"):
+        socket.create_server(("127.0.0.1", azure_devops.port))
     azure_devops.start()
     assert url == azure_devops.url
     assert 2 == create(azure_devops, definitionId=2)[2]["id"]

@@ -17,25 +17,19 @@ from secrets import randbelow
 
 from tests.build import event
 from tests.sandbox.azure_devops import AzureDevOps
-from tests.sandbox.fleet import (
-    LIST_LAG,
-    launch,
-    of_definition,
-    releases,
-    wrong_with_every,
-    wrong_with_newer,
-)
+from tests.sandbox.fleet import launch
+from tests.sandbox.verdicts import of_definition, releases, wrong_with_every, wrong_with_newer
 
 RULES = {
     "every": {"model": "every-*", "start": "every", "release": {"definition": 1}},
     "newer": {"model": "newer-*", "start": "newer", "release": {"definition": 2}},
 }
-MODELS = {1: ("every-a", "every-b", "every-c"), 2: ("newer-a", "newer-b", "newer-c")}
+MODELS = {1: tuple(f"every-{n}" for n in range(4)), 2: ("newer-0", "newer-1")}
 VERSIONS = range(1, 5)
 DELIVERIES = 4
 STORAGE_CHANCE = 0.25
 # Of the POSTs, how many are carried out although the answer is an error; and how many are not.
-COMMIT_CHANCE, REFUSE_CHANCE = 0.4, 0.1
+COMMIT_CHANCE, REFUSE_CHANCE = 0.6, 0.1
 SECONDS_TO_FINISH = 240.0
 
 
@@ -79,7 +73,7 @@ def registrations(definition: int) -> list[tuple[str, int]]:
 def run(seed: int) -> Result:
     """Deliver 24 registrations, let reconcile finish what is open, and read what came of it."""
     began = time.monotonic()
-    azure_devops = AzureDevOps(list_lag=LIST_LAG)
+    azure_devops = AzureDevOps(list_lag=1.5)
     always = {"status": 500, "path": "releases", "times": None}
     azure_devops.fault("error", probability=COMMIT_CHANCE, seed=seed, commit=True, **always)
     azure_devops.fault("error", probability=REFUSE_CHANCE, seed=seed + 1, **always)
@@ -87,7 +81,7 @@ def run(seed: int) -> Result:
     random.Random(seed).shuffle(wanted)  # noqa: S311 - chance that repeats
     events = [event(version, model) for model, version in wanted for _ in range(DELIVERIES)]
     with launch(RULES, azure_devops, seed=seed, storage_chance=STORAGE_CHANCE) as fleet:
-        fleet.deliver(events, at_once=DELIVERIES * 4)
+        fleet.deliver(events, at_once=len(events))
         faults = azure_devops.faults_played + fleet.proxy.fates
         azure_devops.clear_faults()
         fleet.proxy.chance = 0

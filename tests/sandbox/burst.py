@@ -28,18 +28,9 @@ from tests.sandbox.azure_devops_organisation import (
     ReleaseDefinition,
     Variable,
 )
-from tests.sandbox.fleet import (
-    DELIVERY_SECONDS,
-    LIST_LAG,
-    Answer,
-    Fleet,
-    launch,
-    of_definition,
-    releases,
-    runs,
-    wrong_with_every,
-    wrong_with_newer,
-)
+from tests.sandbox.fleet import DELIVERY_SECONDS, LIST_LAG, Fleet, launch
+from tests.sandbox.mail import Answer
+from tests.sandbox.verdicts import of_definition, releases, runs, wrong_with_every, wrong_with_newer
 
 # Long enough for an unknown outcome to be in the way of others for a while.
 SETTINGS = {"CLAIM_LEASE": "PT20S", "LIST_LAG": "PT5S"}
@@ -116,7 +107,7 @@ class Result:
         )
 
 
-def run(plan: Plan, tell: Callable[[str], object]) -> Result:
+def run(plan: Plan, tell: Callable[[str], object] = lambda _: None) -> Result:
     """Register everything at once, and read what came of it; `tell` gets the lines of progress."""
     azure_devops = AzureDevOps((FABRIKAM,), list_lag=LIST_LAG)
     for number, fault in enumerate(FAULTS):

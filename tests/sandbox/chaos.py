@@ -15,14 +15,8 @@ from itertools import chain, repeat
 
 from tests.build import event
 from tests.sandbox.azure_devops import AzureDevOps
-from tests.sandbox.fleet import (
-    LIST_LAG,
-    launch,
-    of_definition,
-    releases,
-    wrong_with_every,
-    wrong_with_newer,
-)
+from tests.sandbox.fleet import LIST_LAG, launch
+from tests.sandbox.verdicts import of_definition, releases, wrong_with_every, wrong_with_newer
 
 RULES = {
     "every": {"model": "*", "start": "every", "release": {"definition": 1}},
@@ -60,7 +54,7 @@ class Plan:
 
     seed: int
     models: int = 10
-    versions: int = 20
+    versions: int = 14
     deliveries: int = 2
     at_once: int = 8
     fault_chance: float = 0.02

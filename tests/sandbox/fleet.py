@@ -7,20 +7,20 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
-from itertools import pairwise
-from threading import Condition, Event, Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableClient
 
 from tests.sandbox.azure_devops import AzureDevOps
 from tests.sandbox.azurite import Azurite
 from tests.sandbox.flaky import FlakyProxy
+from tests.sandbox.mail import Answer, Mail
 from tests.sandbox.processes import ChildError, MortalHost
 from tests.sandbox.stalls import watch_stalls
 
@@ -85,61 +85,6 @@ class Phoenix:
         raise HostDoesNotStartError(str(failure)) from failure
 
 
-@dataclass(frozen=True)
-class Answer:
-    """How a delivery ended: when it was sent, how long it took, and its status, 0 without one."""
-
-    sent: float
-    seconds: float
-    status: int
-
-    @property
-    def is_received(self) -> bool:
-        """Whether Event Grid takes the event for delivered, and does not send it again."""
-        return 200 <= self.status <= 204
-
-
-class Mail:
-    """The events that are still to be received, each with the time of its next delivery."""
-
-    def __init__(self, events: Iterable[Mapping[str, Any]]) -> None:
-        self._waiting = [(0.0, number, 0, each) for number, each in enumerate(events)]
-        heapify(self._waiting)
-        self.open = len(self._waiting)
-        self._news = Condition()
-
-    def take(self) -> tuple[int, int, Mapping[str, Any]] | None:
-        """Wait for the next delivery and return its number, its earlier attempts and its event.
-
-        None when every event is received.
-        """
-        with self._news:
-            while self.open:
-                wait = self._waiting[0][0] - time.monotonic() if self._waiting else None
-                if wait is not None and wait <= 0:
-                    return heappop(self._waiting)[1:]
-                self._news.wait(wait)
-        return None
-
-    def close(self) -> None:
-        """Count an event as received."""
-        with self._news:
-            self.open -= 1
-            self._news.notify_all()
-
-    def give_back(self, number: int, attempts: int, event: Mapping[str, Any], pause: float) -> None:
-        """Deliver an event again after a pause."""
-        with self._news:
-            heappush(self._waiting, (time.monotonic() + pause, number, attempts, event))
-            self._news.notify_all()
-
-    def abandon(self) -> None:
-        """Deliver nothing any more."""
-        with self._news:
-            self.open = 0
-            self._news.notify_all()
-
-
 @dataclass
 class Fleet:
     """The hosts, and all that they reach; `answers` are those of all deliveries so far."""
@@ -186,8 +131,9 @@ class Fleet:
     def open_claims(self) -> int:
         """Count the claims that are not final."""
         query = " or ".join(f"state eq '{state}'" for state in OPEN)
-        with self._table("releases") as releases:
+        with self._table("releases") as releases, suppress(ResourceNotFoundError):
             return sum(1 for _ in releases.query_entities(query, select="state"))
+        return 0
 
     def outcomes(self) -> Mapping[tuple[str, str, str], set[str]]:
         """Return the outcomes that were recorded, by rule, model and version."""
@@ -296,7 +242,9 @@ def launch(
             [Phoenix(every, _lives(f"{seed}-{number}", life)) for number in (1, 2)],
         )
         parts.callback(_stop, fleet)
-        Thread(target=watch_stalls, args=(fleet.stalls.append,), daemon=True).start()
+        done = Event()
+        parts.callback(done.set)
+        Thread(target=watch_stalls, args=(fleet.stalls.append, done)).start()
         yield fleet
 
 
@@ -313,69 +261,3 @@ def _stop(fleet: Fleet) -> None:
         host.stop()
     for host in fleet.hosts:
         fleet.stalls += [line for line in host.printed if line.startswith("stalled ")]
-
-
-def releases(azure_devops: AzureDevOps) -> list[tuple[int, str, int]]:
-    """Return definition, model and version of each release, in the order they were created."""
-    found = []
-    for release in azure_devops.releases:
-        values = {name: one["value"] for name, one in release["variables"].items()}
-        definition = release["releaseDefinition"]["id"]
-        found.append((definition, values["modelName"], int(values["modelVersion"])))
-    return found
-
-
-def of_definition(
-    created: Iterable[tuple[int, str, int]], definition: int
-) -> list[tuple[str, int]]:
-    """Return (model, version) of the definition's releases, in the order of their creation."""
-    return [(model, version) for which, model, version in created if which == definition]
-
-
-def runs(azure_devops: AzureDevOps) -> list[tuple[str, int]]:
-    """Return model and version of each run, in the order they were started."""
-    values = (run["templateParameters"] for run in azure_devops.runs)
-    return [(one["modelName"], int(one["modelVersion"])) for one in values]
-
-
-def wrong_with_every(
-    started: Sequence[tuple[str, int]], wanted: Sequence[tuple[str, int]]
-) -> list[str]:
-    """Return what is wrong with the releases of a rule that starts every version once."""
-    counts = {each: started.count(each) for each in wanted}
-    strangers = sorted(set(started) - counts.keys())
-    return [f"{each} was started {count} times" for each, count in counts.items() if count != 1] + [
-        f"{each} was never registered" for each in strangers
-    ]
-
-
-def wrong_with_newer(
-    started: Sequence[tuple[str, int]], wanted: Sequence[tuple[str, int]]
-) -> list[str]:
-    """Return what is wrong with the releases of a rule that starts only newer versions."""
-    by_model: dict[str, list[int]] = {model: [] for model, _ in wanted}
-    newest = {model: max(v for m, v in wanted if m == model) for model in by_model}
-    for model, version in started:
-        by_model.setdefault(model, []).append(version)
-    wrong = []
-    for model, versions in by_model.items():
-        if newest.get(model) not in versions:
-            wrong.append(f"{model}: the newest version, {newest.get(model)}, was never started")
-        wrong += [
-            f"{model}: {later} was started after {earlier}"
-            for earlier, later in pairwise(versions)
-            if later <= earlier
-        ]
-    return wrong
-
-
-def trustworthy(attempt: Callable[[], tuple[Sequence[str], Sequence[str]]], times: int = 3) -> None:
-    """Run an attempt, which returns what is wrong and which stalls there were; assert nothing is.
-
-    What is wrong after a stall says nothing of the app: then it is tried again, a few times.
-    """
-    for _ in range(times):
-        wrong, stalls = attempt()
-        if not wrong or not stalls:
-            break
-    assert not wrong, f"{wrong}; stalls: {stalls}"

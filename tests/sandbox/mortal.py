@@ -69,7 +69,8 @@ def freeze() -> None:
 
 def become_mortal() -> None:
     """Count lines and calls from now on, when the settings ask for it."""
-    threading.Thread(target=watch_stalls, args=(host.say,), daemon=True).start()
+    endless = threading.Event()
+    threading.Thread(target=watch_stalls, args=(host.say, endless), daemon=True).start()
     if not last_line and not freeze_at:
         return
     if hasattr(sys, "monitoring"):

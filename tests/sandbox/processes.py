@@ -106,6 +106,10 @@ class Child:
         state = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8").rpartition(") ")[2][0]
         return state == "T"
 
+    def freeze(self) -> None:
+        """Stop the program where it is (SIGSTOP)."""
+        self._process.send_signal(signal.SIGSTOP)
+
     def thaw(self) -> None:
         """Let a stopped program go on."""
         self._process.send_signal(signal.SIGCONT)
