@@ -318,7 +318,7 @@ def test_nothing_that_can_be_asked_for_is_asked_of_a_stranger(listen, stranger, 
     stored = StartRequest(kind, stranger.url, "ml", 1, {"definitionId": 1})
     asking = [
         lambda: using.definition(target(stranger.url, kind), deadline()),
-        lambda: using.find(stored, "key", NOON, deadline()),
+        lambda: using.find(stored, "key", NOON, 0.0, deadline()),
         lambda: using.rehearse(stored, deadline()),
     ]
     for ask in asking:
