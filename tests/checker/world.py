@@ -268,9 +268,12 @@ class World:
         if left <= 0 and fault != "frozen":
             return returned(NotStarted("no time was left"))
         request: StartRequest = arguments["request"]
-        if fault == "key refused" and KEY_PARAMETER in sent(request):
-            refused = Refused("HTTP 400: modelTriggerKey", request.without_key())
-            return returned(refused, "key refused")
+        if fault == "key refused" and request.kind is TargetKind.PIPELINE:
+            takes_key = KEY_PARAMETER in sent(request)
+            other = (
+                request.without_key() if takes_key else request.with_key(arguments["release_key"])
+            )
+            return returned(Refused("HTTP 400: modelTriggerKey", other), "key refused")
         result = _RESULTS.get(fault)
         if fault.startswith("timeout"):
             self.now += left
