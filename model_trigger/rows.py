@@ -90,7 +90,7 @@ def claim_row(partition: Partition, claim: Claim) -> Row:
         "not_before": claim.not_before,
         "absent_since": claim.absent_since,
         "target": target_key(request) if request else None,
-        **_spread("reason", claim.reason),
+        **_spread("reason", _cut(claim.reason, _LONGEST_REASON)),
         **_spread("registration", claim.registration.to_json()),
         **_spread("request", request.to_json() if request else ""),
     }

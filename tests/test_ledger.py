@@ -184,7 +184,7 @@ def test_a_workspace_id_in_another_case_is_the_same_partition():
 def test_texts_longer_than_a_property_are_kept_whole(ledger):
     claim = replace(
         CLAIM,
-        reason="r" * 70_000,
+        reason="r" * 50_000,
         registration=registration(tags={"notes": "\N{GRINNING FACE}" * 40_000}),
         request=replace(REQUEST, body={"description": "d" * 100_000}),
     )
@@ -326,3 +326,10 @@ def test_storage_that_does_not_answer_is_named_within_the_deadline():
 def test_without_time_left_storage_is_not_called(ledger):
     with pytest.raises(LedgerError, match=r"^no time was left to reach the ledger$"):
         ledger.read(PARTITION, "17", deadline(0))
+
+
+def test_a_claim_fits_into_a_row_however_long_its_reason_is(ledger):
+    one = replace(CLAIM, reason="\U0001f600" * 500_000)
+    ledger.write(PARTITION, one, None, deadline())
+
+    assert ledger.read(PARTITION, CLAIM.version, deadline()).claim.reason.endswith("…")
