@@ -42,7 +42,7 @@ from tests.checker.scenario import MODEL, WORKSPACES, Scenario
 from tests.checker.tables import RefusedError, Tables
 from tests.checker.targets import sent
 
-# How long storage is out of reach after "outage", and how long a slow answer takes, in milliseconds.
+# How long storage is out of reach after "outage", and how long a slow answer takes: milliseconds.
 _OUTAGE = 3_000
 _SLOW = 4_500
 # By how much a list is later than it may be, less than nothing.
@@ -115,7 +115,7 @@ class World:
 
     scenario: Scenario
     now: int = 0
-    tables: Tables = Tables.empty()
+    tables: Tables = field(default_factory=Tables.empty)
     posted: tuple[Posted, ...] = ()
     registered: tuple[Registered, ...] = ()
     archived: frozenset[str] = frozenset()
