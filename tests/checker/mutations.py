@@ -150,13 +150,9 @@ def _post_is_replayed(original: Mutant, attempt: Any, claim: Any, turn: Any) -> 
     return original(attempt, claim, turn) if isinstance(result, Unknown) else result
 
 
-def _retry_has_another_key(original: Mutant, snapshot: Any, *arguments: Any) -> Any:
-    claim, mark = original(snapshot, *arguments)
-    return replace(claim, key=snapshot.claim.key if snapshot.claim else claim.key), mark
-
-
-def _own_key(_: Mutant, _snapshot: Any, turn: Any) -> str:
-    return turn.key
+def _another_key(original: Mutant, snapshot: Any, candidate: Any, turn: Any, request: Any) -> Any:
+    claim, mark = original(snapshot, candidate, turn, request)
+    return replace(claim, key=turn.key), mark
 
 
 def _nothing_is_kept(_: Mutant, _attempt: Any, _snapshot: Any, _turn: Any, done: Any) -> Any:
@@ -308,6 +304,20 @@ MUTATIONS = (
             most_jumps=1,
             jumps=(242_000,),
         ),
+    ),
+    Mutation(
+        "a retry is looked up by another key than it has sent",
+        "claims:take",
+        _another_key,
+        "started twice",
+        scenario(ONE, ONE, faults={"429": 1, "500 after": 1}),
+    ),
+    Mutation(
+        "a claim that nobody wants is closed without looking its release up",
+        "open_claims:_OpenClaim._close",
+        _closed_without_looking,
+        "orphan",
+        scenario(ONE, passes=1, changes=("book narrow",), faults={"500 after, late": 1}),
     ),
     Mutation(
         "the mark does not move with the claim",

@@ -154,6 +154,7 @@ def _books(rule: str) -> Mapping[str, RuleBook]:
     return {
         "base": rulebook(**{RULE: fields}),
         "broken": rulebook(**{RULE: {**fields, "version": "rubbish >"}}),
+        "narrow": rulebook(**{RULE: {**fields, "version": "<10"}}),
         "removed": rulebook(other={"model": "other"}),
         "off": rulebook(**{RULE: {**fields, "mode": "off"}}),
         "observe": rulebook(**{RULE: {**fields, "mode": "observe"}}),

@@ -13,8 +13,8 @@ from tests.checker.scenario import Delivery, Scenario
 _MOST_STEPS = 3_000
 _MOST_THREADS = 14
 _PAUSES = (0, 0, 0, 20, 50, 300)
-_JUMPS = (300, 600, 1_000, 11_000, 24_000, 61_000, 119_000, 121_000, 245_000, 301_000)
-_BOOKS = ("broken", "unreadable", "removed", "off", "observe")
+_JUMPS = (300, 600, 1_000, 11_000, 24_000, 61_000, 119_000, 121_000, 245_000, 301_000, 86_500_000)
+_BOOKS = ("narrow", "broken", "unreadable", "removed", "off", "observe")
 _TARGETS: tuple[dict[str, Any], ...] = (
     {},
     {},
@@ -95,6 +95,8 @@ def planned(seed: int) -> Plan:
         most_crashes=random.choice((0, 0, 1, 2)),
         most_jumps=random.randint(0, 5),
         jumps=_JUMPS,
+        lease=random.choice((120.0, 120.0, 4.0)),
+        lag=random.choice((120.0, 120.0, 2.0)),
         takes_key=random.random() < 0.5,
         versions=tuple(versions),
         records_at_once=False,
