@@ -1,4 +1,4 @@
-"""The protocol of exactly once holds in every schedule of small scenarios, and in random large ones.
+"""The exactly-once protocol holds in every schedule of small scenarios and in random large ones.
 
 `python -m tests.checker --help` looks further, with fresh seeds and for longer.
 """

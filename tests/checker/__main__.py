@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from secrets import randbelow
 from time import perf_counter
 
@@ -18,90 +18,99 @@ def main() -> int:
     """Run what the command line asks for; 1 when something is wrong."""
     options = _options()
     with simulated():
-        if options.exhaustive:
-            return _explore(options)
-        return _walk(options)
+        if not options.exhaustive:
+            return _walk(options)
+        scenarios = _scenarios(options)
+        return max(_explore(name, one, options.states) for name, one in scenarios.items())
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.checker", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="how long to walk (60)")
-    parser.add_argument("--seed", type=int, help="the first seed; by chance without it")
-    parser.add_argument("--trials", type=int, help="how many walks at most")
-    parser.add_argument("--exhaustive", action="store_true", help="every schedule instead")
-    parser.add_argument("--deliveries", default="17,18", help="versions delivered (17,18)")
-    parser.add_argument("--start", default="newer", help="newer, latest or every")
-    parser.add_argument("--passes", type=int, default=0, help="passes of reconcile meanwhile (0)")
-    parser.add_argument("--fresh", action="store_true", help="no pass was made before")
-    parser.add_argument("--faults", type=int, default=1, help="how many faults at most (1)")
-    parser.add_argument("--crashes", type=int, default=1, help="how many crashes at most (1)")
-    parser.add_argument("--jumps", type=int, default=0, help="how many jumps of time at most (0)")
-    parser.add_argument("--only", default="", help="kinds of faults, with commas; all without it")
-    parser.add_argument("--states", type=int, help="how many states at most")
+    add = parser.add_argument
+    add("--seconds", type=float, default=60, help="how long to walk (60)")
+    add("--seed", type=int, help="the first seed; by chance without it")
+    add("--trials", type=int, help="how many walks at most")
+    add("--exhaustive", action="store_true", help="every schedule instead: of what the tests see")
+    add("--larger", action="store_true", help="every schedule of larger scenarios")
+    add("--deliveries", help="or of a scenario: versions that are delivered, such as 17,17,18")
+    add("--start", default="newer", help="newer, latest or every")
+    add("--passes", type=int, default=0, help="passes of reconcile meanwhile (0)")
+    add("--fresh", action="store_true", help="no pass was made before")
+    add("--faults", type=int, default=1, help="how many faults at most (1)")
+    add("--only", default="", help="kinds of faults, with commas; all without it")
+    add("--crashes", type=int, default=1, help="how many crashes at most (1)")
+    add("--jumps", default="", help="spans of time that may pass at once, in seconds, with commas")
+    add("--states", type=int, help="how many states at most")
     return parser.parse_args()
 
 
-def _explore(options: argparse.Namespace) -> int:
+def _scenarios(options: argparse.Namespace) -> dict[str, Scenario]:
+    if options.deliveries is None:
+        return dict(exhaustive.LARGER if options.larger else exhaustive.SCENARIOS)
+    spans = [round(float(one) * 1000) for one in options.jumps.split(",") if one]
     scenario = Scenario(
         rule={"start": options.start},
-        deliveries=tuple(map(Delivery, options.deliveries.split(","))),
+        deliveries=tuple(Delivery(one) for one in options.deliveries.split(",") if one),
         passes=options.passes,
         settled=not options.fresh,
-        faults=tuple(filter(None, options.only.split(","))),
+        faults=tuple(one for one in options.only.split(",") if one),
         most_faults=options.faults,
         most_crashes=options.crashes,
-        most_jumps=options.jumps,
+        most_jumps=len(spans),
+        jumps=tuple(spans),
     )
-    result = exhaustive.explore(scenario, most_states=options.states)
-    print(result)
+    return {options.deliveries: scenario}
+
+
+def _explore(name: str, scenario: Scenario, most_states: int | None) -> int:
+    result = exhaustive.explore(scenario, most_states=most_states)
+    _say([f"{name}: {result}"])
     for problem, moves in result.violations.items():
-        print(f"\n{problem}")
-        _show(scenario, moves)
-    return bool(result.violations)
+        _say(["", problem, *_lines(scenario, moves)])
+    return int(bool(result.violations))
 
 
 def _walk(options: argparse.Namespace) -> int:
     seed = randbelow(10**9) if options.seed is None else options.seed
     began, trials, steps = perf_counter(), 0, 0
-    schedules, shown = set[int](), dict[str, int]()
+    schedules, found = set[int](), dict[str, int]()
     while perf_counter() - began < options.seconds and trials != options.trials:
         walked = walk(seed + trials)
         for kind in walked.kinds:
-            shown[kind] = shown.get(kind, 0) + 1
-            if shown[kind] == 1:
-                _report(seed + trials, walked, kind)
+            found[kind] = found.get(kind, 0) + 1
+            if found[kind] == 1:
+                _say(_report(seed + trials, walked, kind))
         trials, steps = trials + 1, steps + len(walked.moves)
         schedules.add(hash(tuple(walked.moves)))
-    print(
-        f"{trials} walks from seed {seed} on, {len(schedules)} distinct schedules, {steps} steps, "
-        f"{sum(shown.values())} violations {shown or ''}"
-    )
-    return bool(shown)
+    told = f"{trials} walks from seed {seed} on, {len(schedules)} distinct schedules, {steps} steps"
+    _say([f"{told}, {sum(found.values())} violations {found or ''}"])
+    return int(bool(found))
 
 
-def _report(seed: int, walked: Walk, kind: str) -> None:
+def _report(seed: int, walked: Walk, kind: str) -> Iterator[str]:
     shorter = shortened(walked, kind)
-    print(f"\n{kind}: repeat it with --seed {seed} --trials 1")
-    for problem in shorter.problems:
-        print(f"  {problem}")
-    print(f"  {_told(walked.plan)}")
-    _show(walked.plan.scenario, shorter.moves)
+    yield f"\n{kind}: repeat it with --seed {seed} --trials 1"
+    yield from (f"  {problem}" for problem in shorter.problems)
+    yield f"  {_told(walked.plan)}"
+    yield from _lines(walked.plan.scenario, shorter.moves)
 
 
 def _told(plan: Plan) -> str:
     one = plan.scenario
     since = "known before" if one.settled else "not known before"
-    return f"rule {dict(one.rule)}, {since}, key {'taken' if one.takes_key else 'not taken'}"
-
-
-def _show(scenario: Scenario, moves: list[Move]) -> None:
-    for line in _lines(scenario, moves):
-        print(f"  {line}")
+    key = "taken" if one.takes_key else "not taken"
+    return f"rule {dict(one.rule)}, {since}; the key is {key}; lease {one.lease}, lag {one.lag}"
 
 
 def _lines(scenario: Scenario, moves: list[Move]) -> Iterator[str]:
     stepper, state = begin(scenario)
-    return schedule.lines(stepper, state, moves)
+    return (f"  {line}" for line in schedule.lines(stepper, state, moves))
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

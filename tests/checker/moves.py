@@ -13,14 +13,21 @@ _MOST_LIVE = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """Where a process stands: what it was answered so far, and what it asks now or how it ended."""
+class Step:
+    """How a process comes to a point: by being started, or by an answer at the point before."""
 
-    before: "Point | None"
     name: str
     program: Program
-    reply: Reply | None
     now: int
+    before: "Point | None" = None
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a process stands: how it came there, and what it asks now or how it ended."""
+
+    step: Step
     next: Call | Ended
 
 
@@ -34,59 +41,43 @@ class Histories:
     def __init__(self) -> None:
         self._points: dict[Hashable, Point] = {}
         self._live: OrderedDict[int, Process] = OrderedDict()
-        self.runs = 0
 
     def begin(self, name: str, task: Hashable, program: Program, now: int) -> Point:
         """Start a process, which stops at its first call."""
-        return self._known((name, task, now), None, name, program, None, now)
+        return self._known((name, task, now), Step(name, program, now))
 
     def go_on(self, point: Point, reply: Reply, now: int) -> Point:
         """Answer the call at which a process stands."""
         key = (id(point), reply.key, now)
-        return self._known(key, point, point.name, point.program, reply, now)
+        return self._known(key, replace(point.step, before=point, reply=reply, now=now))
 
-    def _known(
-        self,
-        key: Hashable,
-        before: Point | None,
-        name: str,
-        program: Program,
-        reply: Reply | None,
-        now: int,
-    ) -> Point:
+    def _known(self, key: Hashable, step: Step) -> Point:
         found = self._points.get(key)
         if found is None:
-            process, following = self._run(before, name, program, reply, now)
-            found = Point(before, name, program, reply, now, following)
-            self._points[key] = found
+            process, following = self._taken(step)
+            found = self._points[key] = Point(step, following)
             if isinstance(following, Call):
                 self._live[id(found)] = process
                 if len(self._live) > _MOST_LIVE:
                     self._live.popitem(last=False)
         return found
 
-    def _run(
-        self, before: Point | None, name: str, program: Program, reply: Reply | None, now: int
-    ) -> tuple[Process, Call | Ended]:
-        if before is None:
-            self.runs += 1
-            process = Process(name, program, now)
+    def _taken(self, step: Step) -> tuple[Process, Call | Ended]:
+        if step.before is None:
+            process = Process(step.name, step.program, step.now)
             return process, process.switch()
-        process = self._live.pop(id(before), None) or self._again(before)
-        return process, process.switch((reply, now))
+        process = self._live.pop(id(step.before), None) or self._again(step.before)
+        assert not process.dead, "the same answers lead to the same call"
+        return process, process.switch((step.reply, step.now))
 
     def _again(self, point: Point) -> Process:
         """Run a process from its beginning to a point."""
-        answers = []
-        while point.before:
-            answers.append((point.reply, point.now))
-            point = point.before
-        self.runs += 1
-        process = Process(point.name, point.program, point.now)
-        process.switch()
-        for answer in reversed(answers):
-            process.switch(answer)
-        assert not process.dead, "the same answers lead to the same call"
+        steps = [point.step]
+        while steps[-1].before:
+            steps.append(steps[-1].before.step)
+        process, _ = self._taken(steps.pop())
+        for step in reversed(steps):
+            process.switch((step.reply, step.now))
         return process
 
 
@@ -267,7 +258,7 @@ class Stepper:
         harmed = thread.harmed or (
             call.service == "storage" and bool(fault or world.now < world.down_until)
         )
-        reply = world.answer(call, point.now, fault, thread.name)
+        reply = world.answer(call, point.step.now, fault, thread.name)
         return self._reached(replace(thread, harmed=harmed), point, reply, world.now)
 
     def _recorded(self, world: World, thread: Thread) -> Thread:

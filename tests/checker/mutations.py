@@ -1,18 +1,20 @@
 """Faults put into the app on purpose, and the smallest scenario in which each must be found.
 
-A mutation replaces functions of the app by name. Where one of these is renamed or goes, the
-mutation says so; what it stands for has to be looked for in the code that took its place.
+A mutation replaces one function of the app, named `module:function` or `module:Class.method`. Where
+that is gone, what the mutation stands for is to be found in whatever took its place.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import reduce
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from model_trigger import claims, holding, ledger, open_claims, passes, starting
+from model_trigger import claims
 from model_trigger.claims import CouldNotTell, LookUp, Settle, Take
 from model_trigger.decisions import Outcome
 from model_trigger.holding import Asked
@@ -30,13 +32,13 @@ Mutant = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One fault: where it is, how the function there is changed, and what it does in the end.
+    """One fault: where it is, what it is, and what comes of it in the end.
 
-    `mutant` is called with the function that it replaces, before that function's own arguments.
+    `mutant` is called with the function that it replaces, and then that function's own arguments.
     """
 
     name: str
-    where: tuple[Any, str]
+    where: str
     mutant: Mutant
     found_as: str
     scenario: Scenario
@@ -44,7 +46,7 @@ class Mutation:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Put the fault into the app."""
-        owner, name = self.where
+        owner, name = self._place()
         original = getattr(owner, name)
         mutant = self.mutant
 
@@ -56,6 +58,11 @@ class Mutation:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(owner, name, changed)
             yield
+
+    def _place(self) -> tuple[Any, str]:
+        module, _, path = self.where.partition(":")
+        *owners, name = path.split(".")
+        return reduce(getattr, owners, import_module(f"model_trigger.{module}")), name
 
 
 def scenario(
@@ -143,13 +150,9 @@ def _post_is_replayed(original: Mutant, attempt: Any, claim: Any, turn: Any) -> 
     return original(attempt, claim, turn) if isinstance(result, Unknown) else result
 
 
-def _retry_has_another_key(original: Mutant, snapshot: Any, *arguments: Any) -> Any:
-    claim, mark = original(snapshot, *arguments)
-    return replace(claim, key=snapshot.claim.key if snapshot.claim else claim.key), mark
-
-
-def _own_key(_: Mutant, _snapshot: Any, turn: Any) -> str:
-    return turn.key
+def _another_key(original: Mutant, snapshot: Any, candidate: Any, turn: Any, request: Any) -> Any:
+    claim, mark = original(snapshot, candidate, turn, request)
+    return replace(claim, key=turn.key), mark
 
 
 def _nothing_is_kept(_: Mutant, _attempt: Any, _snapshot: Any, _turn: Any, done: Any) -> Any:
@@ -191,28 +194,28 @@ SHORT = {"lease": 4.0, "lag": 2.0}
 MUTATIONS = (
     Mutation(
         "no list lag",
-        (claims, "may_prove_absence"),
+        "claims:may_prove_absence",
         _no_list_lag,
         "started twice",
         scenario(ONE, ONE, faults=LOST_ANSWER, most_jumps=1, jumps=(122_000,), lag=300.0),
     ),
     Mutation(
         "a lease is over in the second in which it ends",
-        (claims, "is_over"),
+        "claims:is_over",
         _in_the_same_second,
         "started twice",
         scenario(ONE, ONE, faults={"at last, late": 1}, most_jumps=1, jumps=(5_700,), **SHORT),
     ),
     Mutation(
         "a baseline blocks its own version",
-        (claims, "_is_blocked"),
+        "claims:_is_blocked",
         _equal_baseline_blocks,
         "superseded by nothing newer",
         scenario(ONE, passes=1, settled=False, faults={"outage": 1}, most_jumps=1, jumps=(4_000,)),
     ),
     Mutation(
         "a baseline supersedes what is kept",
-        (claims, "_is_blocked"),
+        "claims:_is_blocked",
         _baseline_blocks_what_is_kept,
         "superseded what was kept",
         scenario(
@@ -228,42 +231,42 @@ MUTATIONS = (
     ),
     Mutation(
         "a claim whose slot has expired is started after the newer one",
-        (claims, "_is_blocked"),
+        "claims:_is_blocked",
         _claimed_is_never_blocked,
         "stepped back",
         scenario(ONE, NEXT, most_crashes=1, most_jumps=1, jumps=(122_000,)),
     ),
     Mutation(
         "a POST is sent for what must be looked up",
-        (claims, "next_step"),
+        "claims:next_step",
         _post_under_a_look_up,
         "started twice",
         scenario(ONE, ONE, faults=LOST_ANSWER),
     ),
     Mutation(
         "a POST without an answer counts as not sent",
-        (claims, "unknown"),
+        "claims:unknown",
         _unknown_is_waiting,
         "started twice",
         scenario(ONE, ONE, faults=LOST_ANSWER),
     ),
     Mutation(
         "a POST is replayed",
-        (starting._Attempt, "_post"),
+        "starting:_Attempt._post",
         _post_is_replayed,
         "started twice",
         scenario(ONE, faults=LOST_ANSWER),
     ),
     Mutation(
         "absence is proven at any time",
-        (holding.Hold, "_asked"),
+        "holding:Hold._asked",
         _early_proof,
         "started twice",
         scenario(ONE, ONE, faults=LOST_ANSWER),
     ),
     Mutation(
         "a list that cannot be read counts as empty",
-        (holding.Hold, "_sighting"),
+        "holding:Hold._sighting",
         _what_cannot_be_read_is_absent,
         "started twice",
         scenario(
@@ -276,7 +279,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a reading of the list from before serves as proof",
-        (holding.Hold, "_asked"),
+        "holding:Hold._asked",
         _any_reading_serves,
         "started twice",
         scenario(
@@ -290,7 +293,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what cannot be told counts as absent",
-        (claims, "resolve"),
+        "claims:resolve",
         _what_cannot_be_told_is_absent,
         "started twice",
         scenario(
@@ -303,92 +306,106 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "a retry is looked up by another key than it has sent",
+        "claims:take",
+        _another_key,
+        "started twice",
+        scenario(ONE, ONE, faults={"429": 1, "500 after": 1}),
+    ),
+    Mutation(
+        "a claim that nobody wants is closed without looking its release up",
+        "open_claims:_OpenClaim._close",
+        _closed_without_looking,
+        "orphan",
+        scenario(ONE, passes=1, changes=("book narrow",), faults={"500 after, late": 1}),
+    ),
+    Mutation(
         "the mark does not move with the claim",
-        (claims, "take"),
+        "claims:take",
         _mark_stays,
         "stepped back",
         scenario(ONE, NEXT),
     ),
     Mutation(
         "the slot of another start is not respected",
-        (claims, "_is_live"),
+        "claims:_is_live",
         _slot_is_never_taken,
         "stepped back",
         scenario(ONE, NEXT),
     ),
     Mutation(
         "an older version is not superseded",
-        (claims, "next_step"),
+        "claims:next_step",
         _nobody_is_superseded,
         "stepped back",
         scenario(ONE, NEXT),
     ),
     Mutation(
         "the POST is sent whenever its turn comes",
-        (claims.Turn, "post_until"),
+        "claims:Turn.post_until",
         _no_fence,
         "started twice",
         scenario(ONE, ONE, most_jumps=1, jumps=(7_500,), **SHORT),
     ),
     Mutation(
         "the fence is counted from the claim and not from the reading before it",
-        (starting._Attempt, "_post"),
+        "starting:_Attempt._post",
         _fence_from_the_post,
         "started twice",
         scenario(ONE, ONE, most_jumps=1, jumps=(7_500,), **SHORT),
     ),
     Mutation(
         "a registration is not kept when a fault comes before its claim",
-        (starting._Attempt, "_defer"),
+        "starting:_Attempt._defer",
         _nothing_is_kept,
         "not in the ledger",
         scenario(ONE, faults={"azure_devops definition: 503": 1}),
     ),
     Mutation(
         "rows are written whatever has changed meanwhile",
-        (ledger, "_operation"),
+        "ledger:_operation",
         _unconditional,
         "started twice",
         scenario(ONE, ONE),
     ),
     Mutation(
         "a run without a key is taken from another open claim",
-        (claims, "_may_have_started_the_same"),
+        "claims:_may_have_started_the_same",
         _no,
         "two claims of one release",
         scenario(ONE, OTHER, rule=WITHOUT_KEY, workspaces=2, faults={"500": 1}),
     ),
     Mutation(
         "a run without a key is taken from the claim that holds it",
-        (claims, "resolve"),
+        "claims:resolve",
         _others_are_ignored,
         "two claims of one release",
         scenario(ONE, OTHER, rule=WITHOUT_KEY, workspaces=2, faults={"500": 1}),
     ),
     Mutation(
         "a version of a rule that starts every one is superseded",
-        (starting, "_candidate"),
+        "starting:_candidate",
         _always_exclusive,
         "superseded under every",
         scenario(ONE, NEXT, rule={"start": "every"}),
     ),
     Mutation(
         "what was there before a rule is started by reconcile",
-        (passes.Pass, "is_baseline"),
+        "passes:Pass.is_baseline",
         _no,
         "baseline started",
         scenario(passes=1, settled=False),
     ),
     Mutation(
         "a rule that returns is not new",
-        (ledger.Ledger, "forget_rule"),
+        "ledger:Ledger.forget_rule",
         _nothing_forgotten,
         "baseline started",
         scenario(passes=2, changes=("book removed", "register 18", "book base")),
     ),
     Mutation(
         "open claims of an absent rule are closed",
-        (open_claims._OpenClaim, "_finish_without_rule"),
+        "open_claims:_OpenClaim._finish_without_rule",
         _claims_of_absent_rules_closed,
         "closed",
         scenario(
@@ -400,7 +417,7 @@ MUTATIONS = (
     ),
     Mutation(
         "open claims of a removed workspace are started",
-        (open_claims._OpenClaim, "is_left_alone"),
+        "open_claims:_OpenClaim.is_left_alone",
         _no,
         "started for a removed workspace",
         scenario(

@@ -1,4 +1,4 @@
-"""One delivery of an event, or one pass of reconcile: the app's own handler, paused at each call."""
+"""One delivery of an event, or one pass of reconcile: the app's handler, paused at each call."""
 
 import json
 import logging

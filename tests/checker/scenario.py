@@ -44,8 +44,8 @@ class Scenario:
     `old` was registered an hour before all else; `settled` is whether a pass has seen it. `jumps`
     are spans of time in milliseconds that may pass at once. `faults` limits their kinds, where it
     names any. `versions` are registered beside those that are delivered, and `changes` made by
-    persons to the rules of `book`, one after the other. `records_at_once` is whether nothing comes between the last step of a process and the
-    record of its decisions.
+    persons to the rules of `book`, one after the other. `records_at_once` is whether a process
+    records its decisions in its last step.
     """
 
     rule: Mapping[str, Any] = field(default_factory=dict)
@@ -154,6 +154,7 @@ def _books(rule: str) -> Mapping[str, RuleBook]:
     return {
         "base": rulebook(**{RULE: fields}),
         "broken": rulebook(**{RULE: {**fields, "version": "rubbish >"}}),
+        "narrow": rulebook(**{RULE: {**fields, "version": "<10"}}),
         "removed": rulebook(other={"model": "other"}),
         "off": rulebook(**{RULE: {**fields, "mode": "off"}}),
         "observe": rulebook(**{RULE: {**fields, "mode": "observe"}}),

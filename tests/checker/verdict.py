@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 
 from model_trigger import rows
@@ -21,8 +22,7 @@ _EVERY = 301_000
 # A delivery that took longer may have had no time for anything.
 _IN_TIME = 20_000
 _OPEN = {"starting", "unknown", "waiting", "failed", "unreadable", "kept", "held"}
-# What nobody has withdrawn must not end as.
-_LOST = {"closed", "given_up"}
+_RETRY_FOR = 86_400_000
 # What settling itself changes.
 _RESTORED = 2
 # Rules under which a delivery is kept at least.
@@ -36,13 +36,14 @@ def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
             yield from _of_a_thread(new, after)
     if len(before.world.posted) < len(after.world.posted):
         yield from _of_a_post(scenario, after.world, after.world.posted[-1])
-    if before.world.tables is not after.world.tables and scenario.rule.get("start") != "latest":
-        yield from _of_what_was_kept(before.world, after.world)
+    if before.world.tables is not after.world.tables:
+        yield from _of_what_was_kept(scenario, before.world, after.world)
 
 
 def _of_a_thread(thread: Thread, state: State) -> Iterator[str]:
     """Judge a process that has taken a step."""
-    yield from _problems(thread)
+    if not any(one.was_frozen for one in state.world.posted):
+        yield from _problems(thread)
     mine = [one for one in state.world.posted[-1:] if one.by == thread.name]
     delivered = {it.task.delivery.version for it in state.threads if it.task and it.task.delivery}
     for one in mine:
@@ -57,6 +58,8 @@ def _of_a_thread(thread: Thread, state: State) -> Iterator[str]:
 def _of_a_post(scenario: Scenario, world: World, one: Posted) -> Iterator[str]:
     before = world.posted[: one.id]
     earlier = [other for other in world.posted if (other.at, other.id) < (one.at, one.id)]
+    if any(other.was_frozen for other in before):
+        return
     if sum(other.values == one.values for other in before) > _registrations(world, one):
         yield f"started twice: {one.version}"
     newer = [
@@ -80,16 +83,35 @@ def _of_who_posted(thread: Thread, one: Posted, delivered: Container[str]) -> It
         yield f"started for a removed workspace: {one.version} by {one.by}"
 
 
-def _of_what_was_kept(before: World, after: World) -> Iterator[str]:
-    """Judge what was in the ledger, and is superseded now: something newer must be there, too."""
+def _of_what_was_kept(scenario: Scenario, before: World, after: World) -> Iterator[str]:
+    """Judge how a step has ended what was open."""
     claims = dict(_read(after))
     for about, old in _read(before):
         new = claims.get(about)
-        if new is None or _is_final(old) or new.state.value != "superseded":
+        if new is None or _is_final(old) or not _is_final(new):
             continue
+        state, told = new.state.value, f"{about.version}: {new.reason}"
         newer = [it for it in claims if it.workspace == about.workspace]
-        if not any(int(it.version) > int(about.version) for it in newer):
-            yield f"superseded what was kept: {about.version}: {new.reason}"
+        is_newest = not any(int(it.version) > int(about.version) for it in newer)
+        if state == "superseded" and is_newest and scenario.rule.get("start") != "latest":
+            yield f"superseded what was kept: {told}"
+        if state == "given_up" and after.now - _last_try(after, about, old) < _RETRY_FOR:
+            yield f"given up too soon: {told}"
+        if state == "closed" and not _may_close(after, about):
+            yield f"closed: {told}"
+
+
+def _last_try(world: World, about: Delivery, claim: Claim) -> int:
+    """Return from when on giving up is counted: the last POST, or the first refusal."""
+    posted = [one.at for one in world.posted if _is_of(one, about)]
+    refused = claim.failed_since if claim.state.value == "failed" else None
+    return _milliseconds(refused) if refused else max([0, *posted])
+
+
+def _may_close(world: World, about: Delivery) -> bool:
+    """Whether nobody wants it: it is withdrawn, or its rule wants less or has long been away."""
+    away_for = 0 if world.away_since is None else world.now - world.away_since
+    return about.version in world.archived or world.was_narrowed or away_for >= _RETRY_FOR
 
 
 def _is_told_apart(world: World, one: Posted) -> bool:
@@ -217,9 +239,9 @@ def _of_the_end(
             yield f"no claim of a release: {one.version}"
     for one in world.posted:
         yield from _of_a_post(scenario, world, one)
-    held = Counter(claim.release.id for claim in claims if claim.release)
+    held = Counter(it.id for one in claims for it in (one.release, one.second_release) if it)
     yield from (f"two claims of one release: {number}" for number, n in held.items() if n > 1)
-    unclear = [one.request for one in claims if not _is_final(one) and _is_ambiguous(world, one)]
+    unclear = [one.request for one in claims if one.request and _is_left_to_a_person(world, one)]
     for one in world.posted:
         if one.id not in held and not any(sent(one.request) == sent(other) for other in unclear):
             yield f"orphan: {one.version}, release {one.id}"
@@ -230,8 +252,6 @@ def _of_a_claim(scenario: Scenario, world: World, one: Registered, claim: Claim)
     told = f"{one.version} is {state}: {claim.reason}"
     if not _is_final(claim) and not _is_ambiguous(world, claim):
         yield f"not final: {told}"
-    if state in _LOST and one.version not in world.archived:
-        yield f"{state}: {told}"
     if state == "superseded":
         if not scenario.is_exclusive:
             yield f"superseded under every: {told}"
@@ -241,6 +261,10 @@ def _of_a_claim(scenario: Scenario, world: World, one: Registered, claim: Claim)
     right = {posted.id for posted in world.posted if _is_of(posted, one)}
     if claim.release and claim.release.id not in right:
         yield f"wrong release: {told}"
+
+
+def _is_left_to_a_person(world: World, claim: Claim) -> bool:
+    return claim.state.value == "given_up" or (not _is_final(claim) and _is_ambiguous(world, claim))
 
 
 def _is_ambiguous(world: World, claim: Claim) -> bool:
@@ -258,7 +282,7 @@ def _requests(world: World) -> Sequence[StartRequest]:
     return [one.request for one in _claims(world) if one.request]
 
 
-def _is_of(posted: Posted, one: Registered) -> bool:
+def _is_of(posted: Posted, one: Registered | Delivery) -> bool:
     name = posted.values.get("workspaceName")
     return posted.version == one.version and name in {None, WORKSPACES[one.workspace].name}
 
@@ -293,11 +317,15 @@ def _is_final(claim: Claim) -> bool:
 def _pause(world: World) -> int:
     """Return how long nothing can be done about an open claim, in milliseconds."""
     later = [
-        round((one.not_before - EPOCH).total_seconds() * 1000) + 1000 - world.now
+        _milliseconds(one.not_before) + 1000 - world.now
         for one in _claims(world)
         if not _is_final(one) and one.not_before
     ]
     return max([0, *later])
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round((moment - EPOCH).total_seconds() * 1000)
 
 
 def _problems(thread: Thread) -> list[str]:

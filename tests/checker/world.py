@@ -42,7 +42,7 @@ from tests.checker.scenario import MODEL, WORKSPACES, Scenario
 from tests.checker.tables import RefusedError, Tables
 from tests.checker.targets import sent
 
-# How long storage is out of reach after "outage", and how long a slow answer takes, in milliseconds.
+# How long storage is out of reach after "outage", and how long a slow answer takes: milliseconds.
 _OUTAGE = 3_000
 _SLOW = 4_500
 # By how much a list is later than it may be, less than nothing.
@@ -67,6 +67,7 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
         "timeout",
         "timeout after",
         "key refused",
+        "frozen",
     ),
     "azure_devops find": ("503", "403", "slow", "shared", "silent"),
     "azure_ml models": ("503", "403"),
@@ -93,6 +94,7 @@ class Posted:
     by: str
     at: int
     listed_at: int
+    was_frozen: bool = False
 
     @property
     def values(self) -> Mapping[str, str]:
@@ -115,16 +117,19 @@ class World:
 
     scenario: Scenario
     now: int = 0
-    tables: Tables = Tables.empty()
+    tables: Tables = field(default_factory=Tables.empty)
     posted: tuple[Posted, ...] = ()
     registered: tuple[Registered, ...] = ()
     archived: frozenset[str] = frozenset()
     down_until: int = 0
     book: str = "base"
     workspaces: tuple[int, ...] = (0,)
-    # What reconcile must not start, whether a pass has seen the rule away, what persons changed.
+    # What reconcile must not start; whether a pass has seen the rule away, and since when it is;
+    # whether it has wanted less; how often a person has changed something.
     baseline: frozenset[str] = frozenset()
     was_away: bool = False
+    away_since: int | None = None
+    was_narrowed: bool = False
     changed: int = 0
     # When each process last read storage: its lease is counted from there.
     read_at: Mapping[str, int] = field(default_factory=dict)
@@ -145,6 +150,8 @@ class World:
             self.workspaces,
             self.baseline,
             self.was_away,
+            self.away_since,
+            self.was_narrowed,
             self.changed,
         )
 
@@ -154,6 +161,9 @@ class World:
         self.changed += 1
         if verb == "book":
             self.book = value
+            self.was_narrowed |= value == "narrow"
+            is_away = value == "removed"
+            self.away_since = (self.away_since or self.now) if is_away else None
             if self.was_away and value == "base":
                 self.baseline |= {one.version for one in self.registered}
                 self.was_away = False
@@ -253,7 +263,9 @@ class World:
     def _azure_devops_start(
         self, arguments: Mapping[str, Any], fault: str, left: int, by: str
     ) -> Reply:
-        if left <= 0:
+        # A process that freezes between its last look at the clock and the socket sends it all the
+        # same: nothing can prevent that, and it must be recorded.
+        if left <= 0 and fault != "frozen":
             return returned(NotStarted("no time was left"))
         request: StartRequest = arguments["request"]
         if fault == "key refused" and KEY_PARAMETER in sent(request):
@@ -268,7 +280,8 @@ class World:
         # A POST may reach its end as late as its lease does, also when nobody waits any more.
         at = self.read_at[by] + lease - _JUST if "at last" in fault else self.now
         listed_at = at + lag - _JUST if "late" in fault else at
-        one = Posted(len(self.posted) + 1, request, by, at, listed_at)
+        number, was_frozen = len(self.posted) + 1, fault == "frozen"
+        one = Posted(number, request, by, at, listed_at, was_frozen)
         self.posted = (*self.posted, one)
         return returned(result or Started(_release(one)))
 
