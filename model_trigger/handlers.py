@@ -17,6 +17,7 @@ from model_trigger.rule_sources import RulesUnreadableError
 from model_trigger.rulebook import RuleBook
 from model_trigger.settings import SettingsError
 from model_trigger.starting import attend, keep
+from model_trigger.wording import LONGEST_LINE, cut, one_line
 from model_trigger.workspaces import find_missing
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def handle_event(event: str, services: Services) -> None:
         if not _tell(decision, services, delivery) or decision.outcome is Outcome.PENDING
     ]
     if unfinished:
-        raise DeliverAgainError("; ".join(unfinished))
+        raise DeliverAgainError(cut(one_line("; ".join(unfinished)), LONGEST_LINE))
 
 
 def reconcile(services: Services) -> None:

@@ -4,7 +4,8 @@
 each claim. `<prefix>decisions` holds one partition per day, the newest decision first.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -19,7 +20,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
 from model_trigger import rows
-from model_trigger.claims import OPEN, Claim, Mark, Partition, Snapshot, State
+from model_trigger.claims import Claim, Mark, Partition, Snapshot, State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision
 from model_trigger.events import Workspace
@@ -37,6 +38,8 @@ _MOST_CLAIMS = 1000
 _LARGEST_PAGE = 1000
 
 Result = TypeVar("Result")
+
+_log = logging.getLogger("model_trigger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,8 @@ class Ledger:
         claim = by_key.get(rows.claim_key(version))
         mark = by_key.get(rows.MARK_KEY)
         return Snapshot(
-            claim=rows.read_claim(claim, claim.metadata["etag"]) if claim else None,
-            mark=rows.read_mark(mark, mark.metadata["etag"]) if mark else None,
+            claim=_parsed(rows.read_claim, claim) if claim else None,
+            mark=_parsed(rows.read_mark, mark) if mark else None,
             read_at=dates[0],
         )
 
@@ -88,7 +91,7 @@ class Ledger:
             {"partition": rows.partition_key(partition), "mark": rows.MARK_KEY},
             deadline,
         )
-        return [rows.read_claim(row, row.metadata["etag"]) for row in found]
+        return [_parsed(rows.read_claim, row) for row in found]
 
     def write(
         self, partition: Partition, claim: Claim | None, mark: Mark | None, deadline: Deadline
@@ -124,9 +127,9 @@ class Ledger:
         Raises LedgerError.
         """
         dates: list[datetime] = []
-        states = " or ".join(f"state eq '{state}'" for state in OPEN)
+        states = " or ".join(f"state eq '{state}'" for state in rows.OPEN_STATES)
         found = self._query(states, {}, deadline, raw_response_hook=_date_into(dates))
-        return [_claim_of(row) for row in found], dates[0]
+        return list(_claims_of(found)), dates[0]
 
     def claims_of(
         self, model: str, version: str, deadline: Deadline
@@ -146,7 +149,7 @@ class Ledger:
 
         Raises LedgerError.
         """
-        states = " or ".join(f"state eq '{state}'" for state in (*OPEN, State.GIVEN_UP))
+        states = " or ".join(f"state eq '{state}'" for state in (*rows.OPEN_STATES, State.GIVEN_UP))
         return self._claims(f"{states} or second_release_url ge @any", {"any": ""}, deadline)
 
     def past_decisions(
@@ -177,7 +180,7 @@ class Ledger:
         """
         parameters = {"target": rows.target_key(request)}
         found = self._paged(self.releases, "target eq @target", parameters, _LARGEST_PAGE, deadline)
-        return [_claim_of(row) for row in found]
+        return list(_claims_of(found))
 
     def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
         """Remove one claim, or all claims and the mark; give the row keys that were removed.
@@ -269,7 +272,7 @@ class Ledger:
         self, text: str, parameters: Mapping[str, str], deadline: Deadline
     ) -> list[tuple[Partition, Claim]]:
         found = self._paged(self.releases, text, parameters, _LARGEST_PAGE, deadline)
-        return [_claim_of(row) for row in islice(found, _MOST_CLAIMS)]
+        return list(islice(_claims_of(found), _MOST_CLAIMS))
 
     def _paged(
         self,
@@ -305,8 +308,28 @@ class Ledger:
         return _call(queried, read, deadline)
 
 
-def _claim_of(row: Any) -> tuple[Partition, Claim]:  # noqa: ANN401 - the SDK's own
-    return rows.read_partition(row), rows.read_claim(row, row.metadata["etag"])
+def _claims_of(found: Iterable[Any]) -> Iterator[tuple[Partition, Claim]]:
+    """Parse claims of any partition; one that cannot be read is logged and stops no other."""
+    for row in found:
+        try:
+            yield (
+                _parsed(lambda row, _etag: rows.read_partition(row), row),
+                _parsed(rows.read_claim, row),
+            )
+        except LedgerError as error:
+            _log.error("%s", error)
+
+
+def _parsed(read: Callable[[Any, str], Result], row: Any) -> Result:  # noqa: ANN401 - the SDK's own
+    """Parse a row. Raises LedgerError that names it."""
+    try:
+        return read(row, row.metadata["etag"])
+    except (KeyError, TypeError, ValueError) as error:
+        msg = (
+            f"the row with PartitionKey {row['PartitionKey']!r} and RowKey {row['RowKey']!r} "
+            f"cannot be read ({type(error).__name__}: {error}): remove it, or restore what it held"
+        )
+        raise LedgerError(msg) from error
 
 
 def _page(
@@ -403,6 +426,11 @@ def _date_into(dates: list[datetime]) -> Callable[[Any], None]:
     """Note the service's clock, by which leases are judged; it shows whole seconds."""
 
     def note(response: Any) -> None:  # noqa: ANN401 - azure-core's generic PipelineResponse
-        dates.append(parsedate_to_datetime(response.http_response.headers["Date"]))
+        date = response.http_response.headers.get("Date", "")
+        try:
+            dates.append(parsedate_to_datetime(date))
+        except ValueError as error:
+            msg = f"storage answered without its time (Date: {date!r}), by which leases are judged"
+            raise LedgerError(msg) from error
 
     return note

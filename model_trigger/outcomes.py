@@ -43,10 +43,10 @@ class OutcomeTopic:
         try:
             self._opened().send(event, connection_timeout=seconds, read_timeout=seconds)
         except (AzureError, ValueError) as error:
-            told = str(error).splitlines()[0]
+            cause = next(iter(str(error).splitlines()), type(error).__name__)
             msg = (
-                f"{self.endpoint} was not told: {told}; it must take CloudEvents, and the app's "
-                "identity needs the role EventGrid Data Sender there"
+                f"the outcome event was not accepted by {self.endpoint}: {cause}; it must take "
+                "CloudEvents, and the app's identity needs the role EventGrid Data Sender there"
             )
             raise OutcomeError(msg) from error
 

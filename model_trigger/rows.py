@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from itertools import accumulate
 from typing import Any
 
-from model_trigger.claims import Claim, Mark, Partition, State
+from model_trigger.claims import OPEN, Claim, Mark, Partition, State
 from model_trigger.decisions import Decision
 from model_trigger.events import Registration, Workspace
 from model_trigger.history import Cursor, DecisionSearch, PastDecision
@@ -45,6 +45,11 @@ _LONGEST_CLAUSES = 200_000
 _LONGEST_EVENT = 240_000
 _PLAIN = re.compile(r"[ -~\n\r\t]+")
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+
+# Rows of the first version: it called `kept` otherwise, had no `tried_at`, and in `lease_until` the
+# end of a look-up, beside `post_until`.
+_FORMER_STATES = {"unreadable": "kept"}
+OPEN_STATES = (*OPEN, *_FORMER_STATES)
 
 Row = Mapping[str, Any]
 
@@ -90,7 +95,7 @@ def claim_row(partition: Partition, claim: Claim) -> Row:
         "not_before": claim.not_before,
         "absent_since": claim.absent_since,
         "target": target_key(request) if request else None,
-        **_spread("reason", claim.reason),
+        **_spread("reason", _cut(claim.reason, _LONGEST_REASON)),
         **_spread("registration", claim.registration.to_json()),
         **_spread("request", request.to_json() if request else ""),
     }
@@ -102,12 +107,12 @@ def read_claim(row: Row, etag: str) -> Claim:
     request = _gathered(row, "request")
     return Claim(
         registration=Registration.from_json(_gathered(row, "registration")),
-        state=State(row["state"]),
+        state=State(_FORMER_STATES.get(row["state"], row["state"])),
         owner=row["owner"],
         key=row["key"],
         claimed_at=_utc(row["claimed_at"]),
-        lease_until=_utc(row["lease_until"]),
-        tried_at=_utc(row["tried_at"]),
+        lease_until=_utc(row.get("post_until", row["lease_until"])),
+        tried_at=_utc(row.get("tried_at", row["claimed_at"])),
         request=StartRequest.from_json(request) if request else None,
         release=_release(row, "release"),
         second_release=_release(row, "second_release"),

@@ -45,11 +45,12 @@ def test_no_registration_is_started_twice_though_answers_are_lost_all_the_time(r
 @pytest.mark.timeout(600)
 def test_a_burst_of_faults_leaves_nothing_undone(record_property):
     seeds = count(int(os.environ.get("BURST_SEED") or randbelow(10**6)))
-    small = {"models": 3, "versions": 5, "at_once": 45, "kills": 2, "faults_seconds": 12}
+    small = {"models": 3, "versions": 5, "at_once": 45, "kills": 2, "faults_seconds": 10}
     times = {"CLAIM_LEASE": "PT6S", "LIST_LAG": "PT2S"}
 
     def attempt():
-        result = burst.run(burst.Plan(next(seeds), **small, settings=times))
+        plan = burst.Plan(next(seeds), **small, pauses=(1.0, 2.0), settings=times)
+        result = burst.run(plan)
         record_property("burst", str(result))
         return result.wrong, result.stalls
 

@@ -12,7 +12,9 @@ from model_trigger import handlers
 from model_trigger.claims import Partition, State
 from model_trigger.handlers import DeliverAgainError, handle_event
 from model_trigger.ledger import Ledger
+from model_trigger.ports import LedgerError
 from model_trigger.rule_sources import RulesUnreadableError
+from model_trigger.wording import LONGEST_LINE
 from tests.build import WORKSPACE, WORKSPACE_ID, deadline, event, event_text, rulebook
 
 DECISION = "decision "
@@ -257,3 +259,21 @@ def test_an_event_is_decided_on_and_kept_however_much_is_in_its_tags(
     assert (outcome, outcome) == (decision["outcome"], row["outcome"])
     if outcome == "rejected":
         assert decision["reason"].startswith("data.modelTags has ")
+
+
+def test_what_is_delivered_again_is_said_on_one_line_of_a_length_that_is_kept(make_services):
+    class Broken:
+        """A ledger whose error holds what whoever registers a model may write."""
+
+        def __getattr__(self, _name):
+            def fail(*_):
+                msg = 'busy\ndecision {"outcome": "started"}' + "x" * 100_000
+                raise LedgerError(msg)
+
+            return fail
+
+    with pytest.raises(DeliverAgainError) as raised:
+        handle_event(event_text(17), make_services(ledger=Broken()))
+
+    assert str(raised.value).isprintable()
+    assert LONGEST_LINE >= len(str(raised.value))

@@ -184,7 +184,7 @@ def test_a_workspace_id_in_another_case_is_the_same_partition():
 def test_texts_longer_than_a_property_are_kept_whole(ledger):
     claim = replace(
         CLAIM,
-        reason="r" * 70_000,
+        reason="r" * 50_000,
         registration=registration(tags={"notes": "\N{GRINNING FACE}" * 40_000}),
         request=replace(REQUEST, body={"description": "d" * 100_000}),
     )
@@ -326,3 +326,38 @@ def test_storage_that_does_not_answer_is_named_within_the_deadline():
 def test_without_time_left_storage_is_not_called(ledger):
     with pytest.raises(LedgerError, match=r"^no time was left to reach the ledger$"):
         ledger.read(PARTITION, "17", deadline(0))
+
+
+def test_a_claim_fits_into_a_row_however_long_its_reason_is(ledger):
+    one = replace(CLAIM, reason="\U0001f600" * 500_000)
+    ledger.write(PARTITION, one, None, deadline())
+
+    assert ledger.read(PARTITION, CLAIM.version, deadline()).claim.reason.endswith("…")
+
+
+def test_a_row_of_the_first_version_is_read(ledger):
+    row = dict(rows.claim_row(PARTITION, replace(CLAIM, state=State.STARTING)))
+    row["post_until"] = row["lease_until"]
+    row["lease_until"] = row["claimed_at"]
+    del row["tried_at"]
+    read = rows.read_claim(row, "")
+    ledger.releases.create_table()
+    ledger.releases.upsert_entity({**row, "state": "unreadable"})
+    ((_, kept),), _ = ledger.open_claims(deadline())
+
+    assert (CLAIM.lease_until, CLAIM.claimed_at) == (read.lease_until, read.tried_at)
+    assert State.KEPT is kept.state
+
+
+def test_a_row_that_cannot_be_read_is_named_and_hides_no_other(ledger, caplog):
+    for version in ("17", "18"):
+        one = replace(CLAIM, state=State.WAITING, registration=registration(version))
+        ledger.write(PARTITION, one, None, deadline())
+    row = ledger.releases.get_entity(rows.partition_key(PARTITION), rows.claim_key("17"))
+    ledger.releases.update_entity({**row, "registration": "{"})
+    found, _ = ledger.open_claims(deadline())
+
+    assert ["18"] == [claim.version for _, claim in found]
+    assert "and RowKey 'claim|17' cannot be read" in caplog.text
+    with pytest.raises(LedgerError, match=r"and RowKey 'claim\|17' cannot be read"):
+        ledger.read(PARTITION, "17", deadline())

@@ -102,5 +102,5 @@ def test_a_topic_that_cannot_be_reached_stops_nothing(topic, outcomes, make_serv
     topic.status = 500
     handle_event(event_text(17), make_services(outcomes=outcomes))
 
-    assert "was not told" in caplog.text
+    assert "the outcome event was not accepted by" in caplog.text
     assert json.loads(topic.requests[0].body)

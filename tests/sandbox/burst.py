@@ -12,7 +12,7 @@ after the faults had ended.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import randbelow
 from threading import Event, Thread
@@ -70,6 +70,7 @@ class Plan:
     at_once: int = 360
     kills: int = 4
     faults_seconds: float = 60.0
+    pauses: Sequence[float] = PAUSES
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def registrations(self, rule: str) -> list[tuple[str, int]]:
@@ -119,7 +120,7 @@ def run(plan: Plan, tell: Callable[[str], object] = lambda _: None) -> Result:
             host.alive()
         weather = Weather(plan, fleet, tell)
         with weather:
-            fleet.deliver(_events(plan), plan.at_once, PAUSES, reconcile_every=STEP)
+            fleet.deliver(_events(plan), plan.at_once, plan.pauses, reconcile_every=STEP)
             weather.wait_for_the_end()
             is_finished = fleet.finish(300)
             seconds = max(0.0, time.monotonic() - weather.ended)

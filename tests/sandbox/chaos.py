@@ -59,7 +59,7 @@ class Plan:
     at_once: int = 8
     fault_chance: float = 0.02
     storage_chance: float = 0.02
-    life: int = 200_000
+    life: int = 300_000
 
     @property
     def registrations(self) -> list[tuple[str, int]]:
