@@ -9,11 +9,15 @@ from tests.checker import verdict
 from tests.checker.beginning import begin
 from tests.checker.moves import Move, State, Stepper
 from tests.checker.scenario import Delivery, Scenario
+from tests.checker.world import FAULTS
 
 _MOST_STEPS = 3_000
 _MOST_THREADS = 14
 _PAUSES = (0, 0, 0, 20, 50, 300)
 _JUMPS = (300, 600, 1_000, 11_000, 24_000, 61_000, 119_000, 121_000, 245_000, 301_000, 86_500_000)
+# Leases, and how long lists may lag.
+_SPANS = ((120.0, 120.0), (120.0, 120.0), (120.0, 300.0), (4.0, 2.0), (4.0, 120.0))
+_FAULTS = tuple(f"{kind}: {fault}" for kind, faults in FAULTS.items() for fault in faults)
 _BOOKS = ("narrow", "broken", "unreadable", "removed", "off", "observe")
 _TARGETS: tuple[dict[str, Any], ...] = (
     {},
@@ -73,43 +77,65 @@ def kind_of(problem: str) -> str:
 
 
 def planned(seed: int) -> Plan:
-    """Draw a plan."""
+    """Draw a plan.
+
+    Half of the plans know only a few kinds of faults and spans of time: so these meet more often.
+    """
     random = Random(seed)  # noqa: S311 - chance that repeats
-    workspaces = random.choice((1, 1, 2))
-    versions = [str(17 + number) for number in range(random.choice((1, 2, 2, 3)))]
-    events = [Delivery(one, index) for one in versions for index in range(workspaces)]
-    twice = random.sample(events, k=random.randint(0, len(events)))
-    lost = random.random() < 0.2
-    deliveries = [*events[lost:], *twice]
-    random.shuffle(deliveries)
+    lease, lag = random.choice(_SPANS)
+    few = random.random() < 0.5
+    jumps = [*_JUMPS, *_jumps_around(lease, lag)]
+    change = random.choice((0.0, 0.0, 0.05))
     scenario = Scenario(
         rule={
             **random.choice(_TARGETS),
             "start": random.choice(("newer", "newer", "latest", "every")),
         },
-        deliveries=tuple(deliveries),
-        passes=random.choice((0, 1, 1, 2)),
-        workspaces=workspaces,
+        **_registrations(random, few=few),
+        passes=random.choice((2, 3) if change else (0, 1, 1, 2)),
         settled=random.random() < 0.8,
+        faults=tuple(random.sample(_FAULTS, random.randint(1, 5))) if few else (),
         most_faults=random.randint(0, 8),
         most_crashes=random.choice((0, 0, 1, 2)),
         most_jumps=random.randint(0, 5),
-        jumps=_JUMPS,
-        lease=random.choice((120.0, 120.0, 4.0)),
-        lag=random.choice((120.0, 120.0, 2.0)),
+        jumps=tuple(random.sample(jumps, 3) if few else jumps),
+        lease=lease,
+        lag=lag,
         takes_key=random.random() < 0.5,
-        versions=tuple(versions),
+        book=random.choice(("base", "base", "broken")) if change else "base",
         records_at_once=False,
     )
     return Plan(
         scenario,
-        fault=random.choice((0.02, 0.1, 0.3)),
+        fault=random.choice((0.1, 0.3, 0.5)),
         crash=random.choice((0.01, 0.05)),
-        jump=random.choice((0.02, 0.1)),
-        change=random.choice((0.0, 0.0, 0.02)),
+        jump=random.choice((0.02, 0.1, 0.2)),
+        change=change,
         switch=random.choice((0.1, 0.35, 0.7)),
         at_once=random.randint(2, 4),
     )
+
+
+def _registrations(random: Random, *, few: bool) -> dict[str, Any]:
+    """Draw what is registered, and how often each event is delivered: the first maybe never."""
+    workspaces = random.choice((1, 1, 2))
+    versions = [str(17 + number) for number in range(random.choice((1, 2) if few else (1, 2, 3)))]
+    events = [Delivery(one, index) for one in versions for index in range(workspaces)]
+    twice = random.sample(events, k=random.randint(0, len(events)))
+    is_lost = random.random() < 0.2
+    deliveries = [*events[is_lost:], *twice]
+    random.shuffle(deliveries)
+    return {
+        "deliveries": tuple(deliveries),
+        "versions": tuple(versions),
+        "workspaces": workspaces,
+    }
+
+
+def _jumps_around(lease: float, lag: float) -> Iterator[int]:
+    """Return spans of time that lead to about where a lease, or what is after it, ends."""
+    for end in (lease / 2, lease, lease + lag):
+        yield from (round(1000 * (end + more)) for more in (-0.3, 0.1, 1.5))
 
 
 def walk(seed: int, plan: Plan | None = None) -> Walk:
