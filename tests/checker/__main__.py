@@ -7,7 +7,7 @@ from secrets import randbelow
 from time import perf_counter
 
 from tests.checker import exhaustive, schedule
-from tests.checker.beginning import begin
+from tests.checker.beginning import begun
 from tests.checker.moves import Move
 from tests.checker.processes import simulated
 from tests.checker.scenario import Delivery, Scenario
@@ -103,8 +103,8 @@ def _told(plan: Plan) -> str:
 
 
 def _lines(scenario: Scenario, moves: list[Move]) -> Iterator[str]:
-    stepper, state = begin(scenario)
-    return (f"  {line}" for line in schedule.lines(stepper, state, moves))
+    with begun(scenario) as (stepper, state):
+        yield from (f"  {line}" for line in schedule.lines(stepper, state, moves))
 
 
 def _say(lines: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenlet import getcurrent
+from greenlet import GreenletExit, getcurrent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +48,7 @@ def raised(error: type[Exception], *arguments: Any, **options: Any) -> Reply:
 def ask(call: Call) -> Any:
     """Pause the present process at a call until it is answered."""
     process = getcurrent()
+    if process.is_ending:
+        raise GreenletExit
     reply, process.now = process.parent.switch(call)
     return reply.make()

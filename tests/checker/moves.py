@@ -59,8 +59,13 @@ class Histories:
             if isinstance(following, Call):
                 self._live[id(found)] = process
                 if len(self._live) > _MOST_LIVE:
-                    self._live.popitem(last=False)
+                    self._live.popitem(last=False)[1].end()
         return found
+
+    def close(self) -> None:
+        """End all processes."""
+        for process in self._live.values():
+            process.end()
 
     def _taken(self, step: Step) -> tuple[Process, Call | Ended]:
         if step.before is None:

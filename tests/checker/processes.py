@@ -54,6 +54,13 @@ class Process(greenlet):
         self.name, self.program, self.now = name, program, now
         self.numbers = count(1)
         self.log = _Log()
+        self.is_ending = False
+
+    def end(self) -> None:
+        """End it wherever it stands: it would never be freed otherwise."""
+        self.is_ending = True
+        if not self.dead:
+            self.throw()
 
     def run(self) -> Ended:
         pending = storage_failed = False

@@ -313,7 +313,7 @@ def _read(world: World, *, observed: bool = False) -> Iterator[tuple[Delivery, C
             yield _read_row(stored.etag, stored)
 
 
-@lru_cache(100_000)
+@lru_cache(10_000)
 def _read_row(etag: str, stored: Stored) -> tuple[Delivery, Claim]:
     workspace = Workspace.parse(stored.values["workspace"])
     claim = rows.read_claim(stored.values, etag)

@@ -6,10 +6,11 @@ from random import Random
 from typing import Any
 
 from tests.checker import verdict
-from tests.checker.beginning import begin
+from tests.checker.beginning import begun
 from tests.checker.moves import Move, State, Stepper
 from tests.checker.scenario import Delivery, Scenario
 from tests.checker.world import FAULTS
+from tests.checker.world import kind_of as kind_of_call
 
 _MOST_STEPS = 3_000
 _MOST_THREADS = 14
@@ -17,7 +18,7 @@ _PAUSES = (0, 0, 0, 20, 50, 300)
 _JUMPS = (300, 600, 1_000, 11_000, 24_000, 61_000, 119_000, 121_000, 245_000, 301_000, 86_500_000)
 # Leases, and how long lists may lag.
 _SPANS = ((120.0, 120.0), (120.0, 120.0), (120.0, 300.0), (4.0, 2.0), (4.0, 120.0))
-_FAULTS = tuple(f"{kind}: {fault}" for kind, faults in FAULTS.items() for fault in faults)
+ALL_FAULTS = tuple(f"{kind}: {fault}" for kind, faults in FAULTS.items() for fault in faults)
 _BOOKS = ("narrow", "broken", "unreadable", "removed", "off", "observe")
 _TARGETS: tuple[dict[str, Any], ...] = (
     {},
@@ -53,10 +54,11 @@ class Plan:
 
 @dataclass
 class Walk:
-    """What a walk did, and what was wrong."""
+    """What a walk did, which faults it met, and what was wrong."""
 
     plan: Plan
     moves: list[Move] = field(default_factory=list)
+    met: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     passes: int = 0
 
@@ -94,7 +96,7 @@ def planned(seed: int) -> Plan:
         **_registrations(random, few=few),
         passes=random.choice((2, 3) if change else (0, 1, 1, 2)),
         settled=random.random() < 0.8,
-        faults=tuple(random.sample(_FAULTS, random.randint(1, 5))) if few else (),
+        faults=tuple(random.sample(ALL_FAULTS, random.randint(1, 5))) if few else (),
         most_faults=random.randint(0, 8),
         most_crashes=random.choice((0, 0, 1, 2)),
         most_jumps=random.randint(0, 5),
@@ -142,32 +144,28 @@ def walk(seed: int, plan: Plan | None = None) -> Walk:
     """Walk once; the same seed and plan walk the same way."""
     plan = plan or planned(seed)
     walked = Walk(plan)
-    stepper, state = begin(plan.scenario)
     random = Random(seed + 1)  # noqa: S311 - chance that repeats
-    chooser = _Chooser(plan, random, stepper)
-    while not state.is_over and len(walked.moves) < _MOST_STEPS:
-        move = chooser.choose(state)
-        state = _taken(stepper, state, move, walked)
-        if walked.problems:
-            return walked
-    return _ended(stepper, state, walked)
+    with begun(plan.scenario) as (stepper, start):
+        state, chooser = start, _Chooser(plan, random, stepper)
+        while not (state.is_over or walked.problems) and len(walked.moves) < _MOST_STEPS:
+            state = _taken(stepper, state, chooser.choose(state), walked)
+        _judge_end(stepper, state, walked)
+    return walked
 
 
 def follow(plan: Plan, moves: Sequence[Move]) -> Walk:
     """Take these steps as far as possible, and end the processes that they have begun."""
     walked = Walk(plan)
-    stepper, state = begin(plan.scenario)
-    for move in moves:
-        if _is_possible(state, move):
-            state = _taken(stepper, state, move, walked)
-            if walked.problems:
-                return walked
-    for index in [one for one, thread in enumerate(state.threads) if thread.point]:
-        while not state.threads[index].is_over and len(walked.moves) < _MOST_STEPS:
-            state = _taken(stepper, state, Move("step", index), walked)
-            if walked.problems:
-                return walked
-    return _ended(stepper, state, walked)
+    with begun(plan.scenario) as (stepper, start):
+        state = start
+        for move in moves:
+            if _is_possible(state, move) and not walked.problems:
+                state = _taken(stepper, state, move, walked)
+        for index in [one for one, thread in enumerate(state.threads) if thread.point]:
+            while not (state.threads[index].is_over or walked.problems):
+                state = _taken(stepper, state, Move("step", index), walked)
+        _judge_end(stepper, state, walked)
+    return walked
 
 
 def shortened(walked: Walk, kind: str) -> Walk:
@@ -221,6 +219,9 @@ def _left_out(move: Move) -> Move | None:
 
 
 def _taken(stepper: Stepper, state: State, move: Move, walked: Walk) -> State:
+    call = state.threads[move.index].call if move.kind == "step" else None
+    if call and move.detail:
+        walked.met.add(f"{kind_of_call(call)}: {move.detail}")
     after = stepper.take(state, move)
     walked.moves.append(move)
     problems = verdict.of_a_step(stepper.scenario, state, after)
@@ -228,14 +229,16 @@ def _taken(stepper: Stepper, state: State, move: Move, walked: Walk) -> State:
     return after
 
 
-def _ended(stepper: Stepper, state: State, walked: Walk) -> Walk:
+def _judge_end(stepper: Stepper, state: State, walked: Walk) -> None:
+    """Judge what is left when nothing more goes wrong, unless something has gone wrong already."""
+    if walked.problems:
+        return
     if any(one.point and not one.is_over for one in state.threads):
         walked.problems.append("endless: it does not come to an end")
-        return walked
+        return
     settled = verdict.settle(stepper, state)
     walked.problems += _counted(walked.plan, settled.problems)
     walked.passes = settled.passes
-    return walked
 
 
 def _counted(plan: Plan, problems: Iterable[str]) -> list[str]:
