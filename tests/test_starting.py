@@ -16,7 +16,7 @@ from model_trigger.decisions import Outcome
 from model_trigger.grammar import Mode
 from model_trigger.ports import ConflictError, LedgerError
 from model_trigger.starting import attend
-from tests.build import WORKSPACE, deadline, registration, rule
+from tests.build import WORKSPACE, deadline, registration, rule, standing_still
 
 LEASE = timedelta(minutes=2)
 
@@ -69,12 +69,6 @@ class Trial:
         if mark.in_flight_until:
             mark = replace(mark, in_flight_until=mark.in_flight_until - time)
         self.services.ledger.write(self.partition, replace(claim, **earlier), mark, deadline())
-
-
-def standing_still(seconds=25):
-    """Make a deadline whose clock stands still: on a busy machine, too, so much is always left."""
-    now = time.monotonic()
-    return Deadline(now + seconds, lambda: now, time.sleep)
 
 
 class Interposed:
