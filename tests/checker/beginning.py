@@ -24,7 +24,7 @@ def begin(scenario: Scenario) -> tuple[Stepper, State]:
             for index in indices
         ),
         workspaces=indices,
-        baseline=frozenset(scenario.old),
+        baseline=frozenset((one, index) for one in scenario.old for index in indices),
         book=scenario.book,
     )
     if scenario.settled:

@@ -86,7 +86,8 @@ class Thread:
     """A process in a schedule; `point` is None before it starts.
 
     `ended` is how it ended; `crashed` is whether it did so in the middle. `harmed` is whether
-    storage failed it; `baseline` is what reconcile must not start, as known at its start.
+    storage failed it; `baseline` is what reconcile must not start, as known at its start, and
+    `was_alone` is whether no pass was running then.
     """
 
     name: str
@@ -96,18 +97,22 @@ class Thread:
     crashed: bool = False
     harmed: bool = False
     started_at: int = 0
-    baseline: frozenset[str] = frozenset()
+    baseline: frozenset[tuple[str, int]] = frozenset()
+    was_alone: bool = True
 
     @property
     def is_over(self) -> bool:
         return self.crashed or self.ended is not None
 
     @property
-    def has_seen_the_rule_away(self) -> bool:
-        """Whether it is a pass of reconcile that has ended well while there was no rule."""
-        task = self.task
-        is_pass = task is not None and task.delivery is None and task.book == "removed"
-        return is_pass and self.ended is not None and not self.harmed and not self.ended.pending
+    def is_pass(self) -> bool:
+        """Whether it is a pass of reconcile."""
+        return self.task is not None and self.task.delivery is None
+
+    @property
+    def has_ended_well(self) -> bool:
+        """Whether it has done all that it should."""
+        return self.ended is not None and not self.harmed and not self.ended.pending
 
     @property
     def call(self) -> Call | None:
@@ -119,7 +124,8 @@ class Thread:
         """What tells it from others: how it goes on, not how it came there once it is over."""
         if self.is_over:
             return (self.name, self.crashed or self.ended.pending)
-        return (self.name, id(self.point) if self.point else None, self.harmed, self.baseline)
+        at = id(self.point) if self.point else None
+        return (self.name, at, self.harmed, self.baseline, self.was_alone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,18 +237,20 @@ class Stepper:
         if move.kind == "again":
             again = _again(state.threads[move.index], len(state.threads))
             return replace(state, threads=(*state.threads, again))
-        thread = state.threads[move.index]
+        before = state.threads[move.index]
         if move.kind == "crash":
-            crashed = replace(thread, point=None, crashed=True)
+            crashed = replace(before, point=None, crashed=True)
             return replace(
                 state, threads=_with(state.threads, move.index, crashed), crashes=state.crashes - 1
             )
         world = state.world.copy()
         world.now += move.span
-        thread = self._stepped(world, thread, move.detail)
-        thread = self._recorded(world, thread)
-        if thread.has_seen_the_rule_away:
-            world.was_away = world.book == "removed"
+        thread = self._recorded(world, self._stepped(world, before, move.detail))
+        others = [one for one in state.threads if one.is_pass and one.point and one is not before]
+        if before.is_pass and before.point is None:
+            thread = replace(thread, was_alone=not others)
+        if thread.is_pass and thread.has_ended_well and thread.was_alone and not others:
+            world.passed(thread.task.book, thread.task.workspaces)
         threads = _with(state.threads, move.index, thread)
         left = state.faults - bool(move.detail)
         return State(world, threads, left, state.crashes, state.jumps)

@@ -404,6 +404,13 @@ MUTATIONS = (
         scenario(passes=2, changes=("book removed", "register 18", "book base")),
     ),
     Mutation(
+        "a workspace that returns is not new",
+        "ledger:Ledger.forget_workspace",
+        _nothing_forgotten,
+        "baseline started",
+        scenario(passes=2, changes=("workspaces 1", "register 18", "workspaces 0")),
+    ),
+    Mutation(
         "open claims of an absent rule are closed",
         "open_claims:_OpenClaim._finish_without_rule",
         _claims_of_absent_rules_closed,

@@ -25,8 +25,9 @@ class SimulatedAzureDevOps:
     def definition(self, address: TargetAddress, deadline: Deadline) -> Definition:
         return self._ask("definition", deadline, address=address)
 
-    def start(self, request: StartRequest, deadline: Deadline) -> StartResult:
-        return self._ask("start", deadline, request=request, told=version_of(request))
+    def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
+        told = version_of(request)
+        return self._ask("start", deadline, request=request, release_key=key, told=told)
 
     def find(
         self,

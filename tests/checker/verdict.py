@@ -1,7 +1,7 @@
 """What must hold: at every step, and once the faults have ended."""
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -44,10 +44,9 @@ def _of_a_thread(thread: Thread, state: State) -> Iterator[str]:
     """Judge a process that has taken a step."""
     if not any(one.was_frozen for one in state.world.posted):
         yield from _problems(thread)
-    mine = [one for one in state.world.posted[-1:] if one.by == thread.name]
-    delivered = {it.task.delivery.version for it in state.threads if it.task and it.task.delivery}
-    for one in mine:
-        yield from _of_who_posted(thread, one, delivered)
+    for one in state.world.posted[-1:]:
+        if thread.is_pass and one.by == thread.name:
+            yield from _of_a_pass(thread, one, state)
     if thread.ended and _must_be_kept(thread, state.world):
         assert thread.task, "it has been started"
         assert thread.task.delivery, "it is a delivery"
@@ -71,16 +70,20 @@ def _of_a_post(scenario: Scenario, world: World, one: Posted) -> Iterator[str]:
         yield f"stepped back: {one.version} after {newer[-1]}"
 
 
-def _of_who_posted(thread: Thread, one: Posted, delivered: Container[str]) -> Iterator[str]:
-    """Judge a POST by the process that sent it: reconcile may not do all that a delivery may."""
-    task = thread.task
-    if task is None or task.delivery:
-        return
-    if one.version in thread.baseline and one.version not in delivered:
-        yield f"baseline started: {one.version} by {one.by}"
-    named = {WORKSPACES[index].name for index in task.workspaces}
-    if one.values.get("workspaceName") not in {None, *named}:
-        yield f"started for a removed workspace: {one.version} by {one.by}"
+def _of_a_pass(thread: Thread, one: Posted, state: State) -> Iterator[str]:
+    """Judge a POST of reconcile, which may not do all that a delivery may."""
+    delivered = {it.task.delivery for it in state.threads if it.task}
+    about = [it for it in state.world.registered if _is_of(one, it)]
+    told = f"{one.version} by {thread.name}"
+    assert thread.task, "it has been started"
+    if all(it.workspace not in thread.task.workspaces for it in about):
+        yield f"started for a removed workspace: {told}"
+    if all(
+        (it.version, it.workspace) in thread.baseline
+        and Delivery(it.version, it.workspace) not in delivered
+        for it in about
+    ):
+        yield f"baseline started: {told}"
 
 
 def _of_what_was_kept(scenario: Scenario, before: World, after: World) -> Iterator[str]:
@@ -97,7 +100,7 @@ def _of_what_was_kept(scenario: Scenario, before: World, after: World) -> Iterat
             yield f"superseded what was kept: {told}"
         if state == "given_up" and after.now - _last_try(after, about, old) < _RETRY_FOR:
             yield f"given up too soon: {told}"
-        if state == "closed" and not _may_close(after, about):
+        if state == "closed" and not _may_close(after, about, old):
             yield f"closed: {told}"
 
 
@@ -108,10 +111,15 @@ def _last_try(world: World, about: Delivery, claim: Claim) -> int:
     return _milliseconds(refused) if refused else max([0, *posted])
 
 
-def _may_close(world: World, about: Delivery) -> bool:
-    """Whether nobody wants it: it is withdrawn, or its rule wants less or has long been away."""
+def _may_close(world: World, about: Delivery, claim: Claim) -> bool:
+    """Whether nobody wants it: it is withdrawn, or its rule wants less or has long been away.
+
+    What was kept for a broken rule that turns out to observe only is observed.
+    """
     away_for = 0 if world.away_since is None else world.now - world.away_since
-    return about.version in world.archived or world.was_narrowed or away_for >= _RETRY_FOR
+    is_observed = claim.state.value == "kept" and about in dict(_read(world, observed=True))
+    is_withdrawn = about.version in world.archived or world.was_narrowed
+    return is_withdrawn or is_observed or away_for >= _RETRY_FOR
 
 
 def _is_told_apart(world: World, one: Posted) -> bool:
@@ -296,10 +304,12 @@ def _claims(world: World) -> Sequence[Claim]:
     return [one for _, one in _read(world)]
 
 
-def _read(world: World) -> Iterator[tuple[Delivery, Claim]]:
+def _read(world: World, *, observed: bool = False) -> Iterator[tuple[Delivery, Claim]]:
     for (_, row), stored in world.tables.rows.get(f"{PREFIX}releases", {}).items():
         values = stored.values
-        if row.startswith("claim|") and values["rule"] == RULE and not values["observed"]:
+        if not row.startswith("claim|") or values["rule"] != RULE:
+            continue
+        if values["observed"] is observed:
             yield _read_row(stored.etag, stored)
 
 

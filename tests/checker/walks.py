@@ -287,13 +287,12 @@ class _Chooser:
                 "book base",
                 f"workspaces {'1' if is_there else every}",
                 f"archive {version}",
+                *self._registration(state),
             ]
         )
 
-
-def walks(first_seed: int) -> Iterator[tuple[int, Walk]]:
-    """Walk on and on."""
-    seed = first_seed
-    while True:
-        yield seed, walk(seed)
-        seed += 1
+    def _registration(self, state: State) -> Iterator[str]:
+        """Register one more version, up to three."""
+        newest = max(int(one.version) for one in state.world.registered)
+        if newest < int(max(self.plan.scenario.versions, key=int)) + 3:
+            yield f"register {newest + 1}"

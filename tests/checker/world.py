@@ -1,6 +1,7 @@
 """Everything outside the app's processes, and what a call does to it, with and without a fault."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -38,7 +39,7 @@ from model_trigger.targets import (
 from tests.checker.calls import Call, Reply, raised, returned
 from tests.checker.filters import condition
 from tests.checker.processes import moment
-from tests.checker.scenario import MODEL, WORKSPACES, Scenario
+from tests.checker.scenario import MODEL, PREFIX, WORKSPACES, Scenario
 from tests.checker.tables import RefusedError, Tables
 from tests.checker.targets import sent
 
@@ -124,10 +125,11 @@ class World:
     down_until: int = 0
     book: str = "base"
     workspaces: tuple[int, ...] = (0,)
-    # What reconcile must not start; whether a pass has seen the rule away, and since when it is;
-    # whether it has wanted less; how often a person has changed something.
-    baseline: frozenset[str] = frozenset()
-    was_away: bool = False
+    # What reconcile must not start, version and workspace; in which workspaces a pass has seen the
+    # rule or the workspace away, and since when the rule is; whether it has wanted less; how often
+    # a person has changed something.
+    baseline: frozenset[tuple[str, int]] = frozenset()
+    away: frozenset[int] = frozenset()
     away_since: int | None = None
     was_narrowed: bool = False
     changed: int = 0
@@ -143,13 +145,14 @@ class World:
         return (
             self.now,
             self.tables.etags,
-            tuple((one.id, one.by, one.at, one.listed_at) for one in self.posted),
+            tuple((one.by, one.at, one.listed_at, one.was_frozen) for one in self.posted),
+            self.registered,
             self.archived,
             max(self.down_until, self.now),
             self.book,
             self.workspaces,
             self.baseline,
-            self.was_away,
+            self.away,
             self.away_since,
             self.was_narrowed,
             self.changed,
@@ -164,9 +167,6 @@ class World:
             self.was_narrowed |= value == "narrow"
             is_away = value == "removed"
             self.away_since = (self.away_since or self.now) if is_away else None
-            if self.was_away and value == "base":
-                self.baseline |= {one.version for one in self.registered}
-                self.was_away = False
         elif verb == "workspaces":
             self.workspaces = tuple(map(int, value))
         elif verb == "register":
@@ -174,6 +174,28 @@ class World:
             self.registered = (*self.registered, one)
         else:
             self.archived |= {value}
+        if self.book != "removed":
+            self._return(self.away & {*self.workspaces})
+
+    def passed(self, book: str, workspaces: tuple[int, ...]) -> None:
+        """Note what a pass that has ended well saw: what was away is new when it returns."""
+        if (book, workspaces) == (self.book, self.workspaces):
+            gone = {*range(self.scenario.workspaces)} - {*workspaces}
+            self.away |= {*workspaces, *gone} if book == "removed" else gone
+
+    def _return(self, indices: AbstractSet[int]) -> None:
+        self.away -= indices
+        claimed = {
+            (stored.values["version"], stored.values["workspace"])
+            for (_, row), stored in self.tables.rows.get(f"{PREFIX}releases", {}).items()
+            if row.startswith("claim|")
+        }
+        self.baseline |= {
+            (one.version, one.workspace)
+            for one in self.registered
+            if one.workspace in indices
+            and (one.version, WORKSPACES[one.workspace].id) not in claimed
+        }
 
     def answer(self, call: Call, asked_at: int, fault: str, by: str) -> Reply:
         """Do what a process asks, and answer it; what is sent late is still done."""
@@ -268,9 +290,12 @@ class World:
         if left <= 0 and fault != "frozen":
             return returned(NotStarted("no time was left"))
         request: StartRequest = arguments["request"]
-        if fault == "key refused" and KEY_PARAMETER in sent(request):
-            refused = Refused("HTTP 400: modelTriggerKey", request.without_key())
-            return returned(refused, "key refused")
+        if fault == "key refused" and request.kind is TargetKind.PIPELINE:
+            takes_key = KEY_PARAMETER in sent(request)
+            other = (
+                request.without_key() if takes_key else request.with_key(arguments["release_key"])
+            )
+            return returned(Refused("HTTP 400: modelTriggerKey", other), "key refused")
         result = _RESULTS.get(fault)
         if fault.startswith("timeout"):
             self.now += left
