@@ -263,7 +263,7 @@ class TestTokens:
         with stand_in(CHURN) as azure_devops:
             using = adapter(credential.authorization)
             using.definition(address(azure_devops, 1), deadline())
-            for credential.seconds in (301, 299, 3600):
+            for credential.seconds in (330, 299, 3600):
                 using.start(request(azure_devops, using), deadline())
             sent = [each.headers["authorization"] for each in azure_devops.requests]
 

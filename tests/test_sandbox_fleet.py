@@ -128,6 +128,8 @@ def test_what_is_wrong_after_a_stall_is_tried_again(attempts, passes, tried):
 def test_a_process_that_was_stopped_says_so():
     with MortalHost({}) as host:
         host.freeze()
+        while not host.is_frozen:
+            time.sleep(0.01)
         time.sleep(WORTH_NOTING + 0.5)
         host.thaw()
 

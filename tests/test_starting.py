@@ -15,8 +15,8 @@ from model_trigger.decisions import Outcome
 from model_trigger.grammar import Mode
 from model_trigger.ports import ConflictError, LedgerError
 from model_trigger.starting import attend
-from tests.build import deadline, registration, rule
-from tests.trial import LEASE, Crash, Interposed, once, raising, standing_still
+from tests.build import deadline, registration, rule, standing_still
+from tests.trial import LEASE, Crash, Interposed, once, raising
 
 
 def test_a_matching_registration_starts_the_release_with_that_version(churn):

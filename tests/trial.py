@@ -1,14 +1,12 @@
 """The app in its surroundings, and one rule on trial: what the tests of the protocol act on."""
 
 import json
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from model_trigger.claims import Partition
-from model_trigger.deadline import Deadline
 from model_trigger.handlers import handle_event, reconcile
 from model_trigger.holding import Asked
 from model_trigger.starting import attend
@@ -136,12 +134,6 @@ class Trial:
         if mark.in_flight_until:
             mark = replace(mark, in_flight_until=mark.in_flight_until - time)
         self.services.ledger.write(self.partition, replace(claim, **earlier), mark, deadline())
-
-
-def standing_still(seconds=25):
-    """Make a deadline whose clock stands still: on a busy machine, too, so much is always left."""
-    now = time.monotonic()
-    return Deadline(now + seconds, lambda: now, time.sleep)
 
 
 class Interposed:
