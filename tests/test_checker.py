@@ -82,7 +82,7 @@ def test_the_shortest_way_is_shown_step_by_step():
     with replayed.applied():
         found = explore(scenario, first_only=True)
         with begun(scenario) as (stepper, state):
-            told = [*lines(stepper, state, found.violations["started twice: 17"])]
+            shown = [*lines(stepper, state, found.violations["started twice: 17"])]
 
     assert [
         "D17.1 starts",
@@ -92,7 +92,7 @@ def test_the_shortest_way_is_shown_step_by_step():
         "====== release 1 of 17",
         "D17.1 azure_devops start 17",
         "====== release 2 of 17",
-    ] == [_short(line) for line in told if "comes to" not in line]
+    ] == [_short(line) for line in shown if "comes to" not in line]
 
 
 def _short(line):

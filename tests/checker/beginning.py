@@ -55,10 +55,10 @@ def begun(scenario: Scenario) -> Iterator[tuple[Stepper, State]]:
 def _threads(scenario: Scenario) -> tuple[Thread, ...]:
     tasks = [Task(one, "base", ()) for one in scenario.deliveries]
     tasks += [Task(None, "base", ())] * scenario.passes
-    return tuple(Thread(f"{_told(task)}.{number}", task) for number, task in enumerate(tasks, 1))
+    return tuple(Thread(f"{_name(task)}.{number}", task) for number, task in enumerate(tasks, 1))
 
 
-def _told(task: Task) -> str:
+def _name(task: Task) -> str:
     """Name a process: D17 delivers version 17 in the first workspace, D17b in the second."""
     if task.delivery is None:
         return "R"

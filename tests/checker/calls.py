@@ -18,13 +18,13 @@ class Call:
 
     def __str__(self) -> str:
         """Write the call in a line of the log."""
-        told = self.arguments.get("told", "")
-        return f"{self.service} {self.verb} {told}".rstrip()
+        shown = self.arguments.get("shown", "")
+        return f"{self.service} {self.verb} {shown}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: `make` returns or raises it, `key` tells it from other answers."""
+    """An answer: `make` returns or raises it, `key` distinguishes it from others."""
 
     key: Hashable
     make: Callable[[], Any]

@@ -258,7 +258,7 @@ def _is_possible(state: State, move: Move) -> bool:
 
 @dataclass
 class _Chooser:
-    """Chooses the next step by chance."""
+    """What chooses the next step, by chance."""
 
     plan: Plan
     random: Random
