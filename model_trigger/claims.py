@@ -50,6 +50,11 @@ class State(StrEnum):
 
 OPEN = (State.KEPT, State.WAITING, State.STARTING, State.UNKNOWN, State.FAILED)
 
+# What supersedes nothing: it was not started, and will not be.
+_NEVER_STARTED = (State.KEPT, State.SUPERSEDED, State.CLOSED)
+# What may have started something that the ledger does not know.
+_MAY_HAVE_STARTED = (State.STARTING, State.UNKNOWN, State.GIVEN_UP)
+
 # What a delivery answers for a claim on which it does nothing.
 _ANSWERS = {
     State.KEPT: Outcome.FAILED,
@@ -129,18 +134,26 @@ def is_over(until: datetime, now: datetime) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """The newest version that was registered before the rule was known; nobody claimed it."""
+
+    version: str
+    compared: str
+    ordering: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """The newest version that a rule has claimed for a model, and the start in flight.
 
     `compared` is the text that was compared (the version itself, or a tag's value), None when no
-    claim can be read under the `ordering`. A `baseline` was registered before the rule was known
-    and is claimed by nobody.
+    claim can be read under the `ordering`, or there is none and `version` is empty.
     """
 
     version: str
     compared: str | None
     ordering: str
-    baseline: bool = False
+    baseline: Baseline | None = None
     in_flight: str = ""
     in_flight_until: datetime | None = None
     etag: str = ""
@@ -182,16 +195,16 @@ class Candidate:
             return True
         return self.compared.newer_than(self.read(mark.compared))
 
-    def older_than(self, mark: Mark) -> bool:
-        """Whether the mark is newer than the version; equal is not older."""
-        return mark.compared is not None and self.read(mark.compared).newer_than(self.compared)
+    def older_than(self, compared: str | None) -> bool:
+        """Whether what a mark compared is newer than the version; equal is not older."""
+        return compared is not None and self.read(compared).newer_than(self.compared)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """Nothing is left to do: this is the answer.
 
-    `unanswered` is the organization that did not answer, if that is why.
+    `unanswered` is the organization or the workspace that did not answer, if that is why.
     """
 
     outcome: Outcome
@@ -292,12 +305,13 @@ def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
     claim, mark, now = snapshot.claim, snapshot.mark, snapshot.read_at
     if mark is None:
         return Take()
-    if mark.ordering != candidate.ordering:
+    if mark.version and mark.ordering != candidate.ordering:
         return RemakeMark(mark)
     if not candidate.exclusive:
         return Take()
-    if _is_blocked(claim, mark, candidate):
-        done = Done(Outcome.SUPERSEDED, _superseded_by(mark, candidate))
+    reason = _superseded_by(claim, mark, candidate)
+    if reason:
+        done = Done(Outcome.SUPERSEDED, reason)
         return Settle(claim or _unclaimed(candidate.registration, now), done)
     if mark.in_flight not in {"", candidate.version} and _is_live(mark, now):
         reason = f"version {mark.in_flight} of the model is being started"
@@ -306,16 +320,27 @@ def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
     return Take()
 
 
-def _is_blocked(claim: Claim | None, mark: Mark, candidate: Candidate) -> bool:
-    """Whether the mark keeps a version from being started.
+def _superseded_by(claim: Claim | None, mark: Mark, candidate: Candidate) -> str:
+    """Say what keeps a version from being started, "" when nothing does.
 
     A baseline blocks only what is older, and never what the ledger holds already.
     """
     if mark.version == candidate.version:
-        return False
-    if mark.baseline:
-        return claim is None and candidate.older_than(mark)
-    return not candidate.newer_than(mark)
+        return ""
+    baseline = mark.baseline
+    if not candidate.newer_than(mark):
+        is_older = candidate.older_than(mark.compared)
+        shown = _shown(mark.version, mark.compared)
+        return f"{shown} is claimed, and is {'newer' if is_older else 'not older'}"
+    is_comparable = baseline is not None and baseline.ordering == candidate.ordering
+    if claim is None and baseline and is_comparable and candidate.older_than(baseline.compared):
+        shown = _shown(baseline.version, baseline.compared)
+        return f"{shown} was registered before the rule, and is newer"
+    return ""
+
+
+def _shown(version: str, compared: str | None) -> str:
+    return f"version {version}" if compared == version else f"version {version} ({compared})"
 
 
 def superseded_by_registered(
@@ -325,15 +350,6 @@ def superseded_by_registered(
     claim = snapshot.claim or _unclaimed(candidate.registration, snapshot.read_at)
     reason = f"version {newer.version} is registered in the workspace, and is newer"
     return Settle(claim, Done(Outcome.SUPERSEDED, reason))
-
-
-def _superseded_by(mark: Mark, candidate: Candidate) -> str:
-    newest = f"version {mark.version}"
-    if mark.compared != mark.version:
-        newest = f"{newest} ({mark.compared})"
-    if mark.baseline:
-        return f"{newest} was registered before the rule, and is newer"
-    return f"{newest} is claimed, and is {'newer' if candidate.older_than(mark) else 'not older'}"
 
 
 def _is_live(mark: Mark, now: datetime) -> bool:
@@ -430,16 +446,14 @@ def take_unstarted(
 
 
 def _moved(mark: Mark | None, candidate: Candidate) -> Mark | None:
-    """Move the mark to the candidate, unless a version that is not older has been claimed."""
-    if mark and not mark.baseline and not candidate.newer_than(mark):
+    """Move the mark to the candidate where it is newer; the baseline stays."""
+    if mark and not candidate.newer_than(mark):
         return mark
-    return Mark(
-        candidate.version,
-        candidate.compared.text,
-        candidate.ordering,
-        in_flight=mark.in_flight if mark else "",
-        in_flight_until=mark.in_flight_until if mark else None,
-        etag=mark.etag if mark else "",
+    return replace(
+        mark or Mark("", None, ""),
+        version=candidate.version,
+        compared=candidate.compared.text,
+        ordering=candidate.ordering,
     )
 
 
@@ -452,15 +466,21 @@ def remade_mark(mark: Mark, claims: Iterable[Claim], candidate: Candidate) -> Ma
             newest = (compared, claim.version)
     return replace(
         mark,
-        version=newest[1] if newest else mark.version,
+        version=newest[1] if newest else "",
         compared=newest[0].text if newest else None,
         ordering=candidate.ordering,
-        baseline=False,
     )
 
 
+def with_baseline(mark: Mark | None, baseline: Baseline) -> Mark | None:
+    """Return a mark with this baseline; None when there is nothing to write."""
+    if mark and mark.baseline == baseline:
+        return None
+    return replace(mark or Mark("", None, baseline.ordering), baseline=baseline)
+
+
 def _compared(claim: Claim, candidate: Candidate) -> Version | None:
-    if claim.state is State.KEPT:
+    if claim.state in _NEVER_STARTED:
         return None
     try:
         return candidate.compare(claim.registration)
@@ -554,8 +574,9 @@ def resolve(
 
 
 def _may_have_started_the_same(claim: Claim, request: StartRequest) -> bool:
-    is_open = claim.state in {State.STARTING, State.UNKNOWN}
-    return is_open and claim.request is not None and request.may_be_mistaken_for(claim.request)
+    if claim.state not in _MAY_HAVE_STARTED or claim.release or claim.request is None:
+        return False
+    return request.may_be_mistaken_for(claim.request)
 
 
 def without_slot(mark: Mark | None, version: str) -> Mark | None:
@@ -582,3 +603,19 @@ def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
     if current.state in {State.STARTED, State.STARTING}:
         return replace(current, second_release=ours)
     return replace(completed, etag=current.etag)
+
+
+def after_sighting(current: Claim | None, owner: str, release: Release) -> Claim | None:
+    """Return what to write when a claim has changed while its release was found.
+
+    None when there is nothing to write: the release is recorded, or a later turn than that of
+    `owner` is starting it, so that the release may be its own. Another release that is recorded
+    makes this one the second.
+    """
+    if current is None or release in {current.release, current.second_release}:
+        return None
+    if current.release:
+        return replace(current, second_release=release)
+    if current.state is State.STARTING and current.owner != owner:
+        return None
+    return started(current, release)

@@ -45,7 +45,8 @@ class Decision:
 
     `rule` is empty when no rule wanted the registration, `closest` names the one that came near;
     `registration` is None when the event could not be read, and `event` is then its text.
-    `unanswered` is the organization that did not answer, if that is why; it is not recorded.
+    `unanswered` is the organization or the workspace that did not answer, if that is why; it is not
+    recorded.
     """
 
     outcome: Outcome

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from model_trigger.deadline import Deadline
@@ -17,6 +18,7 @@ from model_trigger.rule_sources import RulesUnreadableError
 from model_trigger.rulebook import RuleBook
 from model_trigger.settings import SettingsError
 from model_trigger.starting import attend, keep
+from model_trigger.unanswered import Unanswered
 from model_trigger.wording import LONGEST_LINE, cut, one_line
 from model_trigger.workspaces import find_missing
 
@@ -87,13 +89,14 @@ def reconcile(services: Services) -> None:
     """
     run = _Delivery.begin(_RECONCILE_SECONDS)
     of_claims = run.deadline.within(_OPEN_CLAIMS_SECONDS)
+    unanswered = Unanswered(run.deadline.clock)
     try:
         book = services.rules()
     except RulesUnreadableError:
         _tell_all(finish_claims(None, services, of_claims), services, run)
         raise
-    _tell_all(finish_claims(book, services, of_claims), services, run)
-    _tell_all(find_missing(book, services, run.deadline), services, run)
+    _tell_all(finish_claims(book, services, of_claims, unanswered), services, run)
+    _tell_all(find_missing(book, services, run.deadline, unanswered), services, run)
     with suppress(ConflictError):
         services.ledger.clean_up(datetime.now(UTC) - services.decision_retention, run.deadline)
 
@@ -157,11 +160,23 @@ def _decide_registration(
     matched = [evaluation for evaluation in evaluations if evaluation.matched]
     unreadable = book.unreadable_for(registration)
     for evaluation in matched:
-        yield attend(evaluation, registration, services, deadline)
+        attending = partial(attend, evaluation, registration, services, deadline)
+        yield _guarded(evaluation.rule.name, registration, attending)
     for broken in unreadable:
-        yield keep(broken, registration, services, deadline)
+        keeping = partial(keep, broken, registration, services, deadline)
+        yield _guarded(broken.name, registration, keeping)
     if not matched and not unreadable:
         yield not_matched(registration, evaluations, book.closest(registration))
+
+
+def _guarded(rule: str, registration: Registration, decide: Callable[[], Decision]) -> Decision:
+    """Decide for one rule; a fault that nobody has thought of stops no other rule."""
+    try:
+        return decide()
+    except Exception as error:  # noqa: BLE001 - it is delivered again
+        _log.exception("rule %r could not decide on %r", rule, registration.model)
+        reason = f"an unexpected fault in the app: {type(error).__name__}: {error}"
+        return Decision(Outcome.PENDING, reason, rule, registration)
 
 
 def _tell(decision: Decision, services: Services, delivery: _Delivery) -> bool:
@@ -188,3 +203,5 @@ def _publish(
         services.outcomes.publish(decision, milliseconds, delivery.deadline)
     except OutcomeError as error:
         _log.warning("%s", error)
+    except Exception:  # noqa: BLE001 - nothing depends on it
+        _log.exception("the outcome event could not be sent")

@@ -1,7 +1,7 @@
 """Work on one claim: record how its start ended, and look up what became of it when unknown."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from model_trigger import claims
@@ -101,24 +101,24 @@ class Hold:
         return done
 
     def found(self, claim: Claim, snapshot: Snapshot, release: Release) -> Done | None:
-        """Write that the release of a claim was found; None when others went on with the claim.
+        """Write that the release of a claim was found; None when it is being started again.
 
-        What is found by its key may be what the present owner has just started: it is a second
-        release only when another one is recorded.
+        Then what was found by its key may be what the present owner has just started.
         """
-        freed = claims.without_slot(snapshot.mark, claim.version)
         done = Done(Outcome.STARTED, f"{claim.reason or 'the response was lost'}; found", release)
-        try:
-            self.write(claims.started(claim, release), freed)
-        except ConflictError:
-            current = self.read().claim
-            if current is None or current.release is None:
-                return None
-            if release not in {current.release, current.second_release}:
-                second = replace(current, second_release=release)
-                self.write(second, None)
-                self._report_second(second)
-        return done
+        mark, seen = snapshot.mark, claims.started(claim, release)
+        while True:
+            try:
+                self.write(seen, claims.without_slot(mark, claim.version))
+            except ConflictError:
+                now = self.read()
+                mark, other = now.mark, claims.after_sighting(now.claim, claim.owner, release)
+                if other is None:
+                    return done if now.claim and now.claim.release else None
+                seen = other
+            else:
+                self._report_second(seen)
+                return done
 
     def _asked(self, claim: Claim, snapshot: Snapshot) -> Asked:
         """Return from when on a reading serves; `on` is None where it cannot prove absence."""

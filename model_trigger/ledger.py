@@ -107,7 +107,9 @@ class Ledger:
         if mark:
             operations.append(_operation(rows.mark_row(partition, mark), mark.etag))
         send = partial(self.releases.submit_transaction, operations)
-        etags = [str(written["etag"]) for written in _call(self.releases, send, deadline)]
+        etags = [
+            str(written["etag"]) for written in _call(self.releases, send, deadline, conflicts=True)
+        ]
         return (
             replace(claim, etag=etags[0]) if claim else None,
             replace(mark, etag=etags[-1]) if mark else None,
@@ -166,8 +168,8 @@ class Ledger:
             for row in self._paged(self.decisions, text, parameters, search.limit, deadline):
                 if len(found) == search.limit:
                     return found, cursor
-                found.append(rows.read_decision(row))
                 cursor = rows.decision_cursor(row)
+                found.extend(_readable(rows.read_decision, [row]))
             cursor = cursor.day_before
         return found, cursor
 
@@ -180,7 +182,8 @@ class Ledger:
         """
         parameters = {"target": rows.target_key(request)}
         found = self._paged(self.releases, "target eq @target", parameters, _LARGEST_PAGE, deadline)
-        return list(_claims_of(found))
+        # None may be left out: a run that it holds could be taken for another's.
+        return [_claim_of(row) for row in found]
 
     def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
         """Remove one claim, or all claims and the mark; give the row keys that were removed.
@@ -213,7 +216,7 @@ class Ledger:
             for at in range(0, len(day), _LARGEST_TRANSACTION):
                 removals = [("delete", row) for row in day[at : at + _LARGEST_TRANSACTION]]
                 send = partial(self.decisions.submit_transaction, removals)
-                _call(self.decisions, send, deadline)
+                _call(self.decisions, send, deadline, conflicts=True)
         return len(old)
 
     def workspace_notes(self, deadline: Deadline) -> tuple[Mapping[str, WorkspaceNote], datetime]:
@@ -228,7 +231,7 @@ class Ledger:
             deadline,
             raw_response_hook=_date_into(dates),
         )
-        notes = map(rows.read_workspace, found)
+        notes = _readable(rows.read_workspace, found)
         return {note.workspace.key: note for note in notes}, dates[0]
 
     def note_workspace(self, note: WorkspaceNote, deadline: Deadline) -> None:
@@ -243,8 +246,10 @@ class Ledger:
         """Read what is noted of the rules and models of a workspace. Raises LedgerError."""
         parameters = {"partition": rows.workspace_key(workspace)}
         text = "PartitionKey eq @partition"
-        found = self._paged(self.releases, text, parameters, _LARGEST_PAGE, deadline)
-        return rows.read_memory(found)
+        found = list(self._paged(self.releases, text, parameters, _LARGEST_PAGE, deadline))
+        rules = _readable(rows.read_rule, (row for row in found if "rule" in row))
+        models = _readable(rows.read_model, (row for row in found if "model" in row))
+        return Memory(dict(rules), {note.model.name: note for note in models})
 
     def note_rule(
         self, workspace: Workspace, rule: str, note: RuleNote, deadline: Deadline
@@ -308,14 +313,21 @@ class Ledger:
         return _call(queried, read, deadline)
 
 
+def _claim_of(row: Any) -> tuple[Partition, Claim]:  # noqa: ANN401 - the SDK's own
+    return _parsed(rows.read_partition, row), _parsed(rows.read_claim, row)
+
+
 def _claims_of(found: Iterable[Any]) -> Iterator[tuple[Partition, Claim]]:
-    """Parse claims of any partition; one that cannot be read is logged and stops no other."""
+    return _readable(
+        lambda row, etag: (rows.read_partition(row, etag), rows.read_claim(row, etag)), found
+    )
+
+
+def _readable(read: Callable[[Any, str], Result], found: Iterable[Any]) -> Iterator[Result]:
+    """Parse rows; one that cannot be read is logged and hides no other."""
     for row in found:
         try:
-            yield (
-                _parsed(lambda row, _etag: rows.read_partition(row), row),
-                _parsed(rows.read_claim, row),
-            )
+            yield _parsed(read, row)
         except LedgerError as error:
             _log.error("%s", error)
 
@@ -351,7 +363,7 @@ def _removed(table: TableClient, row: Any, deadline: Deadline) -> bool:  # noqa:
     """Remove a row as long as it has not changed; tell whether it was."""
     condition = {"etag": row.metadata["etag"], "match_condition": MatchConditions.IfNotModified}
     try:
-        _call(table, partial(table.delete_entity, row, **condition), deadline)
+        _call(table, partial(table.delete_entity, row, **condition), deadline, conflicts=True)
     except ConflictError:
         return False
     return True
@@ -364,8 +376,13 @@ def _operation(row: rows.Row, etag: str) -> tuple[Any, ...]:
     return ("update", row, {"mode": UpdateMode.REPLACE, **condition})
 
 
-def _call(table: TableClient, call: Callable[..., Result], deadline: Deadline) -> Result:
-    """Call the service within the deadline; a fault that may pass is tried again.
+def _call(
+    table: TableClient, call: Callable[..., Result], deadline: Deadline, *, conflicts: bool = False
+) -> Result:
+    """Call the service within the deadline; a fault that may pass is retried.
+
+    `conflicts` is whether the call is conditional, so that it raises ConflictError. Any other one
+    raises LedgerError only.
 
     The SDK's own retries are off: they know no deadline, and sleep as long as Retry-After says.
     A write that is tried again after its answer was lost meets itself as a conflict; who wrote is
@@ -375,7 +392,7 @@ def _call(table: TableClient, call: Callable[..., Result], deadline: Deadline) -
         try:
             return _once(table, call, deadline)
         except AzureError as error:
-            if _status(error) in _CONFLICTS:
+            if conflicts and _status(error) in _CONFLICTS:
                 raise ConflictError(_told(table, error)) from error
             if pause is None or not _may_pass(error) or not deadline.allows(pause + 1):
                 raise LedgerError(_told(table, error)) from error

@@ -16,7 +16,8 @@ from model_trigger.holding import Asked, Hold
 from model_trigger.ports import ConflictError, LedgerError, Services
 from model_trigger.rulebook import RuleBook
 from model_trigger.rules import Evaluation, Rule
-from model_trigger.starting import attend, partition_of
+from model_trigger.starting import asked_by, attend, partition_of
+from model_trigger.unanswered import Unanswered
 
 # What one claim may take, in seconds, as for a delivery.
 _ONE_CLAIM = 25.0
@@ -25,25 +26,29 @@ _log = logging.getLogger("model_trigger")
 
 
 def finish_claims(
-    book: RuleBook | None, services: Services, deadline: Deadline
+    book: RuleBook | None,
+    services: Services,
+    deadline: Deadline,
+    unanswered: Unanswered | None = None,
 ) -> Iterator[Decision]:
     """Take up every claim that is due, the longest untried first, as far as the time allows.
 
-    An organization that does not answer is not asked again. Without a book, when the rules cannot
+    Whoever was `unanswered` in this pass is not asked again. Without a book, when the rules cannot
     be read, releases are looked up and nothing is started. Raises LedgerError.
     """
     found, now = services.ledger.open_claims(deadline)
-    asked = Asked(deadline.clock(), now)
-    unanswered: set[str] = set()
+    began = Asked(deadline.clock(), now)
+    silent = unanswered or Unanswered(deadline.clock)
     for partition, claim in sorted(found, key=lambda one: one[1].tried_at):
         if not deadline.allows(_ONE_CLAIM):
             return
-        one = _OpenClaim(partition, claim, services, deadline.within(_ONE_CLAIM), asked, now)
-        if one.is_left_alone or not one.is_due or one.organization(book) in unanswered:
+        one = _OpenClaim(partition, claim, services, deadline.within(_ONE_CLAIM), began, now)
+        if one.is_left_alone or not one.is_due or silent.includes(one.asks(book)):
             continue
+        moment = deadline.clock()
         decision = _finished(one, book)
         if decision:
-            unanswered |= {decision.unanswered} - {""}
+            silent.note(decision, moment, one.asks(book))
             yield decision
 
 
@@ -92,13 +97,12 @@ class _OpenClaim:
         """Whether a POST may have been sent for it."""
         return self.claim.standing(self.now) is State.UNKNOWN
 
-    def organization(self, book: RuleBook | None) -> str:
-        """Return the address of the organization that would be asked; empty for the app's own."""
+    def asks(self, book: RuleBook | None) -> tuple[str, ...]:
+        """Return whom finishing the claim would ask."""
         if self.claim.request and self.is_unknown:
-            return self.claim.request.organization_url
+            return (self.claim.request.organization_url,)
         rule = book.rules.get(self.partition.rule) if book else None
-        url = (rule and rule.target.organization_url) or self.services.organization_url or ""
-        return url.rstrip("/")
+        return asked_by(rule, self.partition.workspace, self.services) if rule else ()
 
     def finish(self, book: RuleBook | None) -> Decision | None:
         """Finish the claim under the present rules; None when there is nothing to report.
@@ -106,14 +110,14 @@ class _OpenClaim:
         Raises ConflictError, LedgerError.
         """
         name = self.partition.rule
-        if book is None or name in book.broken:
+        if book is None:
             return self._look_up_only()
         rule = book.rules.get(name)
-        if rule is None:
+        if rule is None and name not in book.broken:
             return self._finish_without_rule()
         if self.claim.absent_since:
             return self._rewritten(replace(self.claim, absent_since=None)).finish(book)
-        return self._finish_under(rule)
+        return self._finish_under(rule) if rule else self._look_up_only()
 
     def _finish_under(self, rule: Rule) -> Decision | None:
         registration = replace(self.claim.registration, source="reconcile")
@@ -184,10 +188,15 @@ class _OpenClaim:
         return self._given_up(decision) or decision
 
     def _given_up(self, decision: Decision) -> Decision | None:
-        """Give up what has been unknown for so long that a person should look."""
-        claim, lag = self.claim, self.services.list_lag
+        """Give up what has been unknown for so long that a person should look.
+
+        Only what an earlier pass has looked up in vain, when absence could already be proven: the
+        app may have been stopped for as long.
+        """
+        claim, until = self.claim, self.claim.lease_until + self.services.list_lag
         is_unclear = self.is_unknown and decision.outcome in {Outcome.FAILED, Outcome.PENDING}
-        if not is_unclear or not self._is_over(claim.lease_until + lag):
+        was_looked_up = claim.state is State.UNKNOWN and claims.is_over(until, claim.tried_at)
+        if not is_unclear or not was_looked_up or not self._is_over(until):
             return None
         reason = f"given up, look for [model-trigger:{claim.key}]: {decision.reason}"
         with suppress(ConflictError, LedgerError):  # the next pass gives it up

@@ -39,15 +39,18 @@ class ShownWorkspace:
     """A workspace of WORKSPACES: since when it is known, and when it was last checked to its end.
 
     `models_left` of its `models` are still to be checked, which takes `passes_left` more passes;
-    None before the first pass, or when nothing could be checked in the last one.
+    None before the first pass, or when nothing could be checked in the last one. `models_failed`
+    could not be checked in the last pass, and `problem` is why.
     """
 
     id: str
     since: datetime | None = None
     passed_at: datetime | None = None
     models: int | None = None
+    models_failed: int | None = None
     models_left: int | None = None
     passes_left: int | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +134,10 @@ def _workspace(workspace: Workspace, note: WorkspaceNote | None) -> ShownWorkspa
         note.since,
         note.passed_at,
         models=progress.models if progress else None,
+        models_failed=progress.failed if progress else None,
         models_left=progress.left if progress else None,
         passes_left=progress.passes_left if progress else None,
+        problem=note.problem,
     )
 
 

@@ -6,10 +6,10 @@ listed in WORKSPACES, is its baseline: it is marked as known, and never started 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from model_trigger.claims import Mark
+from model_trigger.claims import Baseline
 from model_trigger.events import Registration, Workspace
 from model_trigger.rulebook import BrokenRule
 from model_trigger.rules import Evaluation, Rule
@@ -41,28 +41,38 @@ class ModelSummary:
 class ModelNote:
     """A model's summary when its versions were last listed, by the storage clock, and decided on.
 
-    Its versions are listed again until they have been at or after `settles_at`.
+    Its versions are listed again until they have been at or after `settles_at`. `tried_at` is when
+    that was last tried, whatever came of it.
     """
 
     model: ModelSummary
     listed_at: datetime
     settles_at: datetime
+    tried_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class RuleNote:
-    """Since when a rule selects as it does in a workspace; `selectors` is the digest of how."""
+    """Since when a rule selects as it does in a workspace; `selectors` is the digest of how.
+
+    `broken_since` is the last look at the workspace at which the rule was valid, None if it is.
+    """
 
     selectors: str
     since: datetime
+    broken_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a workspace was checked: of so many models, what the last pass did and left."""
+    """How far a workspace was checked: of so many models, what the last pass did.
+
+    `checked` are done with, `failed` could not be, and for those `left` there was no time.
+    """
 
     models: int
     checked: int
+    failed: int
     left: int
 
     @property
@@ -75,13 +85,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceNote:
-    """Since when a workspace is listed, and when it was last looked at and checked to its end."""
+    """Since when a workspace is listed, and when it was last looked at and checked to its end.
+
+    `problem` is why the last look did not get there, if not for lack of time.
+    """
 
     workspace: Workspace
     since: datetime
     looked_at: datetime | None = None
     passed_at: datetime | None = None
     progress: Progress | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,18 @@ class Pass:
         note = self.models.get(model)
         return note.listed_at if note else _LONG_AGO
 
+    def tried_at(self, model: str) -> datetime:
+        """Return when listing a model's versions was last tried; long ago when it never was."""
+        note = self.models.get(model)
+        return note.tried_at if note else _LONG_AGO
+
+    def tried(self, model: ModelSummary) -> ModelNote:
+        """Note that a model's versions could not be listed, or not be decided on."""
+        note = self.models.get(model.name)
+        if note:
+            return replace(note, tried_at=self.began_at)
+        return ModelNote(model, _LONG_AGO, _LONG_AGO, self.began_at)
+
     def noted(self, model: ModelSummary, versions: Iterable[Registration]) -> ModelNote:
         """Note that a model's versions have been listed and decided on."""
         listed = list(versions)
@@ -135,7 +161,7 @@ class Pass:
         moments = (one.registered_at for one in listed if one.registered_at)
         latest = self.began_at + SETTLING
         settles.extend(moment + SETTLING for moment in moments if moment < latest)
-        return ModelNote(model, self.began_at, max(settles))
+        return ModelNote(model, self.began_at, max(settles), self.began_at)
 
     def is_baseline(self, rule: str, registration: Registration) -> bool:
         """Whether a registration was there before the rule, or before the workspace, was known."""
@@ -147,28 +173,32 @@ class Pass:
         if registration.registered_at is None or self.is_baseline(rule, registration):
             return False
         window = min(self.listed_at(registration.model), self.began_at - self.lookback)
-        return registration.registered_at > window
+        # What came before a rule broke was decided on while it was valid.
+        since = self.rules[rule].broken_since or window
+        return registration.registered_at > max(window, since)
 
 
 def noted(
-    rule: Rule | BrokenRule, note: RuleNote | None, workspace_since: datetime, now: datetime
+    rule: Rule | BrokenRule, note: RuleNote | None, workspace: WorkspaceNote, now: datetime
 ) -> RuleNote:
     """Note since when a rule selects as it does.
 
     A broken rule keeps what was noted of it: when it is fixed, nothing of it may have changed. What
     was noted before the workspace was removed and added again is void.
     """
-    if note and note.since < workspace_since:
+    if note and note.since < workspace.since:
         note = None
     if isinstance(rule, BrokenRule):
-        return note or RuleNote("", now)
+        if note is None:
+            return RuleNote("", now, now)
+        return replace(note, broken_since=note.broken_since or workspace.looked_at or now)
     if note and note.selectors == rule.selectors:
-        return note
+        return replace(note, broken_since=None)
     return RuleNote(rule.selectors, now)
 
 
-def baseline_mark(found: Iterable[tuple[Evaluation, Registration]]) -> Mark | None:
-    """Make a rule's mark from what was there before it: the newest version that it would want."""
+def baseline_of(found: Iterable[tuple[Evaluation, Registration]]) -> Baseline | None:
+    """Make a rule's baseline from what was there before it: the newest that it would want."""
     known = [
         (evaluation.version, registration.version, evaluation.rule.ordering)
         for evaluation, registration in found
@@ -177,4 +207,4 @@ def baseline_mark(found: Iterable[tuple[Evaluation, Registration]]) -> Mark | No
     if not known:
         return None
     compared, version, ordering = max(known, key=lambda one: one[0])
-    return Mark(version, compared.text, ordering, baseline=True)
+    return Baseline(version, compared.text, ordering)

@@ -9,16 +9,16 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import accumulate
 from typing import Any
 
-from model_trigger.claims import OPEN, Claim, Mark, Partition, State
+from model_trigger.claims import OPEN, Baseline, Claim, Mark, Partition, State
 from model_trigger.decisions import Decision
 from model_trigger.events import Registration, Workspace
 from model_trigger.history import Cursor, DecisionSearch, PastDecision
 from model_trigger.passes import (
-    Memory,
     ModelNote,
     ModelSummary,
     Progress,
@@ -130,7 +130,7 @@ def _release(row: Row, name: str) -> Release | None:
     return Release(int(number), row[f"{name}_url"]) if number else None
 
 
-def read_partition(row: Row) -> Partition:
+def read_partition(row: Row, _etag: str) -> Partition:
     """Read which partition a claim's row lies in."""
     workspace = Workspace.parse(row["workspace"])
     return Partition(row["rule"], workspace, row["model"], row["observed"])
@@ -138,13 +138,16 @@ def read_partition(row: Row) -> Partition:
 
 def mark_row(partition: Partition, mark: Mark) -> Row:
     """Write a mark."""
+    baseline = mark.baseline
     row: dict[str, Any] = {
         "PartitionKey": partition_key(partition),
         "RowKey": MARK_KEY,
         "version": mark.version,
         "compared": mark.compared,
         "ordering": mark.ordering,
-        "baseline": mark.baseline,
+        "baseline_version": baseline and baseline.version,
+        "baseline_compared": baseline and baseline.compared,
+        "baseline_ordering": baseline and baseline.ordering,
         "in_flight": mark.in_flight,
         "in_flight_until": mark.in_flight_until,
     }
@@ -153,20 +156,28 @@ def mark_row(partition: Partition, mark: Mark) -> Row:
 
 def read_mark(row: Row, etag: str) -> Mark:
     """Read what `mark_row` wrote."""
-    return Mark(
+    mark = Mark(
         version=row["version"],
         compared=row.get("compared"),
         ordering=row["ordering"],
-        baseline=row["baseline"],
+        baseline=_baseline(row),
         in_flight=row["in_flight"],
         in_flight_until=_utc_or_none(row.get("in_flight_until")),
         etag=etag,
     )
+    # The first version wrote a baseline as the mark itself.
+    return replace(mark, version="", compared=None) if row.get("baseline") else mark
+
+
+def _baseline(row: Row) -> Baseline | None:
+    prefix = "" if row.get("baseline") else "baseline_"
+    names = [f"{prefix}{name}" for name in ("version", "compared", "ordering")]
+    return Baseline(*(row[name] for name in names)) if names[1] in row and row[names[1]] else None
 
 
 def target_key(request: StartRequest) -> str:
     """Return a digest of what a request starts."""
-    return _digest(request.kind, request.organization_url, request.project, str(request.definition))
+    return _digest(*map(str, request.target))
 
 
 def workspace_key(workspace: Workspace) -> str:
@@ -192,20 +203,27 @@ def workspace_row(note: WorkspaceNote) -> Row:
         "passed_at": note.passed_at,
         "models": progress and progress.models,
         "checked": progress and progress.checked,
+        "failed": progress and progress.failed,
         "left": progress and progress.left,
+        "problem": _cut(note.problem, _LONGEST_NAME),
     }
     return {name: value for name, value in row.items() if value is not None}
 
 
-def read_workspace(row: Row) -> WorkspaceNote:
+def read_workspace(row: Row, _etag: str) -> WorkspaceNote:
     """Read what `workspace_row` wrote."""
     return WorkspaceNote(
         workspace=Workspace.parse(row["workspace"]),
         since=_utc(row["since"]),
         looked_at=_utc_or_none(row.get("looked_at")),
         passed_at=_utc_or_none(row.get("passed_at")),
-        progress=Progress(row["models"], row["checked"], row["left"]) if "models" in row else None,
+        progress=_progress(row) if "models" in row else None,
+        problem=row["problem"],
     )
+
+
+def _progress(row: Row) -> Progress:
+    return Progress(row["models"], row["checked"], row["failed"], row["left"])
 
 
 def model_row(workspace: Workspace, note: ModelNote) -> Row:
@@ -217,38 +235,43 @@ def model_row(workspace: Workspace, note: ModelNote) -> Row:
         "model": model.name,
         "latest_version": model.latest_version,
         "modified_at": model.modified_at,
-        "listed_at": note.listed_at,
         # Azure Table Storage knows no earlier date:
         # https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+        "listed_at": max(note.listed_at, _BEGINNING_OF_TIME),
         "settles_at": max(note.settles_at, _BEGINNING_OF_TIME),
+        "tried_at": note.tried_at,
     }
     return {name: value for name, value in row.items() if value is not None}
 
 
 def rule_row(workspace: Workspace, rule: str, note: RuleNote) -> Row:
     """Write what is noted of a rule."""
-    return {
+    row = {
         "PartitionKey": workspace_key(workspace),
         "RowKey": rule_key(rule),
         "rule": rule,
         "selectors": note.selectors,
         "since": note.since,
+        "broken_since": note.broken_since,
     }
+    return {name: value for name, value in row.items() if value is not None}
 
 
-def read_memory(found: Iterable[Row]) -> Memory:
-    """Read what `rule_row` and `model_row` wrote."""
-    rules: dict[str, RuleNote] = {}
-    models: dict[str, ModelNote] = {}
-    for row in found:
-        if "listed_at" in row:
-            changed = _utc_or_none(row.get("modified_at"))
-            model = ModelSummary(row["model"], row.get("latest_version"), changed)
-            note = ModelNote(model, _utc(row["listed_at"]), _utc(row["settles_at"]))
-            models[model.name] = note
-        elif "selectors" in row:
-            rules[row["rule"]] = RuleNote(row["selectors"], _utc(row["since"]))
-    return Memory(rules, models)
+def read_model(row: Row, _etag: str) -> ModelNote:
+    """Read what `model_row` wrote."""
+    changed = _utc_or_none(row.get("modified_at"))
+    return ModelNote(
+        ModelSummary(row["model"], row.get("latest_version"), changed),
+        _utc(row["listed_at"]),
+        _utc(row["settles_at"]),
+        _utc(row["tried_at"]),
+    )
+
+
+def read_rule(row: Row, _etag: str) -> tuple[str, RuleNote]:
+    """Read what `rule_row` wrote."""
+    broken_since = _utc_or_none(row.get("broken_since"))
+    return row["rule"], RuleNote(row["selectors"], _utc(row["since"]), broken_since)
 
 
 def decision_row(decision: Decision, milliseconds: int, now: datetime, unique: str) -> Row:
@@ -289,7 +312,7 @@ def _clauses(clauses: Iterable[Clause]) -> str:
     return f"[{', '.join(texts[:kept])}]"
 
 
-def read_decision(row: Row) -> PastDecision:
+def read_decision(row: Row, _etag: str) -> PastDecision:
     """Read what `decision_row` wrote."""
     number = row.get("release_id")
     return PastDecision(

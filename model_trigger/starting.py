@@ -26,7 +26,7 @@ from model_trigger.claims import (
 )
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome
-from model_trigger.events import Registration
+from model_trigger.events import Registration, Workspace
 from model_trigger.grammar import Mode, Start
 from model_trigger.holding import RESERVE, SHORTEST_CALL, Asked, Hold
 from model_trigger.ports import (
@@ -98,13 +98,26 @@ def partition_of(rule: Rule | BrokenRule, registration: Registration) -> Partiti
     return Partition(rule.name, registration.workspace, registration.model, observed)
 
 
+def asked_by(rule: Rule, workspace: Workspace, services: Services) -> tuple[str, ...]:
+    """Return whom a start asks: the organization, and the workspace where its list is needed."""
+    url = rule.target.organization_url or services.organization_url or ""
+    needs_list = rule.start is Start.LATEST
+    return (url.rstrip("/"), workspace.key) if needs_list else (url.rstrip("/"),)
+
+
 def keep(
     broken: BrokenRule, registration: Registration, services: Services, deadline: Deadline
 ) -> Decision:
-    """Keep a registration that a broken rule may want, until a person has fixed the rule."""
+    """Keep a registration that a broken rule may want, until a person has fixed the rule.
+
+    What the rule has observed before it broke is not kept, so that it never starts.
+    """
     partition = partition_of(broken, registration)
     outcome, reason = Outcome.FAILED, broken.reason
     try:
+        if _was_observed(partition, registration, services, deadline):
+            reason = "this rule has observed it before"
+            return Decision(Outcome.DUPLICATE, reason, broken.name, registration)
         snapshot = services.ledger.read(partition, registration.version, deadline)
         if snapshot.claim is None:
             claim = claims.kept(registration, reason, snapshot.read_at)
@@ -113,7 +126,14 @@ def keep(
         reason = f"{reason} (another delivery keeps it)"
     except LedgerError as error:
         outcome, reason = Outcome.PENDING, f"{reason}; {error}"
-    return Decision(outcome, reason, rule=broken.name, registration=registration)
+    return Decision(outcome, reason, broken.name, registration)
+
+
+def _was_observed(
+    partition: Partition, registration: Registration, services: Services, deadline: Deadline
+) -> bool:
+    observed = replace(partition, observed=True)
+    return services.ledger.read(observed, registration.version, deadline).claim is not None
 
 
 @dataclass
@@ -248,8 +268,10 @@ class _Attempt:
 
     def _unavailable(self, error: AzureDevOpsError | AzureMLError) -> Done:
         """Answer that a service could not be asked just now."""
-        is_silent = isinstance(error, AzureDevOpsError) and not error.answered
-        unanswered = self._address().organization_url if is_silent else ""
+        if isinstance(error, AzureMLError):
+            unanswered = self.candidate.registration.workspace.key
+        else:
+            unanswered = "" if error.answered else self._address().organization_url
         return Done(Outcome.PENDING, str(error), unanswered=unanswered)
 
     def _refuse(self, snapshot: Snapshot, turn: Turn, reason: str) -> Done:

@@ -1,6 +1,7 @@
 """What a target is asked to start, and what it may answer: values shared by core and adapters."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -25,6 +26,9 @@ KEY_PARAMETER = "modelTriggerKey"
 # A request is kept with its registration, in an entity of at most 1 MiB:
 # https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 _LONGEST_REQUEST = 200_000
+_VISUAL_STUDIO = re.compile(
+    r"https://(?P<organization>[^./]+)\.visualstudio\.com(/defaultcollection)?"
+)
 _DEFAULT_DESCRIPTION = Template.parse("{model_name} {model_version} registered in {workspace}")
 
 
@@ -101,14 +105,10 @@ class StartRequest:
     definition: int
     body: Mapping[str, Any]
 
-    def is_of_the_definition_of(self, other: "StartRequest") -> bool:
-        """Tell whether both start the same definition."""
-        return (self.kind, self.organization_url, self.project, self.definition) == (
-            other.kind,
-            other.organization_url,
-            other.project,
-            other.definition,
-        )
+    @property
+    def target(self) -> tuple[str, str, int]:
+        """What it starts, however the rule spells it: an id is unique within an organization."""
+        return self.kind, organization_key(self.organization_url), self.definition
 
     def may_be_mistaken_for(self, other: "StartRequest") -> bool:
         """Whether a run that `other` started may look like one that this request started.
@@ -116,7 +116,7 @@ class StartRequest:
         A release, and a run with a key, is identified by its key alone. What only this request
         sends may be what the run of the other one has by default.
         """
-        if self.kind is TargetKind.RELEASE or not self.is_of_the_definition_of(other):
+        if self.kind is TargetKind.RELEASE or self.target != other.target:
             return False
         mine, others = Given.by(self.body), Given.by(other.body)
         if mine.key and mine.key != others.key:
@@ -366,6 +366,13 @@ def request_for(
         )
         raise TargetError(msg)
     return request
+
+
+def organization_key(url: str) -> str:
+    """Return one spelling of the addresses of an organization, to compare them."""
+    address = url.rstrip("/").lower()
+    older = _VISUAL_STUDIO.fullmatch(address)
+    return f"https://dev.azure.com/{older['organization']}" if older else address
 
 
 def key_mark(key: str) -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from model_trigger.claims import State
+from model_trigger.claims import State, with_baseline
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome
 from model_trigger.events import Registration, Workspace
@@ -17,7 +17,7 @@ from model_trigger.passes import (
     Progress,
     RuleNote,
     WorkspaceNote,
-    baseline_mark,
+    baseline_of,
     noted,
 )
 from model_trigger.ports import (
@@ -29,7 +29,8 @@ from model_trigger.ports import (
 )
 from model_trigger.rulebook import BrokenRule, RuleBook
 from model_trigger.rules import Evaluation, Rule
-from model_trigger.starting import attend, keep, partition_of
+from model_trigger.starting import asked_by, attend, keep, partition_of
+from model_trigger.unanswered import Unanswered
 from model_trigger.versions import Version
 
 # What one registration may take, in seconds, as for a delivery.
@@ -38,6 +39,10 @@ _ONE_START = 25.0
 _SHORTEST_LOOK = 60.0
 # So many models in a row could not be listed: Azure ML or storage is down.
 _MOST_FAILURES = 3
+# What is left, in seconds, to note how far a look has come.
+_TO_NOTE = 10.0
+# More claims of a rule and model than this are read with one query.
+_MOST_READS = 20
 
 _log = logging.getLogger("model_trigger")
 
@@ -45,11 +50,15 @@ _log = logging.getLogger("model_trigger")
 Decisions = Generator[Decision, None, bool]
 
 
-def find_missing(book: RuleBook, services: Services, deadline: Deadline) -> Iterator[Decision]:
+def find_missing(
+    book: RuleBook, services: Services, deadline: Deadline, unanswered: Unanswered | None = None
+) -> Iterator[Decision]:
     """Check every workspace, the one that has waited longest first, as far as the time allows.
 
-    What is left is checked in the next pass. Raises LedgerError.
+    What is left is checked in the next pass, as is what would ask someone who was `unanswered` in
+    this one. Raises LedgerError.
     """
+    silent = unanswered or Unanswered(deadline.clock)
     notes, now = services.ledger.workspace_notes(deadline)
     present = {workspace.key for workspace in services.workspaces}
     for key, note in notes.items():
@@ -59,7 +68,7 @@ def find_missing(book: RuleBook, services: Services, deadline: Deadline) -> Iter
     for place, workspace in enumerate(waiting):
         share = max(_SHORTEST_LOOK, deadline.remaining / (len(waiting) - place))
         note = notes.get(workspace.key)
-        look = _Look(workspace, book, services, now, deadline.within(share))
+        look = _Look(workspace, book, services, now, deadline.within(share), silent)
         try:
             yield from look.through(note or WorkspaceNote(workspace, since=now), is_new=not note)
         except (LedgerError, ConflictError) as error:
@@ -72,6 +81,15 @@ def _looked_at(note: WorkspaceNote | None) -> datetime:
     return (note and note.looked_at) or datetime.min.replace(tzinfo=UTC)
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What a look has come to so far, and the last thing that went wrong."""
+
+    problem: str
+    checked: int = 0
+    failed: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
     """One look through one workspace."""
@@ -81,6 +99,7 @@ class _Look:
     services: Services
     now: datetime
     deadline: Deadline
+    unanswered: Unanswered
 
     def through(self, note: WorkspaceNote, *, is_new: bool) -> Iterator[Decision]:
         """Go through the workspace's models, those first that were not listed for longest.
@@ -88,35 +107,49 @@ class _Look:
         Raises LedgerError.
         """
         ledger = self.services.ledger
-        looked = replace(note, looked_at=self.now)
         if is_new:
-            ledger.note_workspace(looked, self.deadline)
+            ledger.note_workspace(note, self.deadline)
         memory = ledger.memory(self.workspace, self.deadline)
         rules = self._noted_rules(memory, note)
         this = Pass(rules, memory.models, self.now, self.services.reconcile_lookback)
-        models, is_whole = self._listed()
+        models, problem = self._listed()
         due = [
-            (model, rules)
+            (model, about)
             for model in models
-            if this.must_list(model, rules := self.book.about(model.name))
+            if this.must_list(model, about := self.book.about(model.name))
         ]
-        due.sort(key=lambda one: this.listed_at(one[0].name))
-        checked = yield from self._models(this, due)
-        progress = Progress(len(models), checked, len(due) - checked)
-        passed_at = self.now if is_whole and not progress.left else note.passed_at
-        ledger.note_workspace(
-            replace(looked, passed_at=passed_at, progress=progress), self.deadline
-        )
+        due.sort(key=lambda one: this.tried_at(one[0].name))
+        tally = _Tally(problem)
+        yield from self._models(this, due, tally)
+        ledger.note_workspace(self._looked(note, len(models), len(due), tally), self.deadline)
 
-    def _listed(self) -> tuple[Sequence[ModelSummary], bool]:
-        """List the models as far as possible, and return whether that is all of them."""
+    def _looked(self, note: WorkspaceNote, models: int, due: int, tally: "_Tally") -> WorkspaceNote:
+        """Return what is noted of the workspace after this look."""
+        tried = tally.checked + tally.failed
+        looked = replace(note, problem=tally.problem)
+        if models or not tally.problem:
+            progress = Progress(models, tally.checked, tally.failed, due - tried)
+            looked = replace(looked, progress=progress)
+        if tried or not due:  # a workspace that got no time has its turn first in the next pass
+            looked = replace(looked, looked_at=self.now)
+        if tally.checked == due and not tally.problem:
+            looked = replace(looked, passed_at=self.now)
+        return looked
+
+    def _listed(self) -> tuple[Sequence[ModelSummary], str]:
+        """List the models as far as possible, and return why not all of them, "" when they are."""
         models: list[ModelSummary] = []
         try:
-            models.extend(self.services.azure_ml().models(self.workspace, self.deadline))
+            models.extend(self.services.azure_ml().models(self.workspace, self._before_notes))
         except (AzureMLError, WorkspaceAccessError) as error:
             _log.error("reconcile: %s", error)
-            return models, False
-        return models, True
+            return models, str(error)
+        return models, ""
+
+    @property
+    def _before_notes(self) -> Deadline:
+        """The deadline for whatever is noted afterwards."""
+        return self.deadline.within(max(0.0, self.deadline.remaining - _TO_NOTE))
 
     def _noted_rules(self, memory: Memory, workspace: WorkspaceNote) -> Mapping[str, RuleNote]:
         """Note each rule that is new or selects otherwise than before, and forget the absent."""
@@ -127,37 +160,51 @@ class _Look:
         notes: dict[str, RuleNote] = {}
         for name, rule in rules.items():
             before = memory.rules.get(name)
-            notes[name] = noted(rule, before, workspace.since, self.now)
+            notes[name] = noted(rule, before, workspace, self.now)
             if notes[name] != before:
                 ledger.note_rule(self.workspace, name, notes[name], self.deadline)
         return notes
 
     def _models(
-        self, this: Pass, due: Sequence[tuple[ModelSummary, Sequence[Rule | BrokenRule]]]
-    ) -> Generator[Decision, None, int]:
-        """List the versions of each model, and return how many are done with."""
-        checked = failures = 0
+        self,
+        this: Pass,
+        due: Sequence[tuple[ModelSummary, Sequence[Rule | BrokenRule]]],
+        tally: "_Tally",
+    ) -> Iterator[Decision]:
+        """List the versions of each model, as far as the time allows, and count what came of it."""
+        failures = 0
         for model, rules in due:
             if not self.deadline.allows(_ONE_START) or failures == _MOST_FAILURES:
-                break
+                return
+            is_done = False
             try:
-                checked += yield from self._versions(this, model, rules)
+                is_done = yield from self._versions(this, model, rules)
                 failures = 0
             except (AzureMLError, LedgerError, ConflictError) as error:
                 _log.error("reconcile: %s", error)
-                failures += 1
+                tally.problem, failures = str(error), failures + 1
             except WorkspaceAccessError as error:
                 _log.error("reconcile: %s", error)
-            except Exception:  # noqa: BLE001 - a fault that nobody has thought of yet stops no other model
+                tally.problem = str(error)
+            except Exception as error:  # noqa: BLE001 - a fault nobody has thought of stops no other
                 _log.exception("reconcile: model %r of %s", model.name, self.workspace.id)
-        return checked
+                tally.problem = f"model {model.name!r}: {type(error).__name__}: {error}"
+            tally.checked += is_done
+            tally.failed += not is_done
+            if not is_done:
+                self._note_tried(this, model)
+
+    def _note_tried(self, this: Pass, model: ModelSummary) -> None:
+        """Note that a model comes after the others in the next pass."""
+        with suppress(LedgerError):
+            self.services.ledger.note_model(self.workspace, this.tried(model), self.deadline)
 
     def _versions(
         self, this: Pass, model: ModelSummary, rules: Sequence[Rule | BrokenRule]
     ) -> Decisions:
         """Go through a model's versions for each rule that is about it."""
         azure_ml = self.services.azure_ml()
-        versions = list(azure_ml.versions(self.workspace, model.name, self.deadline))
+        versions = list(azure_ml.versions(self.workspace, model.name, self._before_notes))
         decided = True
         for rule in rules:
             missing = [one for one in versions if this.may_be_missing(rule.name, one)]
@@ -168,46 +215,69 @@ class _Look:
                 found = self._started(rule, missing)
             else:
                 found = self._kept(rule, missing)
-            for decision in found:
-                decided = decided and decision.outcome is not Outcome.PENDING
-                yield decision
+            decided = (yield from found) and decided
         if decided:
             note = this.noted(model, versions)
             self.services.ledger.note_model(self.workspace, note, self.deadline)
         return decided
 
     def _mark_baseline(self, rule: Rule, there: Sequence[Registration]) -> None:
-        """Mark the newest version that was there before the rule, unless one is claimed.
+        """Mark the newest version that was there before the rule.
 
-        Raises LedgerError.
+        Raises LedgerError, and ConflictError when a version is claimed just now.
         """
-        mark = baseline_mark((rule.evaluate(one), one) for one in there)
-        if mark is None:
+        baseline = baseline_of((rule.evaluate(one), one) for one in there)
+        if baseline is None:
             return
-        partition = partition_of(rule, there[0])
-        if self.services.ledger.read(partition, mark.version, self.deadline).mark is None:
-            with suppress(ConflictError):  # one has been claimed meanwhile
-                self.services.ledger.write(partition, None, mark, self.deadline)
+        partition, ledger = partition_of(rule, there[0]), self.services.ledger
+        mark = ledger.read(partition, baseline.version, self.deadline).mark
+        marked = with_baseline(mark, baseline)
+        if marked:
+            ledger.write(partition, None, marked, self.deadline)
 
-    def _started(self, rule: Rule, missing: Sequence[Registration]) -> Iterator[Decision]:
+    def _started(self, rule: Rule, missing: Sequence[Registration]) -> Decisions:
         """Start what the rule wants and does not know, the older versions first."""
-        pairs = [(rule.evaluate(one), one) for one in missing]
+        pairs = [(rule.evaluate(one), one) for one in self._unknown(rule, missing)]
         wanted = [(found, one) for found, one in pairs if found.matched and found.version]
+        asked = asked_by(rule, self.workspace, self.services)
+        decided = True
         for evaluation, registration in sorted(wanted, key=_by_version):
-            if not self._is_known(rule, registration):
-                yield attend(evaluation, registration, self.services, self._one())
+            if self.unanswered.includes(asked) or not self.deadline.allows(_ONE_START):
+                return False
+            began = self.deadline.clock()
+            decision = attend(evaluation, registration, self.services, self._one())
+            self.unanswered.note(decision, began, asked)
+            decided = decided and decision.outcome is not Outcome.PENDING
+            yield decision
+        return decided
 
-    def _kept(self, broken: BrokenRule, missing: Sequence[Registration]) -> Iterator[Decision]:
+    def _kept(self, broken: BrokenRule, missing: Sequence[Registration]) -> Decisions:
         """Keep what a broken rule may want."""
-        for registration in missing:
-            if not self._is_known(broken, registration):
-                yield keep(broken, registration, self.services, self._one())
+        decided = True
+        for registration in self._unknown(broken, missing):
+            if not self.deadline.allows(_ONE_START):
+                return False
+            decision = keep(broken, registration, self.services, self._one())
+            decided = decided and decision.outcome is not Outcome.PENDING
+            yield decision
+        return decided
 
-    def _is_known(self, rule: Rule | BrokenRule, registration: Registration) -> bool:
-        """Whether the rule has decided on a registration, or keeps it until it is fixed."""
-        partition = partition_of(rule, registration)
-        claim = self.services.ledger.read(partition, registration.version, self.deadline).claim
-        return claim is not None and (claim.state is not State.KEPT or isinstance(rule, BrokenRule))
+    def _unknown(
+        self, rule: Rule | BrokenRule, missing: Sequence[Registration]
+    ) -> Iterator[Registration]:
+        """Yield those on which the rule has not decided, and which it does not keep."""
+        ledger = self.services.ledger
+        many: dict[str, State] = {}
+        if len(missing) > _MOST_READS:
+            found = ledger.claims(partition_of(rule, missing[0]), self.deadline)
+            many = {claim.version: claim.state for claim in found}
+        for one in missing:
+            state = many.get(one.version)
+            if len(missing) <= _MOST_READS:
+                claim = ledger.read(partition_of(rule, one), one.version, self.deadline).claim
+                state = claim and claim.state
+            if state is None or (state is State.KEPT and isinstance(rule, Rule)):
+                yield one
 
     def _one(self) -> Deadline:
         return self.deadline.within(_ONE_START)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from model_trigger import claims
 from model_trigger.claims import (
+    Baseline,
     Busy,
     Candidate,
     Claim,
@@ -61,6 +62,11 @@ def mark(version="17", **fields):
     return Mark(**{"compared": version, "ordering": ORDERING, **fields}, version=version)
 
 
+def before(version, compared=None):
+    """Make a mark of what was registered before the rule: nothing is claimed."""
+    return Mark("", None, ORDERING, baseline=Baseline(version, compared or version, ORDERING))
+
+
 def step(of_claim=None, of_mark=None, now=NOON, **options):
     retry = options.pop("retry", False)
     owner = options.pop("owner", "me")
@@ -86,22 +92,18 @@ def outcome(found):
         pytest.param(
             Outcome.SUPERSEDED, None, mark("16", compared="17"), id="an equal version is not newer"
         ),
-        pytest.param(
-            Take, None, mark("17", baseline=True), id="the baseline's own version, by its event"
-        ),
+        pytest.param(Take, None, before("17"), id="the baseline's own version, by its event"),
         pytest.param(
             Take,
             None,
-            mark("16", compared="17", baseline=True),
+            before("16", compared="17"),
             id="what equals the baseline, since a baseline blocks only what is older",
         ),
-        pytest.param(
-            Outcome.SUPERSEDED, None, mark("18", baseline=True), id="older than the baseline"
-        ),
+        pytest.param(Outcome.SUPERSEDED, None, before("18"), id="older than the baseline"),
         pytest.param(
             Take,
             claim(State.KEPT),
-            mark("18", baseline=True),
+            before("18"),
             id="kept for a broken rule: no baseline blocks it",
         ),
         pytest.param(
@@ -196,7 +198,7 @@ def test_the_next_step_of_a_rule_that_starts_newer_versions(expected, of_claim, 
         pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="other ordering"),
         pytest.param(Outcome.DUPLICATE, claim(State.STARTED), mark("18"), id="but none twice"),
         pytest.param(Busy, claim(), mark("18"), id="nor two at the same time"),
-        pytest.param(Take, None, mark("18", baseline=True), id="an older one than the baseline"),
+        pytest.param(Take, None, before("18"), id="an older one than the baseline"),
     ],
 )
 def test_the_next_step_of_a_rule_that_starts_every_version(expected, of_claim, of_mark):
@@ -255,7 +257,7 @@ def test_another_version_of_the_model_is_pending_in_the_end():
         ("version 16 (17) is claimed, and is not older", mark("16", compared="17")),
         (
             "version 18 was registered before the rule, and is newer",
-            mark("18", baseline=True),
+            before("18"),
         ),
     ],
 )
@@ -331,7 +333,7 @@ def test_what_was_kept_for_a_broken_rule_is_taken_as_if_it_had_come_just_now():
 
 
 def test_the_mark_moves_with_the_claim_and_holds_its_start_in_flight():
-    _, moved = take(None, mark("16", baseline=True, etag="etag"))
+    _, moved = take(None, mark("16", etag="etag"))
 
     assert mark("17", in_flight="17", in_flight_until=NOON + LEASE, etag="etag") == moved
 
@@ -342,10 +344,24 @@ def test_the_mark_never_moves_back():
     assert moved is None
 
 
-def test_a_claim_under_a_baseline_becomes_the_mark_so_that_nothing_older_follows_it():
-    _, moved = take(claim(State.KEPT), mark("18", baseline=True))
+def test_a_claim_moves_the_mark_and_leaves_the_baseline():
+    _, moved = take(claim(State.KEPT), before("19"))
 
-    assert ("17", False) == (moved.version, moved.baseline)
+    assert ("17", "19") == (moved.version, moved.baseline.version)
+    assert Outcome.SUPERSEDED == outcome(step(None, moved, version="18"))
+
+
+def test_a_baseline_of_another_ordering_blocks_nothing():
+    other = Mark("", None, ORDERING, baseline=Baseline("18", "18", "semver tag:v"))
+
+    assert isinstance(step(None, other), Take)
+
+
+def test_what_was_never_started_supersedes_nothing_under_another_ordering():
+    known = [claim(state=state, version="18") for state in (State.SUPERSEDED, State.CLOSED)]
+    remade = claims.remade_mark(mark("1.2.3", ordering="semver version"), known, candidate())
+
+    assert isinstance(step(None, remade), Take)
 
 
 def test_a_rule_that_starts_every_version_moves_the_mark_but_takes_no_slot():

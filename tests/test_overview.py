@@ -77,7 +77,7 @@ def test_a_workspace_shows_its_last_complete_check_and_how_far_the_present_one_i
     services = make_services(workspaces=(WORKSPACE,))
     assert [None] == [each.passed_at for each in gathered(services).workspaces]
 
-    progress = Progress(models=2000, checked=430, left=1570)
+    progress = Progress(models=2000, checked=430, failed=0, left=1570)
     note = WorkspaceNote(WORKSPACE, NOON - DAY, NOON, NOON - HOUR, progress)
     services.ledger.note_workspace(note, deadline())
     (workspace,) = gathered(services).workspaces

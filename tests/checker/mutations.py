@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from model_trigger import claims
-from model_trigger.claims import CouldNotTell, LookUp, Settle, Take
+from model_trigger.claims import CouldNotTell, LookUp, Mark, Settle, Take
 from model_trigger.decisions import Outcome
 from model_trigger.holding import Asked
 from model_trigger.ports import AzureDevOpsError
@@ -82,18 +82,25 @@ def _in_the_same_second(_: Mutant, until: Any, now: Any) -> bool:
     return until <= now
 
 
-def _equal_baseline_blocks(original: Mutant, claim: Any, mark: Any, candidate: Any) -> bool:
-    if mark.baseline and claim is None:
-        return not candidate.newer_than(mark)
+def _equal_baseline_blocks(original: Mutant, claim: Any, mark: Any, candidate: Any) -> str:
+    baseline = mark.baseline
+    if baseline and claim is None and not candidate.newer_than(_as_mark(baseline)):
+        return "mutated"
     return original(claim, mark, candidate)
 
 
-def _baseline_blocks_what_is_kept(original: Mutant, claim: Any, mark: Any, candidate: Any) -> bool:
-    return candidate.older_than(mark) if mark.baseline else original(claim, mark, candidate)
+def _baseline_blocks_what_is_kept(original: Mutant, claim: Any, mark: Any, candidate: Any) -> str:
+    if mark.baseline and candidate.older_than(mark.baseline.compared):
+        return "mutated"
+    return original(claim, mark, candidate)
 
 
-def _claimed_is_never_blocked(original: Mutant, claim: Any, mark: Any, candidate: Any) -> bool:
-    return claim is None and original(claim, mark, candidate)
+def _as_mark(baseline: Any) -> Mark:
+    return Mark(baseline.version, baseline.compared, baseline.ordering)
+
+
+def _claimed_is_never_blocked(original: Mutant, claim: Any, mark: Any, candidate: Any) -> str:
+    return "" if claim else original(claim, mark, candidate)
 
 
 def _post_under_a_look_up(original: Mutant, *arguments: Any, **options: Any) -> Any:
@@ -208,14 +215,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a baseline blocks its own version",
-        "claims:_is_blocked",
+        "claims:_superseded_by",
         _equal_baseline_blocks,
         "superseded by nothing newer",
         scenario(ONE, passes=1, settled=False, faults={"outage": 1}, most_jumps=1, jumps=(4_000,)),
     ),
     Mutation(
         "a baseline supersedes what is kept",
-        "claims:_is_blocked",
+        "claims:_superseded_by",
         _baseline_blocks_what_is_kept,
         "superseded what was kept",
         scenario(
@@ -231,7 +238,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a claim whose slot has expired is started after the newer one",
-        "claims:_is_blocked",
+        "claims:_superseded_by",
         _claimed_is_never_blocked,
         "stepped back",
         scenario(ONE, NEXT, most_crashes=1, most_jumps=1, jumps=(122_000,)),

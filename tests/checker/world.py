@@ -332,7 +332,7 @@ class World:
     @staticmethod
     def _seen(listed: Sequence[Posted], request: StartRequest, key: str, fault: str) -> Reply:
         """Answer what the list shows; one that is "silent" does not say what a run was given."""
-        listed = [one for one in listed if one.request.is_of_the_definition_of(request)]
+        listed = [one for one in listed if one.request.target == request.target]
         if request.kind is TargetKind.PIPELINE and fault == "silent":
             silent = tuple(map(_release, listed))
             return returned(Candidates((), silent) if silent else Absent())
