@@ -160,7 +160,7 @@ class _Attempt:
 
     def run(self) -> Done:
         """Take step after step until there is an answer."""
-        patience = self.deadline.within(_PATIENCE)
+        patience = self.hold.before_reserve.within(_PATIENCE)
         while True:
             began = self.deadline.clock()
             snapshot = self.hold.read()

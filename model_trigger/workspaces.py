@@ -63,7 +63,8 @@ def find_missing(
     present = {workspace.key for workspace in services.workspaces}
     for key, note in notes.items():
         if key not in present:
-            services.ledger.forget_workspace(note.workspace, deadline)
+            with suppress(LedgerError):  # the next pass forgets it
+                services.ledger.forget_workspace(note.workspace, deadline)
     waiting = sorted(services.workspaces, key=lambda one: _looked_at(notes.get(one.key)))
     for place, workspace in enumerate(waiting):
         share = max(_SHORTEST_LOOK, deadline.remaining / (len(waiting) - place))
