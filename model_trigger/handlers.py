@@ -109,7 +109,7 @@ def _steps(
     book: RuleBook | None, services: Services, run: _Delivery
 ) -> Iterator[Callable[[], None]]:
     """Yield what a pass does, one step after the other."""
-    unanswered = Unanswered(run.deadline.clock)
+    unanswered = Unanswered()
     of_claims = run.deadline.within(_OPEN_CLAIMS_SECONDS)
     finished = finish_claims(book, services, of_claims, unanswered)
     yield lambda: _tell_all(finished, services, run)
