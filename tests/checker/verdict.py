@@ -238,12 +238,15 @@ def _of_the_end(
     scenario: Scenario, world: World, must: Callable[[Registered], bool]
 ) -> Iterator[str]:
     claims: list[Claim] = []
+    # Going live starts nothing that was observed before.
+    observed = dict(_read(world, observed=True))
     for one in world.registered:
-        claim = claim_of(world, Delivery(one.version, one.workspace))
+        about = Delivery(one.version, one.workspace)
+        claim = claim_of(world, about)
         if claim:
             claims.append(claim)
             yield from _of_a_claim(scenario, world, one, claim)
-        elif must(one):
+        elif must(one) and about not in observed:
             yield f"lost: {one.version} in {one.workspace}"
         elif any(
             _is_of(posted, one) and _is_distinguishable(world, posted) for posted in world.posted
