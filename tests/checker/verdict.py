@@ -50,7 +50,7 @@ def _of_a_thread(thread: Thread, state: State) -> Iterator[str]:
     if thread.ended and _must_be_kept(thread, state.world):
         assert thread.task, "it has been started"
         assert thread.task.delivery, "it is a delivery"
-        if claim_of(state.world, thread.task.delivery) is None:
+        if not _is_in_ledger(state.world, thread.task.delivery):
             yield f"not in the ledger: {thread.name} {thread.ended.decisions}"
 
 
@@ -241,7 +241,7 @@ def _of_the_end(
         if claim:
             claims.append(claim)
             yield from _of_a_claim(scenario, world, one, claim)
-        elif must(one):
+        elif must(one) and not _is_in_ledger(world, Delivery(one.version, one.workspace)):
             yield f"lost: {one.version} in {one.workspace}"
         elif any(
             _is_of(posted, one) and _is_distinguishable(world, posted) for posted in world.posted
@@ -300,6 +300,12 @@ def _is_of(posted: Posted, one: Registered | Delivery) -> bool:
 def claim_of(world: World, delivery: Delivery) -> Claim | None:
     """Read a registration's claim under the rule in mode live, as the app would read it."""
     return next((one for about, one in _read(world) if about == delivery), None)
+
+
+def _is_in_ledger(world: World, delivery: Delivery) -> bool:
+    """Whether there is a claim, in either mode: what was observed once is never started."""
+    found = [*_read(world), *_read(world, observed=True)]
+    return any(about == delivery for about, _ in found)
 
 
 def _claims(world: World) -> Sequence[Claim]:
