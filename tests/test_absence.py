@@ -94,7 +94,7 @@ def test_a_rule_has_a_baseline_in_each_workspace_since_that_was_added(settled):
     settled.services = replace(settled.services, workspaces=[WORKSPACE])
     settled.reconcile()
 
-    assert "17" == settled.services.ledger.read(CHURN, "17", deadline()).mark.version
+    assert "17" == settled.services.ledger.read(CHURN, "17", deadline()).mark.baseline.version
     assert [] == settled.versions
 
 

@@ -30,7 +30,7 @@ def _simulated():
 def test_no_schedule_goes_wrong(name, record_property):
     result = explore(SCENARIOS[name])
 
-    record_property(f"every schedule of {name}", result)
+    record_property(f"every schedule of {name}", str(result))
     assert {} == result.violations
     assert result.is_complete
 
