@@ -238,15 +238,12 @@ def _of_the_end(
     scenario: Scenario, world: World, must: Callable[[Registered], bool]
 ) -> Iterator[str]:
     claims: list[Claim] = []
-    # Going live starts nothing that was observed before.
-    observed = dict(_read(world, observed=True))
     for one in world.registered:
-        about = Delivery(one.version, one.workspace)
-        claim = claim_of(world, about)
+        claim = claim_of(world, Delivery(one.version, one.workspace))
         if claim:
             claims.append(claim)
             yield from _of_a_claim(scenario, world, one, claim)
-        elif must(one) and about not in observed:
+        elif must(one) and not _is_in_ledger(world, Delivery(one.version, one.workspace)):
             yield f"lost: {one.version} in {one.workspace}"
         elif any(
             _is_of(posted, one) and _is_distinguishable(world, posted) for posted in world.posted
@@ -305,6 +302,12 @@ def _is_of(posted: Posted, one: Registered | Delivery) -> bool:
 def claim_of(world: World, delivery: Delivery) -> Claim | None:
     """Read a registration's claim under the rule in mode live, as the app would read it."""
     return next((one for about, one in _read(world) if about == delivery), None)
+
+
+def _is_in_ledger(world: World, delivery: Delivery) -> bool:
+    """Whether there is a claim, in either mode: what was observed once is never started."""
+    found = [*_read(world), *_read(world, observed=True)]
+    return any(about == delivery for about, _ in found)
 
 
 def _claims(world: World) -> Sequence[Claim]:
