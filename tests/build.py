@@ -3,9 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from model_trigger.claims import Claim, State
 from model_trigger.deadline import Deadline
 from model_trigger.events import EVENT_TYPE, Registration, Workspace
 from model_trigger.grammar import Mode
@@ -25,6 +26,14 @@ def registration(version: str = "17", model: str = "churn", **fields: Any) -> Re
     return Registration(
         **{"workspace": WORKSPACE, "registered_at": NOON, **fields}, model=model, version=version
     )
+
+
+def claim(state: State = State.STARTING, version: str = "17", **fields: Any) -> Claim:
+    """Make the claim of another delivery on churn 17, or as told, taken at noon."""
+    lease_until = NOON + timedelta(minutes=2)
+    times = {"claimed_at": NOON, "lease_until": lease_until, "tried_at": NOON}
+    owned = {"owner": "other", "key": "its key", "attempts": 1, "etag": "etag"}
+    return Claim(**{**times, **owned, **fields}, registration=registration(version), state=state)
 
 
 def event(

@@ -6,11 +6,13 @@ from functools import partial
 
 import pytest
 
-from model_trigger.claims import State
+from model_trigger import claims
+from model_trigger.claims import Done, State
 from model_trigger.decisions import Outcome
 from model_trigger.events import Workspace
 from model_trigger.grammar import Mode
 from model_trigger.handlers import DeliverAgainError
+from model_trigger.workspaces import find_missing
 from tests.build import WORKSPACE, deadline, rulebook
 from tests.trial import CHURN, LEASE
 
@@ -267,3 +269,136 @@ def test_a_second_in_which_the_rule_became_known_belongs_to_its_baseline(app):
     assert [] == app.versions
     app.deliver("17")
     assert Outcome.STARTED == app.decisions[-1]["outcome"]
+
+
+def test_what_was_observed_before_the_rule_broke_never_starts(settled):
+    settled.with_rules(churn={"mode": "observe"}).reconcile()
+    settled.let_a_pass_be(7 * DAY)
+    settled.azure_ml.register("churn", "17")
+    settled.deliver("17")
+    settled.with_rules(churn={"mode": "Live!"}).reconcile()
+    settled.deliver("17")
+    settled.with_rules(churn={"mode": "live"}).reconcile()
+
+    assert [] == settled.versions
+
+
+@pytest.mark.parametrize(
+    "has_event",
+    [pytest.param(True, id="its event came"), pytest.param(False, id="its event never came")],
+)
+def test_what_came_while_the_rule_was_broken_is_evaluated_and_nothing_of_before(settled, has_event):
+    settled.with_rules(churn={"version": ">=100"}).reconcile()
+    settled.let_a_pass_be(7 * DAY)
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    settled.azure_ml.register("churn", "17", created=hour_ago)
+    settled.reconcile()
+    settled.with_rules(churn={"version": ">=1O"})
+    settled.let_a_pass_be(timedelta(minutes=5))
+    settled.azure_ml.register("churn", "18")
+    if has_event:
+        settled.deliver("18")
+    settled.reconcile()
+    settled.with_rules(churn={"version": ">=10"}).reconcile()
+
+    assert ["18"] == settled.versions
+
+
+def test_a_rule_whose_ordering_changes_starts_nothing_older_than_what_was_there(settled):
+    for version in ("16", "17"):
+        settled.register_before("churn", version)
+    settled.with_rules(fresh={}).reconcile()
+    settled.azure_ml.register("churn", "18", tags={"build": "9"})
+    settled.with_rules(fresh={"version_from": "tag:build"})
+    settled.let_a_pass_be(timedelta(minutes=5))
+    settled.reconcile()
+    settled.deliver("17", tags={"build": "8"})
+
+    assert ["superseded"] == [each["outcome"] for each in settled.decisions]
+    assert [] == settled.versions
+
+
+def test_a_rule_that_returns_has_a_baseline_beside_its_mark(settled):
+    settled.azure_ml.register("churn", "10")
+    settled.deliver("10")
+    settled.with_rules(other={"model": "x"}).reconcile()
+    for version in ("11", "12"):
+        settled.register_before("churn", version)
+    settled.with_rules(churn={}).reconcile()
+    for version in ("11", "12"):
+        settled.deliver(version)
+
+    assert ["10", "12"] == settled.versions
+
+
+def test_a_baseline_holds_after_something_older_that_was_kept_has_started(settled):
+    settled.with_rules(fresh={"start": "newst"}).reconcile()
+    settled.deliver("9")
+    for version in ("12", "17"):
+        settled.register_before("churn", version)
+    settled.with_rules(fresh={})
+    list(find_missing(settled.services.rules(), settled.services, deadline(100)))
+    settled.reconcile()
+    settled.deliver("12")
+
+    assert ["9"] == settled.versions
+
+
+def refuse_a_newer(churn):
+    """Leave 5 closed: it was refused, and then the rule did not want it any more."""
+    churn.azure_devops.fault("error", status=400)
+    churn.attend("5", tags={"build": "9"}, version_from="tag:build")
+    claim = churn.snapshot("5").claim
+    closed = claims.settled(claim, Done(Outcome.CLOSED, "the rule no longer wants it"))
+    churn.services.ledger.write(churn.partition, closed, None, deadline())
+
+
+def supersede_a_newer(churn):
+    """Leave 5 superseded by 17, under another ordering."""
+    churn.attend("5", tags={"build": "9"})
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        pytest.param(supersede_a_newer, id="superseded"),
+        pytest.param(refuse_a_newer, id="closed"),
+    ],
+)
+def test_what_never_started_supersedes_nothing_under_another_ordering(churn, leave):
+    churn.attend("17", tags={"build": "1"})
+    leave(churn)
+    churn.attend("6", tags={"build": "0"})
+    done = churn.attend("18", tags={"build": "2"}, version_from="tag:build")
+
+    assert Outcome.STARTED is done.outcome
+
+
+def test_an_absence_ends_also_when_the_rule_returns_broken(settled):
+    refuse_once(settled)
+    settled.with_rules(other={"model": "x"}).reconcile()
+    settled.with_rules(churn={"start": "newst"}).reconcile()
+    settled.let_pass(2 * DAY)
+    settled.with_rules(other={"model": "x"}).reconcile()
+
+    assert State.FAILED is settled.claim().state
+
+
+def test_an_app_that_was_stopped_for_long_gives_nothing_up_for_one_fault(settled):
+    lose_the_answer(settled)
+    settled.let_pass(2 * DAY)
+    settled.azure_devops.fault("error", verb="GET", status=503)
+
+    assert [("churn", "17", "pending")] == settled.reconcile()
+    assert [("churn", "17", "started")] == settled.reconcile()
+
+
+def test_an_unknown_start_is_looked_up_once_before_it_is_given_up_without_retries(settled):
+    settled.services = replace(settled.services, retry_for=timedelta(0))
+    lose_the_answer(settled)
+    settled.let_pass(LEASE * 2)
+    settled.reconcile()
+    settled.let_pass(timedelta(minutes=1))
+    settled.reconcile()
+
+    assert ["17"] == settled.versions

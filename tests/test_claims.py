@@ -12,7 +12,6 @@ from model_trigger.claims import (
     Baseline,
     Busy,
     Candidate,
-    Claim,
     Done,
     LookUp,
     Mark,
@@ -27,7 +26,7 @@ from model_trigger.claims import (
 from model_trigger.decisions import Outcome
 from model_trigger.targets import Release
 from model_trigger.versions import Scheme, parse_version
-from tests.build import NOON, registration
+from tests.build import NOON, claim, registration
 
 LEASE = timedelta(minutes=2)
 TURN = Turn("me", "key", LEASE, began=0.0)
@@ -50,12 +49,6 @@ def candidate(version="17", *, exclusive=True, ordering=ORDERING):
         read=integer,
         compare=lambda found: integer(found.version),
     )
-
-
-def claim(state=State.STARTING, version="17", **fields):
-    times = {"claimed_at": NOON, "lease_until": NOON + LEASE, "tried_at": NOON}
-    owned = {"owner": "other", "key": "its key", "attempts": 1, "etag": "etag"}
-    return Claim(**{**times, **owned, **fields}, registration=registration(version), state=state)
 
 
 def mark(version="17", **fields):
@@ -426,57 +419,6 @@ def test_only_well_after_the_last_possible_post_may_a_look_up_prove_absence(seco
     looked_up_at = NOON + LEASE + lag + timedelta(seconds=seconds)
 
     assert (seconds >= 1) == claims.may_prove_absence(unknown, looked_up_at, lag)
-
-
-COMPLETED = claims.started(claim(owner="me"), RELEASE)
-
-
-@pytest.mark.parametrize(
-    ("current", "expected"),
-    [
-        pytest.param(None, None, id="forgotten meanwhile"),
-        pytest.param(
-            claim(owner="me", etag="new", second_release=SECOND),
-            replace(COMPLETED, etag="new", second_release=SECOND),
-            id="only noted upon meanwhile",
-        ),
-        pytest.param(COMPLETED, None, id="written already"),
-        pytest.param(
-            claim(State.STARTED, release=SECOND, second_release=RELEASE),
-            None,
-            id="recorded already",
-        ),
-        pytest.param(
-            claim(State.STARTED, release=SECOND),
-            claim(State.STARTED, release=SECOND, second_release=RELEASE),
-            id="another has started it: ours is the second",
-        ),
-        pytest.param(
-            claim(), claim(second_release=RELEASE), id="another is starting it: ours is the second"
-        ),
-        pytest.param(
-            claim(State.UNKNOWN, etag="new"),
-            replace(COMPLETED, etag="new"),
-            id="another only looks it up",
-        ),
-        pytest.param(
-            claim(State.WAITING, etag="new"),
-            replace(COMPLETED, etag="new"),
-            id="another has found nothing, and not started it yet",
-        ),
-        pytest.param(
-            claim(State.SUPERSEDED, etag="new"), replace(COMPLETED, etag="new"), id="superseded"
-        ),
-    ],
-)
-def test_a_release_of_ours_is_never_passed_over(current, expected):
-    assert expected == claims.after_conflict(current, COMPLETED)
-
-
-def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
-    refused = claims.refused(claim(owner="me"), "no", NOON, LEASE)
-
-    assert claims.after_conflict(claim(), refused) is None
 
 
 def test_only_the_version_in_flight_frees_the_slot():

@@ -155,6 +155,37 @@ def test_a_broken_rule_harms_no_other_and_loses_no_registration(
     assert 1 == len(azure_devops.releases)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({}, id="where it starts"),
+        pytest.param({"start": "newst"}, id="where it keeps"),
+    ],
+)
+def test_an_unexpected_fault_of_one_rule_keeps_no_other_from_the_event(
+    make_services, decisions, odd
+):
+    services = make_services(rules=partial(rulebook, odd=odd, good={"release": {"definition": 2}}))
+
+    class Odd:
+        """A ledger that nobody has thought of, for one rule."""
+
+        def __getattr__(self, name):
+            return getattr(services.ledger, name)
+
+        def read(self, partition, version, limit):
+            if partition.rule == "odd":
+                raise ZeroDivisionError
+            return services.ledger.read(partition, version, limit)
+
+    with pytest.raises(DeliverAgainError, match=r"^odd: an unexpected fault .*ZeroDivisionError"):
+        handle_event(event_text(17), replace(services, ledger=Odd()))
+
+    assert {"odd": "pending", "good": "started"} == {
+        each["rule"]: each["outcome"] for each in decisions()
+    }
+
+
 def test_a_broken_rule_about_another_model_keeps_nothing(make_services, decisions):
     rules = partial(rulebook, good={}, bad={"model": "fraud", "start": "newst"})
     handle_event(event_text(17), make_services(rules=rules))

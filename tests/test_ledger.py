@@ -2,8 +2,10 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from azure.data.tables import TableServiceClient
@@ -11,14 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model_trigger import rows
-from model_trigger.claims import Claim, Mark, Partition, State
+from model_trigger.claims import Baseline, Claim, Mark, Partition, State
 from model_trigger.decisions import Decision, Outcome
 from model_trigger.ledger import Ledger
+from model_trigger.passes import WorkspaceNote
 from model_trigger.ports import ConflictError, LedgerError
 from model_trigger.rules import Clause
 from model_trigger.targets import Release, StartRequest, TargetKind
 from model_trigger.wording import utf16_units
 from tests.build import NOON, WORKSPACE, deadline, registration
+from tests.sandbox.azure_devops_messages import Answer
+from tests.sandbox.azure_devops_server import Server
 
 PARTITION = Partition("churn", WORKSPACE, "churn")
 REQUEST = StartRequest(TargetKind.RELEASE, "https://dev.azure.com/contoso", "ml", 1, {"a": ["b"]})
@@ -39,6 +44,7 @@ CLAIM = Claim(
     second_release=Release(8, "https://dev.azure.com/contoso/ml/_release?releaseId=8"),
 )
 MARK = Mark("17", "1.4.0", "semver tag:semver", in_flight="17", in_flight_until=NOON)
+BASELINE = Baseline("9", "1.0.0", "semver version")
 
 
 def test_what_is_written_is_read_back_whole(ledger):
@@ -64,6 +70,22 @@ def test_a_claim_with_nothing_optional_is_read_back_whole(ledger):
 
     assert bare == replace(snapshot.claim, etag="")
     assert snapshot.mark.compared is None
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        pytest.param(replace(MARK, baseline=BASELINE), id="beside a version"),
+        pytest.param(Mark("", None, "semver version", BASELINE), id="alone"),
+        pytest.param(
+            replace(MARK, baseline=BASELINE, compared=None), id="beside one that nothing compares"
+        ),
+    ],
+)
+def test_a_baseline_is_read_back_whole(ledger, mark):
+    ledger.write(PARTITION, None, mark, deadline())
+
+    assert mark == replace(ledger.read(PARTITION, "17", deadline()).mark, etag="")
 
 
 def test_nothing_is_read_from_tables_that_do_not_exist_yet(ledger):
@@ -224,6 +246,22 @@ def test_a_decision_with_the_longest_event_is_kept(ledger):
     assert row["event"].startswith("\N{GRINNING FACE}")
 
 
+@contextmanager
+def answering(status):
+    """A ledger whose storage answers all that is asked with this status."""
+    body = b'{"odata.error": {"code": "TableBeingDeleted", "message": {"value": "Being deleted."}}}'
+    server = Server(0, partial(datetime.now, UTC), lambda _: Answer(status, body))
+    connection = (
+        "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=aGVsbG8=;"
+        f"TableEndpoint=http://127.0.0.1:{server.port}/a;"
+    )
+    try:
+        with TableServiceClient.from_connection_string(connection, retry_total=0) as tables:
+            yield Ledger.open(tables, "test")
+    finally:
+        server.stop()
+
+
 def size_of(value) -> int:
     """Return the bytes that a property takes: a text is kept in UTF-16."""
     return 2 * utf16_units(value) + 4 if isinstance(value, str) else 8
@@ -273,7 +311,7 @@ def test_a_decision_fits_into_an_entity_whatever_it_holds(decision):
     assert len(row) <= 252
     for text in texts.values():
         text.encode()
-    assert decision.outcome == rows.read_decision(row).outcome
+    assert decision.outcome == rows.read_decision(row, "").outcome
 
 
 @pytest.mark.parametrize(
@@ -294,7 +332,7 @@ def test_the_longest_decision_is_kept(ledger, text):
     ledger.record(decision, 12, NOON, deadline())
 
     (row,) = ledger.decisions.query_entities("PartitionKey eq '2026-11-22'")
-    kept = rows.read_decision(row)
+    kept = rows.read_decision(row, "")
     assert kept.reason.endswith("…")
     assert kept.event.endswith("…")
     assert 2 < len(kept.clauses) < 300
@@ -306,7 +344,7 @@ def test_of_clauses_that_do_not_all_fit_the_first_ones_are_kept():
     )
     row = rows.decision_row(Decision(Outcome.FAILED, "because", clauses=clauses), 1, NOON, "u")
 
-    kept = [clause["clause"] for clause in rows.read_decision(row).clauses]
+    kept = [clause["clause"] for clause in rows.read_decision(row, "").clauses]
     assert 90 < len(kept) < 100
     assert kept == [clause.clause for clause in clauses[: len(kept)]]
 
@@ -361,3 +399,62 @@ def test_a_row_that_cannot_be_read_is_named_and_hides_no_other(ledger, caplog):
     assert "and RowKey 'claim|17' cannot be read" in caplog.text
     with pytest.raises(LedgerError, match=r"and RowKey 'claim\|17' cannot be read"):
         ledger.read(PARTITION, "17", deadline())
+
+
+@pytest.mark.parametrize(
+    ("compared", "baseline"),
+    [
+        pytest.param("1.0.0", BASELINE, id="of a version"),
+        pytest.param(None, None, id="of nothing that could be compared"),
+    ],
+)
+def test_a_baseline_that_the_first_version_wrote_as_the_mark_is_a_baseline(compared, baseline):
+    row = {
+        **rows.mark_row(PARTITION, Mark("9", compared, "semver version")),
+        "baseline": True,
+    }
+
+    assert Mark("", None, "semver version", baseline) == rows.read_mark(row, "")
+
+
+def test_a_mark_that_the_first_version_moved_is_a_mark():
+    row = {**rows.mark_row(PARTITION, MARK), "baseline": False}
+
+    assert MARK == rows.read_mark(row, "")
+
+
+def read(ledger):
+    ledger.read(PARTITION, "17", deadline())
+
+
+def read_page(ledger):
+    ledger.claims_on_target(REQUEST, deadline())
+
+
+def record(ledger):
+    ledger.record(Decision(Outcome.STARTED, "because"), 12, NOON, deadline())
+
+
+def note(ledger):
+    ledger.note_workspace(WorkspaceNote(WORKSPACE, NOON), deadline())
+
+
+def write(ledger):
+    ledger.write(PARTITION, CLAIM, None, deadline())
+
+
+def clean_up(ledger):
+    ledger.clean_up(NOON, deadline())
+
+
+@pytest.mark.parametrize("status", [404, 409, 412])
+@pytest.mark.parametrize("call", [read, read_page, record, note, clean_up])
+def test_what_is_not_conditional_meets_no_conflict(call, status):
+    with answering(status) as ledger, pytest.raises(LedgerError, match="Being deleted"):
+        call(ledger)
+
+
+@pytest.mark.parametrize("status", [404, 409, 412])
+def test_a_conditional_write_meets_a_conflict(status):
+    with answering(status) as ledger, pytest.raises(ConflictError, match="Being deleted"):
+        write(ledger)

@@ -1,10 +1,12 @@
 """Others are told what was decided, by the real client over TLS."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 
 from model_trigger.decisions import Decision, Outcome
 from model_trigger.handlers import handle_event
@@ -15,6 +17,7 @@ from tests.build import WORKSPACE_ID, deadline, event_text, registration
 from tests.sandbox.azure_devops_messages import Answer
 from tests.sandbox.azure_ml_server import Authority, TlsServer
 from tests.sandbox.credentials import StaticCredential
+from tests.trial import Interposed, raising
 
 
 class Topic:
@@ -104,3 +107,29 @@ def test_a_topic_that_cannot_be_reached_stops_nothing(topic, outcomes, make_serv
 
     assert "the outcome event was not accepted by" in caplog.text
     assert json.loads(topic.requests[0].body)
+
+
+class TimesOut:
+    """A credential whose token does not come; the error of a plain time-out has no text."""
+
+    def get_token(self, *_scopes, **_options):
+        raise ServiceRequestError(TimeoutError())
+
+
+def test_an_error_without_words_is_named_by_its_kind(topic):
+    outcomes = OutcomeTopic(topic.endpoint, TimesOut)
+
+    with pytest.raises(OutcomeError, match=r"was not accepted by .*: ServiceRequestError; it must"):
+        outcomes.publish(Decision(Outcome.STARTED, "", "", registration()), 12, deadline())
+
+
+def test_an_unexpected_fault_of_the_topic_stops_nothing(settled):
+    topic = OutcomeTopic("https://topic.example/api/events", StaticCredential)
+    odd = Interposed(topic, "publish", before=raising(ZeroDivisionError()))
+    settled.services = replace(settled.services, outcomes=odd)
+    for version in ("17", "18", "19"):
+        settled.azure_ml.register("churn", version)
+    settled.deliver("17")
+
+    assert "the outcome event could not be sent" in settled.caplog.text
+    assert [("churn", "18", "started"), ("churn", "19", "started")] == settled.reconcile()

@@ -1,116 +1,38 @@
 """A pass stops where its time is over and goes on there, and no part of it stops the others."""
 
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 
 from model_trigger.claims import State
-from model_trigger.deadline import Deadline
-from model_trigger.decisions import Outcome
 from model_trigger.events import Workspace
-from model_trigger.handlers import reconcile
+from model_trigger.handlers import reconcile, status_page
 from model_trigger.open_claims import finish_claims
-from model_trigger.passes import ModelSummary
-from model_trigger.ports import AzureDevOpsError, AzureMLError, WorkspaceAccessError
-from model_trigger.starting import attend
-from model_trigger.targets import Absent, Definition, NotStarted, Refused, Release, Started
+from model_trigger.ports import AzureMLError, WorkspaceAccessError
 from model_trigger.workspaces import find_missing
-from tests.build import WORKSPACE, deadline, registration, rulebook
+from tests.build import WORKSPACE, deadline, rulebook
+from tests.kept import keep_claim
+from tests.slow import (
+    DEAD,
+    HEALTHY,
+    Clock,
+    Models,
+    Organizations,
+    claims_of,
+    in_organization,
+    progress,
+)
+from tests.trial import Interposed
 
-PASS = 240.0
-HEALTHY, DEAD = "https://dev.azure.com/healthy", "https://dev.azure.com/dead"
 OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
-LONG_AGO = datetime.now(UTC) - timedelta(days=30)
-
-
-@dataclass
-class Clock:
-    """A clock that only moves when something takes its time."""
-
-    now: float = 0.0
-
-    def deadline(self, seconds=PASS):
-        return Deadline(self.now + seconds, lambda: self.now, self.pass_by)
-
-    def pass_by(self, seconds):
-        self.now += seconds
-
-
-@dataclass
-class Models:
-    """A workspace's models, each of which takes so many seconds to list.
-
-    `faults` maps a model to what listing it raises.
-    """
-
-    clock: Clock
-    names: list[str]
-    seconds: float = 0.5
-    registered_at: Any = LONG_AGO
-    faults: dict[str, Exception] = field(default_factory=dict)
-    listed: list[str] = field(default_factory=list)
-
-    def models(self, _workspace, _deadline):
-        for name in self.names:
-            yield ModelSummary(name, "1", None)
-
-    def versions(self, workspace, model, _deadline):
-        self.clock.pass_by(self.seconds)
-        self.listed.append(model)
-        if model in self.faults:
-            raise self.faults[model]
-        yield registration("1", model, workspace=workspace, registered_at=self.registered_at)
-
-
-@dataclass
-class Organizations:
-    """Azure DevOps, one organization of which does not answer while it is dead.
-
-    `seconds` is how long an answer takes, `refuses` whether it is no.
-    """
-
-    clock: Clock
-    dead: str = ""
-    seconds: float = 0.0
-    refuses: bool = False
-    started: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-
-    def _ask(self, organization, deadline):
-        self.asked.append(organization)
-        if organization == self.dead:
-            self.clock.pass_by(deadline.remaining)
-            msg = "timed out"
-            raise AzureDevOpsError(msg, answered=False)
-        self.clock.pass_by(self.seconds)
-
-    def definition(self, address, deadline):
-        self._ask(address.organization_url, deadline)
-        return Definition(1, "deploy", variables={"modelName": True})
-
-    def start(self, request, _deadline, _key):
-        if self.refuses:
-            return Refused("no")
-        model = request.body["variables"]["modelName"]["value"]
-        self.started.append(model)
-        return Started(Release(len(self.started), "https://dev.azure.com/release"))
-
-    def find(self, request, _key, _since, _began_after, deadline):
-        self._ask(request.organization_url, deadline)
-        return Absent()
 
 
 @pytest.fixture(name="clock")
 def _clock():
     return Clock()
-
-
-def progress(services, workspace=WORKSPACE):
-    notes, _ = services.ledger.workspace_notes(deadline())
-    return notes[workspace.key].progress
 
 
 def test_a_large_workspace_is_checked_to_its_end_in_the_passes_that_are_announced(
@@ -175,37 +97,132 @@ def test_a_workspace_that_cannot_be_listed_at_all_is_not_asked_for_each_model(ma
     assert 3 == len(models.listed)
 
 
-def claims_of(services, organizations, **models_of):
-    """Claim a version of each model; nothing is started yet."""
-    book = rulebook(
-        **{
-            rule: {
-                "model": f"{rule}-*",
-                "release": {"definition": 1, "organization_url": organization},
-            }
-            for rule, (organization, _) in models_of.items()
-        }
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(
+            {"faults": {f"model-{number}": AzureMLError("500") for number in range(3)}},
+            id="that can never be listed",
+        ),
+        pytest.param({"endless": {"model-0"}}, id="that takes longer than a pass to list"),
+    ],
+)
+def test_a_model_keeps_no_other_from_being_checked_in_some_pass(make_services, clock, odd):
+    models = Models(clock, [f"model-{number}" for number in range(9)], **odd)
+    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
+    for _ in range(4):
+        list(find_missing(rulebook(all={"model": "*"}), services, clock.deadline()))
+
+    assert set(models.names) == set(models.listed)
+
+
+def test_the_many_new_versions_of_a_model_are_read_at_once(make_services, clock):
+    soon = datetime.now(UTC) + timedelta(seconds=9)
+    models = Models(clock, ["a-sweep", "b"], registered_at=soon, many={"a-sweep": 40})
+    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
+    for model, number in (("a-sweep", 40), ("b", 1)):
+        for version in range(1, number + 1):
+            keep_claim(services, State.STARTED, str(version), rule="all", model=model)
+    slow = Interposed(services.ledger, "read", after=lambda: clock.pass_by(2))
+    book = rulebook(all={"model": "*"})
+    list(find_missing(book, replace(services, ledger=slow), clock.deadline(60)))
+
+    assert (2, 0) == (progress(services).checked, progress(services).left)
+
+
+def test_every_workspace_has_its_turn_in_some_pass(make_services, clock):
+    names = [f"ws-{number}" for number in range(10)]
+    models = Models(clock, [f"model-{number}" for number in range(100)], seconds=9)
+    services = make_services(
+        workspaces=[Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", one)) for one in names],
+        azure_ml=lambda: models,
     )
-    organizations.start = lambda *_: NotStarted("429")
-    for rule, (_, number) in models_of.items():
-        for each in range(number):
-            one = registration("1", f"{rule}-{each}")
-            (evaluation,) = book.evaluate(one)
-            decision = attend(evaluation, one, services, organizations.clock.deadline(25))
-            assert Outcome.PENDING is decision.outcome
-    del organizations.start
-    organizations.asked.clear()
-    return book
+    for _ in range(5):
+        list(find_missing(rulebook(all={"model": "*"}), services, clock.deadline()))
+
+    assert set(names) == models.workspaces
 
 
-def test_a_healthy_organization_is_served_in_the_first_pass_beside_a_dead_one(make_services, clock):
-    organizations = Organizations(clock)
+def test_a_workspace_that_may_not_be_listed_shows_why_and_how_far_it_was_checked(settled):
+    settled.register_before("churn", "17")
+    settled.reconcile()
+    settled.azure_ml.fault("error", status=403, times=None)
+    settled.reconcile()
+    answer = status_page({}, "application/json", lambda: settled.services)
+    (shown,) = json.loads(answer.body)["workspaces"]
+
+    assert "infra/subscribe.bicep" in shown["problem"]
+    assert (1, 0) == (shown["models"], shown["models_left"])
+
+
+def test_models_that_cannot_be_listed_are_not_among_those_for_which_there_was_no_time(
+    make_services, clock
+):
+    models = Models(clock, ["a", "b", "c"], faults={"b": AzureMLError("500")})
+    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
+    for _ in range(2):
+        list(find_missing(rulebook(all={"model": "*"}), services, clock.deadline()))
+
+    assert (1, 0, 0) == (
+        progress(services).failed,
+        progress(services).left,
+        progress(services).passes_left,
+    )
+
+
+@pytest.mark.parametrize(
+    "silence",
+    [
+        pytest.param({}, id="that does not answer"),
+        pytest.param({"silence": 20, "answers": True}, id="whose gateway answers after 20 seconds"),
+    ],
+)
+def test_a_healthy_organization_is_served_in_the_first_pass_beside_a_dead_one(
+    make_services, clock, silence
+):
+    organizations = Organizations(clock, **silence)
     services = make_services(azure_devops=lambda: organizations)
     book = claims_of(services, organizations, dead=(DEAD, 50), healthy=(HEALTHY, 1))
     organizations.dead = DEAD
     list(finish_claims(book, services, clock.deadline(120)))
 
     assert ["healthy-0"] == organizations.started
+    assert 1 == organizations.asked.count(DEAD)
+
+
+def test_a_claim_that_needs_no_list_is_finished_beside_a_workspace_that_hangs(make_services, clock):
+    organizations = Organizations(clock)
+    services = make_services(azure_devops=lambda: organizations)
+    claims_of(services, organizations, latest=(HEALTHY, 50), healthy=(HEALTHY, 1))
+    models = Models(clock, [], endless=[f"latest-{number}" for number in range(50)])
+    book = rulebook(
+        latest=in_organization(HEALTHY, model="latest-*", start="latest"),
+        healthy=in_organization(HEALTHY, model="healthy-*"),
+    )
+    services = replace(services, azure_ml=lambda: models)
+    list(finish_claims(book, services, clock.deadline(120)))
+
+    assert ["healthy-0"] == organizations.started
+    assert 1 == len(models.listed)
+
+
+def test_missed_registrations_for_a_dead_organization_do_not_hold_up_the_others(
+    make_services, clock
+):
+    organizations = Organizations(clock, dead=DEAD)
+    soon = datetime.now(UTC) + timedelta(seconds=9)
+    names = [*(f"dead-{number:02}" for number in range(12)), "healthy"]
+    models = Models(clock, names, registered_at=soon)
+    services = make_services(
+        workspaces=[WORKSPACE], azure_ml=lambda: models, azure_devops=lambda: organizations
+    )
+    book = rulebook(
+        dead=in_organization(DEAD, model="dead-*"),
+        healthy=in_organization(HEALTHY, model="healthy"),
+    )
+    list(find_missing(book, services, clock.deadline()))
+
+    assert ["healthy"] == organizations.started
     assert 1 == organizations.asked.count(DEAD)
 
 
@@ -261,7 +278,7 @@ def test_open_claims_leave_time_for_missed_registrations(make_services, monkeypa
     )
     claims_of(services, organizations, slow=(HEALTHY, 20))
     organizations.seconds = 20.0
-    slow = {"model": "slow-*", "release": {"definition": 1, "organization_url": HEALTHY}}
+    slow = in_organization(HEALTHY, model="slow-*")
     book = partial(rulebook, slow=slow, missed={"model": "missed"})
 
     reconcile(replace(services, rules=book))

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from azure.data.tables import TableServiceClient
 
-from model_trigger.claims import State
+from model_trigger import claims
+from model_trigger.claims import Partition, State
 from model_trigger.decisions import Outcome
 from model_trigger.events import Workspace
 from model_trigger.holding import Asked, Hold
@@ -134,10 +135,11 @@ def test_only_so_many_threads_wait_for_another_start_at_once(churn):
     assert (Outcome.DUPLICATE, []) == (second.outcome, paused)
 
 
-def started(version, services, **fields):
+def started(version, services, name="churn", project=None, **fields):
     """Deliver a version to a rule that starts the pipeline."""
     one = registration(version, **fields)
-    to_pipeline = rule(release=None, pipeline={"id": DEPLOY_CHURN.id})
+    target = {"id": DEPLOY_CHURN.id, **({"project": project} if project else {})}
+    to_pipeline = rule(name, release=None, pipeline=target)
     return attend(to_pipeline.evaluate(one), one, services, deadline())
 
 
@@ -191,6 +193,75 @@ def test_a_run_without_a_key_is_found_when_nobody_else_may_have_started_it(make_
 
     assert [Outcome.STARTED] * 2 == [other.outcome, mine.outcome]
     assert 2 == len({other.release.id, mine.release.id})
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        pytest.param(lambda _: "ML", id="in another case"),
+        pytest.param(lambda service: service.organisations[0].projects[0].id, id="by its id"),
+    ],
+)
+def test_a_run_without_a_key_is_not_taken_from_a_claim_that_spells_its_project_otherwise(
+    make_services, spelled
+):
+    with stand_in(KEYLESS) as azure_devops:
+        services = make_services(organization_url=azure_devops.url)
+        azure_devops.fault("error", verb="POST", path="runs", status=500)
+        lost = started("17", services, "mine")
+        theirs = started("17", services, "other", spelled(azure_devops))
+        looked_up = started("17", services, "mine")
+
+    assert [Outcome.PENDING, Outcome.STARTED, Outcome.PENDING] == [
+        each.outcome for each in (lost, theirs, looked_up)
+    ]
+
+
+def test_a_run_without_a_key_is_not_taken_from_a_claim_that_was_given_up(make_services):
+    with stand_in(KEYLESS) as azure_devops:
+        services = make_services(organization_url=azure_devops.url)
+        azure_devops.list_lag = 3600
+        azure_devops.fault("error", verb="POST", path="runs", status=500, commit=True)
+        started("17", services, workspace=OTHER)
+        other = Partition("churn", OTHER, "churn")
+        claim = services.ledger.read(other, "17", deadline()).claim
+        given_up = replace(claim, state=State.GIVEN_UP)
+        services.ledger.write(other, given_up, None, deadline())
+        azure_devops.list_lag = 0
+        azure_devops.fault("error", verb="POST", path="runs", status=500)
+        started("17", services)
+        looked_up = started("17", services)
+
+    assert Outcome.FAILED is looked_up.outcome
+    assert "another start of churn 17 sent the same" in looked_up.reason
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(
+            lambda claim: claims.not_started(claim, "a look-up found no release"), id="waiting"
+        ),
+        pytest.param(lambda claim: replace(claim, state=State.GIVEN_UP), id="given up"),
+        pytest.param(lambda claim: replace(claim, state=State.CLOSED), id="closed"),
+        pytest.param(lambda claim: replace(claim, reason="looked up again"), id="unknown"),
+    ],
+)
+def test_a_release_that_was_seen_is_recorded_whatever_others_write_meanwhile(churn, write):
+    commit_and_lose(churn)
+    churn.attend()
+    churn.azure_devops.list_lag = 0
+    churn.let_pass(LEASE * 2 + timedelta(minutes=1))
+
+    def meanwhile():
+        claim = write(churn.snapshot().claim)
+        churn.services.ledger.write(churn.partition, claim, None, deadline())
+
+    seeing = Interposed(churn.services.azure_devops(), "find", after=once(meanwhile))
+    done = churn.attend(services=replace(churn.services, azure_devops=lambda: seeing))
+
+    assert (Outcome.STARTED, State.STARTED) == (done.outcome, churn.state())
+    assert ["17"] == churn.versions
 
 
 def test_a_claim_that_changes_while_it_is_looked_up_is_read_again(churn):

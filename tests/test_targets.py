@@ -1,6 +1,7 @@
 """What a target is asked to start: the whole POST, from a rule, a registration and a definition."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from model_trigger.targets import (
     TargetKind,
     address_of,
     key_mark,
+    organization_key,
     request_for,
 )
 from model_trigger.templates import UnsafeValueError
@@ -416,3 +418,37 @@ def test_a_workspace_may_have_a_name_that_a_script_may_not_get():
 
     with pytest.raises(UnsafeValueError, match=r"^\{resource_group\} holds '\('"):
         released(variables={"resourceGroup": True}, described=registration(workspace=workspace))
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        pytest.param("https://dev.azure.com/contoso", "https://dev.azure.com/contoso", id="as is"),
+        pytest.param("https://dev.azure.com/Contoso/", "https://dev.azure.com/contoso", id="case"),
+        pytest.param(
+            "https://Contoso.visualstudio.com", "https://dev.azure.com/contoso", id="older"
+        ),
+        pytest.param(
+            "https://contoso.visualstudio.com/DefaultCollection/",
+            "https://dev.azure.com/contoso",
+            id="older, with the collection",
+        ),
+        pytest.param(
+            "https://tfs.example/tfs/Contoso", "https://tfs.example/tfs/contoso", id="a server"
+        ),
+    ],
+)
+def test_an_organization_is_compared_in_one_spelling(url, key):
+    assert key == organization_key(url)
+
+
+def test_what_is_started_is_compared_without_the_project():
+    spelled = [
+        StartRequest(TargetKind.PIPELINE, url, project, 5, {})
+        for url in ("https://dev.azure.com/contoso", "https://CONTOSO.visualstudio.com/")
+        for project in ("ml", "ML", "9a1c0f6e-0000-4000-8000-000000000001")
+    ]
+
+    assert 1 == len({one.target for one in spelled})
+    assert spelled[0].target != replace(spelled[0], definition=6).target
+    assert spelled[0].target != replace(spelled[0], kind=TargetKind.RELEASE).target
