@@ -110,13 +110,13 @@ class Pipelines:
     def _found_by_key(
         self, runs: Sequence[_Run], key: str, request: StartRequest, wish: Wish
     ) -> Sighting:
-        keyed = next((run.release for run in runs if run.given.key == key), None)
+        keyed = [run.release for run in runs if run.given.key == key]
         if keyed:
-            return Found(keyed)
+            return Found.of(keyed)
         silent = [run for run in runs if run.given.parameters is None]
         sighting = self._candidates(silent, partial(_carries, key), request, wish)
         if isinstance(sighting, Candidates) and sighting.fitting:
-            return Found(sighting.fitting[0])
+            return Found.of(sighting.fitting)
         return sighting
 
     def _candidates(

@@ -3,7 +3,8 @@
 """Classic releases: read a release definition, start a release, find one again."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -55,7 +56,7 @@ _MOST_LISTED = 1000
 class _Releases:
     """The releases of a definition, by the keys that their descriptions end in."""
 
-    by_key: Mapping[str, Release]
+    by_key: Mapping[str, Sequence[Release]]
     # Those of which the list does not show the description.
     undescribed: tuple[Release, ...]
 
@@ -108,12 +109,15 @@ class ReleaseDefinitions:
             lambda since: asked(lambda: self._releases(request, since), wish.deadline),
         )
         ending = key_mark(key)
-        if ending in releases.by_key:
-            return Found(releases.by_key[ending])
-        for release in releases.undescribed:
-            if self._key_of(release, request.project, wish) == ending:
-                return Found(release)
-        return Absent()
+        keyed = [
+            *releases.by_key.get(ending, ()),
+            *(
+                release
+                for release in releases.undescribed
+                if self._key_of(release, request.project, wish) == ending
+            ),
+        ]
+        return Found.of(keyed) if keyed else Absent()
 
     def rehearse(self, request: StartRequest) -> str:
         """Ask for the permissions that a start needs; nothing can rehearse the start itself.
@@ -153,7 +157,7 @@ class ReleaseDefinitions:
                 continuation_token=token,
             )
         )
-        by_key: dict[str, Release] = {}
+        by_key: dict[str, list[Release]] = defaultdict(list)
         undescribed: list[Release] = []
         for item in listed:
             description = text(item, "description")
@@ -161,7 +165,7 @@ class ReleaseDefinitions:
             if description is None:
                 undescribed.append(release)
             elif key := _last_key(description):
-                by_key.setdefault(key, release)
+                by_key[key].append(release)
         return _Releases(by_key, tuple(undescribed))
 
     def _key_of(self, release: Release, project: str, wish: Wish) -> str:

@@ -605,17 +605,26 @@ def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
     return replace(completed, etag=current.etag)
 
 
-def after_sighting(current: Claim | None, owner: str, release: Release) -> Claim | None:
+def sighted(claim: Claim, found: Found) -> Claim:
+    """Complete a claim: its release was found, perhaps with a second one."""
+    return replace(
+        started(claim, found.release), second_release=found.second or claim.second_release
+    )
+
+
+def after_sighting(current: Claim | None, owner: str, found: Found) -> Claim | None:
     """Return what to write when a claim has changed while its release was found.
 
-    None when there is nothing to write: the release is recorded, or a later turn than that of
-    `owner` is starting it, so that the release may be its own. Another release that is recorded
-    makes this one the second.
+    None when there is nothing to write: all is recorded, or a later turn than that of `owner` is
+    starting it, so that the release may be its own. One that is not the recorded one is the second.
     """
-    if current is None or release in {current.release, current.second_release}:
+    if current is None:
         return None
-    if current.release:
-        return replace(current, second_release=release)
-    if current.state is State.STARTING and current.owner != owner:
+    if current.release is None:
+        is_another = current.state is State.STARTING and current.owner != owner
+        return None if is_another else sighted(current, found)
+    known = {current.release, current.second_release, None}
+    second = next((one for one in (found.release, found.second) if one not in known), None)
+    if second is None or current.second_release:
         return None
-    return started(current, release)
+    return replace(current, second_release=second)

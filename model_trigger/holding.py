@@ -9,7 +9,7 @@ from model_trigger.claims import Claim, CouldNotTell, Done, Mark, Partition, Sna
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Outcome, duplicate_line
 from model_trigger.ports import AzureDevOpsError, ConflictError, Services
-from model_trigger.targets import Absent, Found, Release, TargetError
+from model_trigger.targets import Absent, Found, TargetError
 
 # What completing the claim may take after Azure DevOps has answered, in seconds.
 RESERVE = 3.0
@@ -92,8 +92,8 @@ class Hold:
             done = Done(Outcome.FAILED, f"{unclear}: {error}")
         else:
             match seen:
-                case Found(release):
-                    return self.found(claim, snapshot, release)
+                case Found() as found:
+                    return self.found(claim, snapshot, found)
                 case Absent() if is_late_enough:
                     absent = claims.not_started(claim, "a look-up found no release")
                     written, _ = self.write(absent, None)
@@ -108,19 +108,20 @@ class Hold:
             self.write(claims.unknown(claim, done.reason, snapshot.read_at), None)
         return done
 
-    def found(self, claim: Claim, snapshot: Snapshot, release: Release) -> Done | None:
+    def found(self, claim: Claim, snapshot: Snapshot, found: Found) -> Done | None:
         """Write that the release of a claim was found; None when it is being started again.
 
         Then what was found by its key may be what the present owner has just started.
         """
-        done = Done(Outcome.STARTED, f"{claim.reason or 'the response was lost'}; found", release)
-        mark, seen = snapshot.mark, claims.started(claim, release)
+        reason = f"{claim.reason or 'the response was lost'}; found"
+        done = Done(Outcome.STARTED, reason, found.release)
+        mark, seen = snapshot.mark, claims.sighted(claim, found)
         while True:
             try:
                 self.write(seen, claims.without_slot(mark, claim.version))
             except ConflictError:
                 now = self.read()
-                mark, other = now.mark, claims.after_sighting(now.claim, claim.owner, release)
+                mark, other = now.mark, claims.after_sighting(now.claim, claim.owner, found)
                 if other is None:
                     return done if now.claim and now.claim.release else None
                 seen = other
@@ -137,7 +138,7 @@ class Hold:
             return Asked(self.deadline.clock(), snapshot.read_at)
         return Asked(self.asked.at)
 
-    def found_at_once(self, claim: Claim) -> Release | None:
+    def found_at_once(self, claim: Claim) -> Found | None:
         """Look for a release whose response was lost: what is found is certain at any time."""
         within = self.before_reserve
         if not within.allows(SHORTEST_CALL):
@@ -146,7 +147,7 @@ class Hold:
             seen = self._sighting(claim, self.deadline.clock(), within)
         except (AzureDevOpsError, TargetError):
             return None
-        return seen.release if isinstance(seen, Found) else None
+        return seen if isinstance(seen, Found) else None
 
     def _sighting(
         self, claim: Claim, began_after: float, deadline: Deadline

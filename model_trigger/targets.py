@@ -290,9 +290,18 @@ StartResult = Started | Refused | NotStarted | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The release that a POST started, identified by its key."""
+    """The release that a POST started, identified by its key.
+
+    `second` is another one with the same key: a process that was frozen meanwhile has started it.
+    """
 
     release: Release
+    second: Release | None = None
+
+    @classmethod
+    def of(cls, releases: Sequence[Release]) -> "Found":
+        """Make it from all that have the key, of which there is at least one."""
+        return cls(*releases[:2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ CORE = {
     "summary",
     "targets",
     "templates",
+    "unanswered",
     "versions",
     "wording",
 }

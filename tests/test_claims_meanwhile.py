@@ -7,7 +7,7 @@ import pytest
 
 from model_trigger import claims
 from model_trigger.claims import Baseline, Mark, State
-from model_trigger.targets import Release
+from model_trigger.targets import Found, Release
 from tests.build import NOON, claim
 
 LEASE = timedelta(minutes=2)
@@ -98,7 +98,7 @@ def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
     ],
 )
 def test_a_release_that_was_found_is_never_passed_over(current, expected):
-    assert expected == claims.after_sighting(current, "me", RELEASE)
+    assert expected == claims.after_sighting(current, "me", Found(RELEASE))
 
 
 NINE, TEN = Baseline("9", "9", ORDERING), Baseline("10", "10", ORDERING)

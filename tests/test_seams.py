@@ -300,3 +300,17 @@ def test_a_newer_version_is_started_after_an_older_one_whose_outcome_is_unknown(
 
     assert [Outcome.STARTED] * 2 == [newer.outcome, older.outcome]
     assert ["17", "18"] == churn.versions
+
+
+def test_a_second_release_that_a_look_up_sees_is_recorded_and_reported(churn, caplog):
+    commit_and_lose(churn)
+    churn.attend()
+    claim = churn.snapshot().claim
+    churn.services.azure_devops().start(claim.request, deadline(), claim.key)
+    churn.azure_devops.list_lag = 0
+    churn.attend()
+
+    first, second = churn.azure_devops.releases
+    found = churn.snapshot().claim
+    assert (first["id"], second["id"]) == (found.release.id, found.second_release.id)
+    assert "duplicate_release" in caplog.text
