@@ -1,9 +1,10 @@
 """A pass stops where its time is over and goes on there, and no part of it stops the others."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,22 @@ OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 @pytest.fixture(name="clock")
 def _clock():
     return Clock()
+
+
+@dataclass
+class Later:
+    """A ledger whose clock is five minutes further at each pass."""
+
+    ledger: Any
+    passes: int = 0
+
+    def __getattr__(self, name):
+        return getattr(self.ledger, name)
+
+    def workspace_notes(self, limit):
+        self.passes += 1
+        notes, now = self.ledger.workspace_notes(limit)
+        return notes, now + self.passes * timedelta(minutes=5)
 
 
 def test_a_large_workspace_is_checked_to_its_end_in_the_passes_that_are_announced(
@@ -107,13 +124,15 @@ def test_a_workspace_that_cannot_be_listed_at_all_is_not_asked_for_each_model(ma
         pytest.param({"endless": {"model-0"}}, id="that takes longer than a pass to list"),
     ],
 )
-def test_a_model_keeps_no_other_from_being_checked_in_some_pass(make_services, clock, odd):
+def test_a_model_keeps_no_other_from_being_checked_again_and_again(make_services, clock, odd):
     models = Models(clock, [f"model-{number}" for number in range(9)], **odd)
     services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
-    for _ in range(4):
-        list(find_missing(rulebook(all={"model": "*"}), services, clock.deadline()))
+    later = Later(services.ledger)
+    for number in range(4):
+        new = {f"rule{number}": {"model": "*"}}
+        list(find_missing(rulebook(**new), replace(services, ledger=later), clock.deadline()))
 
-    assert set(models.names) == set(models.listed)
+    assert 2 <= min(models.listed.count(name) for name in models.names)
 
 
 def test_the_many_new_versions_of_a_model_are_read_at_once(make_services, clock):
