@@ -84,20 +84,43 @@ def handle_event(event: str, services: Services) -> None:
 def reconcile(services: Services) -> None:
     """Finish open claims, start missed registrations, and delete expired decisions.
 
-    It stops in time and goes on in the next run. Raises RulesUnreadableError when the rules cannot
-    be read, after what can be done without them, and LedgerError.
+    It stops in time and goes on in the next run; a step that fails keeps no other from its turn.
+    Raises RulesUnreadableError when the rules cannot be read, after what can be done without them,
+    and LedgerError.
     """
     run = _Delivery.begin(_RECONCILE_SECONDS)
-    of_claims = run.deadline.within(_OPEN_CLAIMS_SECONDS)
-    unanswered = Unanswered(run.deadline.clock)
+    faults: list[RulesUnreadableError | LedgerError] = []
+    book: RuleBook | None = None
     try:
         book = services.rules()
-    except RulesUnreadableError:
-        _tell_all(finish_claims(None, services, of_claims), services, run)
-        raise
-    _tell_all(finish_claims(book, services, of_claims, unanswered), services, run)
-    _tell_all(find_missing(book, services, run.deadline, unanswered), services, run)
-    with suppress(ConflictError):
+    except RulesUnreadableError as error:
+        faults.append(error)
+    for step in _steps(book, services, run):
+        try:
+            step()
+        except LedgerError as error:
+            _log.error("reconcile: %s", error)
+            faults.append(error)
+    if faults:
+        raise faults[0]
+
+
+def _steps(
+    book: RuleBook | None, services: Services, run: _Delivery
+) -> Iterator[Callable[[], None]]:
+    """Yield what a pass does, one step after the other."""
+    unanswered = Unanswered()
+    of_claims = run.deadline.within(_OPEN_CLAIMS_SECONDS)
+    finished = finish_claims(book, services, of_claims, unanswered)
+    yield lambda: _tell_all(finished, services, run)
+    if book is not None:
+        missed = find_missing(book, services, run.deadline, unanswered)
+        yield lambda: _tell_all(missed, services, run)
+    yield lambda: _delete_expired(services, run)
+
+
+def _delete_expired(services: Services, run: _Delivery) -> None:
+    with suppress(ConflictError):  # another process does the same
         services.ledger.clean_up(datetime.now(UTC) - services.decision_retention, run.deadline)
 
 

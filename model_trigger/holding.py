@@ -14,6 +14,9 @@ from model_trigger.targets import Absent, Found, Release, TargetError
 # What completing the claim may take after Azure DevOps has answered, in seconds.
 RESERVE = 3.0
 SHORTEST_CALL = 1.0
+# An answer that takes longer, in seconds, and says only "not now", is none: a gateway that times
+# out answers 504 after a while, and many claims would wait for it one after the other.
+SLOW = 5.0
 
 _log = logging.getLogger("model_trigger")
 
@@ -44,6 +47,11 @@ class Hold:
         """The deadline for whatever must still be written down afterwards."""
         return self.deadline.within(max(0.0, self.deadline.remaining - RESERVE))
 
+    def silent(self, organization: str, began: float, *, answered: bool) -> str:
+        """Return the organization if it did not answer a call, or too slowly; otherwise ""."""
+        is_slow = self.deadline.clock() - began > SLOW
+        return "" if answered and not is_slow else organization
+
     def complete(self, completed: Claim, mark: Mark | None, done: Done) -> Done | None:
         """Write how a start ended, as long as the claim is ours.
 
@@ -73,13 +81,13 @@ class Hold:
         the attempt also where nothing came of it. Raises ConflictError, LedgerError.
         """
         unclear = "whether an earlier delivery started it is unknown"
-        asked = self._asked(claim, snapshot)
+        asked, began = self._asked(claim, snapshot), self.deadline.clock()
         is_late_enough = asked.on is not None
         try:
             seen = self._sighting(claim, asked.at, self.before_reserve)
         except AzureDevOpsError as error:
-            organization = "" if error.answered or not claim.request else _of(claim)
-            done = Done(Outcome.PENDING, f"{unclear}: {error}", unanswered=organization)
+            unanswered = self.silent(_of(claim), began, answered=error.answered)
+            done = Done(Outcome.PENDING, f"{unclear}: {error}", unanswered=unanswered)
         except TargetError as error:
             done = Done(Outcome.FAILED, f"{unclear}: {error}")
         else:

@@ -26,7 +26,7 @@ from model_trigger.decisions import Decision
 from model_trigger.events import Workspace
 from model_trigger.history import Cursor, DecisionSearch, PastDecision
 from model_trigger.passes import Memory, ModelNote, RuleNote, WorkspaceNote
-from model_trigger.ports import ConflictError, LedgerError
+from model_trigger.ports import ConflictError, LedgerError, UnreadableRowError
 from model_trigger.targets import StartRequest
 
 _CONFLICTS = (404, 409, 412)
@@ -328,12 +328,12 @@ def _readable(read: Callable[[Any, str], Result], found: Iterable[Any]) -> Itera
     for row in found:
         try:
             yield _parsed(read, row)
-        except LedgerError as error:
+        except UnreadableRowError as error:
             _log.error("%s", error)
 
 
 def _parsed(read: Callable[[Any, str], Result], row: Any) -> Result:  # noqa: ANN401 - the SDK's own
-    """Parse a row. Raises LedgerError that names it."""
+    """Parse a row. Raises UnreadableRowError that names it."""
     try:
         return read(row, row.metadata["etag"])
     except (KeyError, TypeError, ValueError) as error:
@@ -341,7 +341,7 @@ def _parsed(read: Callable[[Any, str], Result], row: Any) -> Result:  # noqa: AN
             f"the row with PartitionKey {row['PartitionKey']!r} and RowKey {row['RowKey']!r} "
             f"cannot be read ({type(error).__name__}: {error}): remove it, or restore what it held"
         )
-        raise LedgerError(msg) from error
+        raise UnreadableRowError(msg) from error
 
 
 def _page(

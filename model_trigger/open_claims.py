@@ -38,17 +38,16 @@ def finish_claims(
     """
     found, now = services.ledger.open_claims(deadline)
     began = Asked(deadline.clock(), now)
-    silent = unanswered or Unanswered(deadline.clock)
+    silent = unanswered or Unanswered()
     for partition, claim in sorted(found, key=lambda one: one[1].tried_at):
         if not deadline.allows(_ONE_CLAIM):
             return
         one = _OpenClaim(partition, claim, services, deadline.within(_ONE_CLAIM), began, now)
         if one.is_left_alone or not one.is_due or silent.includes(one.asks(book)):
             continue
-        moment = deadline.clock()
         decision = _finished(one, book)
         if decision:
-            silent.note(decision, moment, one.asks(book))
+            silent.note(decision)
             yield decision
 
 
@@ -131,7 +130,9 @@ class _OpenClaim:
                 return self._finish_elsewhere(evaluation, registration)
             return self._look_up_only()
         if self.claim.state is State.FAILED and self._is_over(self.claim.failed_since):
-            return self.settle(Outcome.GIVEN_UP, f"given up: {self.claim.reason}")
+            # Without its request, which started nothing: no other claim has to reckon with it.
+            refused = replace(self, claim=replace(self.claim, request=None))
+            return refused.settle(Outcome.GIVEN_UP, f"given up: {self.claim.reason}")
         decision = attend(evaluation, registration, self.services, self.deadline, retry=self.asked)
         return self._given_up(decision) or decision
 

@@ -146,7 +146,8 @@ class Pass:
         note = self.models.get(model.name)
         if note:
             return replace(note, tried_at=self.began_at)
-        return ModelNote(model, _LONG_AGO, _LONG_AGO, self.began_at)
+        # Without its summary: when it is listed for the first time, it may have to settle.
+        return ModelNote(ModelSummary(model.name, None, None), _LONG_AGO, _LONG_AGO, self.began_at)
 
     def noted(self, model: ModelSummary, versions: Iterable[Registration]) -> ModelNote:
         """Note that a model's versions have been listed and decided on."""

@@ -25,6 +25,10 @@ class LedgerError(Exception):
     """The ledger could not be read or written, and what was asked may or may not have happened."""
 
 
+class UnreadableRowError(LedgerError):
+    """A row of the ledger cannot be read; whoever operates the app must correct or remove it."""
+
+
 class ConflictError(Exception):
     """Someone else has changed the rows since they were read: read again."""
 

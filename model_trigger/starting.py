@@ -28,7 +28,7 @@ from model_trigger.deadline import Deadline
 from model_trigger.decisions import Decision, Outcome
 from model_trigger.events import Registration, Workspace
 from model_trigger.grammar import Mode, Start
-from model_trigger.holding import RESERVE, SHORTEST_CALL, Asked, Hold
+from model_trigger.holding import RESERVE, SHORTEST_CALL, SLOW, Asked, Hold
 from model_trigger.ports import (
     AzureDevOpsError,
     AzureMLError,
@@ -160,7 +160,7 @@ class _Attempt:
 
     def run(self) -> Done:
         """Take step after step until there is an answer."""
-        patience = self.deadline.within(_PATIENCE)
+        patience = self.hold.before_reserve.within(_PATIENCE)
         while True:
             began = self.deadline.clock()
             snapshot = self.hold.read()
@@ -222,6 +222,7 @@ class _Attempt:
 
     def _take(self, snapshot: Snapshot, turn: Turn) -> Done | None:
         """Prepare the POST, write the claim, then send the POST."""
+        began = self.deadline.clock()
         try:
             newer = self._newer_registered()
             if newer:
@@ -231,7 +232,7 @@ class _Attempt:
         except (TargetError, UnsafeValueError, WorkspaceAccessError) as error:
             return self._refuse(snapshot, turn, str(error))
         except (AzureDevOpsError, AzureMLError) as error:
-            return self._defer(snapshot, turn, self._unavailable(error))
+            return self._defer(snapshot, turn, self._unavailable(error, began))
         claim, mark = claims.take(snapshot, self.candidate, turn, request)
         self.turn = turn
         written, moved = self.hold.write(claim, mark)
@@ -266,12 +267,13 @@ class _Attempt:
         definition = self.services.azure_devops().definition(address, within)
         return request_for(self.rule, self.candidate.registration, address, definition, key)
 
-    def _unavailable(self, error: AzureDevOpsError | AzureMLError) -> Done:
+    def _unavailable(self, error: AzureDevOpsError | AzureMLError, began: float) -> Done:
         """Answer that a service could not be asked just now."""
         if isinstance(error, AzureMLError):
             unanswered = self.candidate.registration.workspace.key
         else:
-            unanswered = "" if error.answered else self._address().organization_url
+            organization = self._address().organization_url
+            unanswered = self.hold.silent(organization, began, answered=error.answered)
         return Done(Outcome.PENDING, str(error), unanswered=unanswered)
 
     def _refuse(self, snapshot: Snapshot, turn: Turn, reason: str) -> Done:
@@ -316,8 +318,12 @@ class _Attempt:
         if self.hold.partition.observed:
             return None
         self.turn = None
-        within = self.deadline.within(seconds)
-        return self.services.azure_devops().start(claim.request, within, claim.key)
+        began, within = self.deadline.clock(), self.deadline.within(seconds)
+        result = self.services.azure_devops().start(claim.request, within, claim.key)
+        is_slow = self.deadline.clock() - began > SLOW
+        if isinstance(result, NotStarted | Unknown) and is_slow:
+            return replace(result, answered=False)
+        return result
 
     def _ended(
         self, claim: Claim, result: StartResult | None, moment: datetime

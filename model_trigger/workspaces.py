@@ -1,6 +1,7 @@
 """Find registrations whose event never arrived, by listing the models of the workspaces."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from model_trigger.ports import (
     ConflictError,
     LedgerError,
     Services,
+    UnreadableRowError,
     WorkspaceAccessError,
 )
 from model_trigger.rulebook import BrokenRule, RuleBook
@@ -58,12 +60,13 @@ def find_missing(
     What is left is checked in the next pass, as is what would ask someone who was `unanswered` in
     this one. Raises LedgerError.
     """
-    silent = unanswered or Unanswered(deadline.clock)
+    silent = unanswered or Unanswered()
     notes, now = services.ledger.workspace_notes(deadline)
     present = {workspace.key for workspace in services.workspaces}
     for key, note in notes.items():
         if key not in present:
-            services.ledger.forget_workspace(note.workspace, deadline)
+            with suppress(LedgerError):  # the next pass forgets it
+                services.ledger.forget_workspace(note.workspace, deadline)
     waiting = sorted(services.workspaces, key=lambda one: _looked_at(notes.get(one.key)))
     for place, workspace in enumerate(waiting):
         share = max(_SHORTEST_LOOK, deadline.remaining / (len(waiting) - place))
@@ -244,9 +247,8 @@ class _Look:
         for evaluation, registration in sorted(wanted, key=_by_version):
             if self.unanswered.includes(asked) or not self.deadline.allows(_ONE_START):
                 return False
-            began = self.deadline.clock()
             decision = attend(evaluation, registration, self.services, self._one())
-            self.unanswered.note(decision, began, asked)
+            self.unanswered.note(decision)
             decided = decided and decision.outcome is not Outcome.PENDING
             yield decision
         return decided
@@ -265,19 +267,37 @@ class _Look:
     def _unknown(
         self, rule: Rule | BrokenRule, missing: Sequence[Registration]
     ) -> Iterator[Registration]:
-        """Yield those on which the rule has not decided, and which it does not keep."""
-        ledger = self.services.ledger
-        many: dict[str, State] = {}
-        if len(missing) > _MOST_READS:
-            found = ledger.claims(partition_of(rule, missing[0]), self.deadline)
-            many = {claim.version: claim.state for claim in found}
+        """Yield those on which the rule has not decided, and which it does not keep.
+
+        One whose row cannot be read is known, and logged.
+        """
+        states = self._states(rule, missing)
         for one in missing:
-            state = many.get(one.version)
-            if len(missing) <= _MOST_READS:
-                claim = ledger.read(partition_of(rule, one), one.version, self.deadline).claim
-                state = claim and claim.state
+            try:
+                state = states[one.version] if states is not None else self._state(rule, one)
+            except UnreadableRowError as error:
+                _log.error("reconcile: %s", error)
+                continue
             if state is None or (state is State.KEPT and isinstance(rule, Rule)):
                 yield one
+
+    def _state(self, rule: Rule | BrokenRule, one: Registration) -> State | None:
+        ledger = self.services.ledger
+        claim = ledger.read(partition_of(rule, one), one.version, self.deadline).claim
+        return claim.state if claim else None
+
+    def _states(
+        self, rule: Rule | BrokenRule, missing: Sequence[Registration]
+    ) -> Mapping[str, State | None] | None:
+        """Read many claims at once; None where they are read one by one."""
+        if len(missing) <= _MOST_READS:
+            return None
+        partition = partition_of(rule, missing[0])
+        try:
+            found = self.services.ledger.claims(partition, self.deadline)
+        except UnreadableRowError:
+            return None
+        return defaultdict(lambda: None, {claim.version: claim.state for claim in found})
 
     def _one(self) -> Deadline:
         return self.deadline.within(_ONE_START)

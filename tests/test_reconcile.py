@@ -295,6 +295,7 @@ def test_an_unknown_start_that_cannot_be_looked_up_is_given_up_in_the_end(settle
         settled.deliver("17")
     settled.let_pass(timedelta(days=2))
 
+    assert [("churn", "17", "failed")] == settled.reconcile()
     assert [("churn", "17", "given_up")] == settled.reconcile()
     assert f"look for [model-trigger:{settled.claim().key}]" in settled.claim().reason
 

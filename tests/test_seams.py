@@ -112,7 +112,7 @@ def test_what_a_fault_before_the_claim_hinders_is_in_the_ledger_and_found_by_rec
 def test_a_version_that_waits_for_another_is_in_the_ledger_and_moves_the_mark(churn):
     commit_and_lose(churn)
     churn.attend("17")
-    waiting = churn.attend("18", limit=deadline(1))
+    waiting = churn.attend_at_once("18")
 
     assert (Outcome.PENDING, State.WAITING) == (waiting.outcome, churn.state("18"))
     mark = churn.snapshot("18").mark
@@ -292,7 +292,7 @@ def test_a_lease_is_over_one_second_after_its_end(churn, seconds):
 def test_a_newer_version_is_started_after_an_older_one_whose_outcome_is_unknown(churn):
     commit_and_lose(churn)
     churn.attend("17")
-    churn.attend("18", limit=deadline(1))
+    churn.attend_at_once("18")
     churn.let_pass(LEASE + timedelta(seconds=1))
     newer = churn.attend("18")
     churn.azure_devops.list_lag = 0

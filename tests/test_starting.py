@@ -423,7 +423,7 @@ def test_a_newer_version_waits_for_the_start_in_flight(churn):
 def test_a_newer_version_takes_a_slot_whose_lease_is_over(churn):
     churn.azure_devops.fault("error", status=500)
     churn.attend("17")
-    in_flight = churn.attend("18", limit=deadline(1))
+    in_flight = churn.attend_at_once("18")
     assert State.WAITING == churn.state("18")
     churn.let_pass(LEASE + timedelta(seconds=1))
     newer = churn.attend("18")

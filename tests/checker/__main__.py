@@ -7,7 +7,7 @@ from secrets import randbelow
 from time import perf_counter
 
 from tests.checker import exhaustive, schedule
-from tests.checker.beginning import begin
+from tests.checker.beginning import begun
 from tests.checker.moves import Move
 from tests.checker.processes import simulated
 from tests.checker.scenario import Delivery, Scenario
@@ -64,9 +64,9 @@ def _scenarios(options: argparse.Namespace) -> dict[str, Scenario]:
 
 def _explore(name: str, scenario: Scenario, most_states: int | None) -> int:
     result = exhaustive.explore(scenario, most_states=most_states)
-    _say([f"{name}: {result}"])
+    _write([f"{name}: {result}"])
     for problem, moves in result.violations.items():
-        _say(["", problem, *_lines(scenario, moves)])
+        _write(["", problem, *_lines(scenario, moves)])
     return int(bool(result.violations))
 
 
@@ -79,11 +79,13 @@ def _walk(options: argparse.Namespace) -> int:
         for kind in walked.kinds:
             found[kind] = found.get(kind, 0) + 1
             if found[kind] == 1:
-                _say(_report(seed + trials, walked, kind))
+                _write(_report(seed + trials, walked, kind))
         trials, steps = trials + 1, steps + len(walked.moves)
         schedules.add(hash(tuple(walked.moves)))
-    told = f"{trials} walks from seed {seed} on, {len(schedules)} distinct schedules, {steps} steps"
-    _say([f"{told}, {sum(found.values())} violations {found or ''}"])
+    summary = (
+        f"{trials} walks from seed {seed} on, {len(schedules)} distinct schedules, {steps} steps"
+    )
+    _write([f"{summary}, {sum(found.values())} violations {found or ''}"])
     return int(bool(found))
 
 
@@ -91,11 +93,11 @@ def _report(seed: int, walked: Walk, kind: str) -> Iterator[str]:
     shorter = shortened(walked, kind)
     yield f"\n{kind}: repeat it with --seed {seed} --trials 1"
     yield from (f"  {problem}" for problem in shorter.problems)
-    yield f"  {_told(walked.plan)}"
+    yield f"  {_described(walked.plan)}"
     yield from _lines(walked.plan.scenario, shorter.moves)
 
 
-def _told(plan: Plan) -> str:
+def _described(plan: Plan) -> str:
     one = plan.scenario
     since = "known before" if one.settled else "not known before"
     key = "taken" if one.takes_key else "not taken"
@@ -103,11 +105,11 @@ def _told(plan: Plan) -> str:
 
 
 def _lines(scenario: Scenario, moves: list[Move]) -> Iterator[str]:
-    stepper, state = begin(scenario)
-    return (f"  {line}" for line in schedule.lines(stepper, state, moves))
+    with begun(scenario) as (stepper, state):
+        yield from (f"  {line}" for line in schedule.lines(stepper, state, moves))
 
 
-def _say(lines: Iterable[str]) -> None:
+def _write(lines: Iterable[str]) -> None:
     for line in lines:
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -1,5 +1,8 @@
 """The state that all schedules of a scenario begin with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tests.checker.moves import State, Stepper, Thread
 from tests.checker.scenario import Programs, Scenario, Task
 from tests.checker.world import Registered, World
@@ -7,8 +10,12 @@ from tests.checker.world import Registered, World
 _HOUR = 3_600_000
 
 
-def begin(scenario: Scenario) -> tuple[Stepper, State]:
-    """Register what there is, let a pass see what is old, and line up the processes."""
+@contextmanager
+def begun(scenario: Scenario) -> Iterator[tuple[Stepper, State]]:
+    """Register what there is, let a pass see what is old, and line up the processes.
+
+    Processes that stand somewhere in the middle are ended with it.
+    """
     programs = Programs(scenario)
 
     def program(task: Task, world: World):
@@ -38,18 +45,20 @@ def begin(scenario: Scenario) -> tuple[Stepper, State]:
             Registered(version, index, world.now, world.now) for index in indices
         )
     world.now += 1_000
-    return stepper, State(
-        world, _threads(scenario), scenario.most_faults, scenario.most_crashes, scenario.most_jumps
-    )
+    budget = scenario.most_faults, scenario.most_crashes, scenario.most_jumps
+    try:
+        yield stepper, State(world, _threads(scenario), *budget)
+    finally:
+        stepper.histories.close()
 
 
 def _threads(scenario: Scenario) -> tuple[Thread, ...]:
     tasks = [Task(one, "base", ()) for one in scenario.deliveries]
     tasks += [Task(None, "base", ())] * scenario.passes
-    return tuple(Thread(f"{_told(task)}.{number}", task) for number, task in enumerate(tasks, 1))
+    return tuple(Thread(f"{_name(task)}.{number}", task) for number, task in enumerate(tasks, 1))
 
 
-def _told(task: Task) -> str:
+def _name(task: Task) -> str:
     """Name a process: D17 delivers version 17 in the first workspace, D17b in the second."""
     if task.delivery is None:
         return "R"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenlet import getcurrent
+from greenlet import GreenletExit, getcurrent
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,13 @@ class Call:
 
     def __str__(self) -> str:
         """Write the call in a line of the log."""
-        told = self.arguments.get("told", "")
-        return f"{self.service} {self.verb} {told}".rstrip()
+        shown = self.arguments.get("shown", "")
+        return f"{self.service} {self.verb} {shown}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: `make` returns or raises it, `key` tells it from other answers."""
+    """An answer: `make` returns or raises it, `key` distinguishes it from others."""
 
     key: Hashable
     make: Callable[[], Any]
@@ -48,5 +48,7 @@ def raised(error: type[Exception], *arguments: Any, **options: Any) -> Reply:
 def ask(call: Call) -> Any:
     """Pause the present process at a call until it is answered."""
     process = getcurrent()
+    if process.is_ending:
+        raise GreenletExit
     reply, process.now = process.parent.switch(call)
     return reply.make()

@@ -36,7 +36,7 @@ class SimulatedTable:
         return _Pages(self, text, results_per_page, options)
 
     def get_entity(self, partition_key: str, row_key: str, **options: Any) -> TableEntity:
-        arguments = {"key": (partition_key, row_key), "told": f"{partition_key} {row_key}"}
+        arguments = {"key": (partition_key, row_key), "shown": f"{partition_key} {row_key}"}
         return _entity(self._ask("get", arguments, options))
 
     def create_entity(self, entity: Mapping[str, Any], **options: Any) -> Mapping[str, Any]:
@@ -74,8 +74,8 @@ class SimulatedTable:
     def _change(
         self, verb: str, operations: Sequence[Operation], options: Mapping[str, Any]
     ) -> Sequence[Mapping[str, Any]]:
-        told = "; ".join(f"{one.kind} {one.row['RowKey']}{_shown(one.row)}" for one in operations)
-        written = self._ask(verb, {"operations": operations, "told": told}, options)
+        shown = "; ".join(f"{one.kind} {one.row['RowKey']}{_shown(one.row)}" for one in operations)
+        written = self._ask(verb, {"operations": operations, "shown": shown}, options)
         return [{"etag": one.etag} if one else {} for one in written]
 
     def _ask(self, verb: str, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -99,7 +99,7 @@ class _Response:
 
 @dataclass
 class _Pages:
-    """What a query gives: rows, or pages of them; nothing is asked before the first."""
+    """The result of a query: rows, or pages of them; nothing is asked before the first."""
 
     table: SimulatedTable
     text: str
@@ -128,7 +128,7 @@ class _PageIterator:
         if self.over:
             raise StopIteration
         query, after = self.query, self.continuation_token
-        arguments = {"text": query.text, "size": query.size, "after": after, "told": query.text}
+        arguments = {"text": query.text, "size": query.size, "after": after, "shown": query.text}
         rows, self.continuation_token = query.table._ask("query", arguments, query.options)  # noqa: SLF001
         self.over = self.continuation_token is None
         return iter([_entity(row) for row in rows])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from tests.checker import verdict
-from tests.checker.beginning import begin
+from tests.checker.beginning import begun
 from tests.checker.moves import Move, State, Stepper
 from tests.checker.scenario import Delivery, Scenario
 
@@ -110,31 +110,36 @@ def explore(
     scenario: Scenario, *, first_only: bool = False, most_states: int | None = None
 ) -> Result:
     """Take every step from every state that can be reached; equal states are seen once."""
-    began = perf_counter()
-    stepper, start = begin(scenario)
-    result, ends = Result(), set[int]()
-    seen, waiting = {hash(start.key)}, deque([_Seen(start)])
-    while waiting:
-        one = waiting.popleft()
-        result.states += 1
-        for problem in _of_an_end(stepper, one.state, ends, result):
-            result.violations.setdefault(problem, one.path)
-        for move in stepper.moves(one.state):
-            after = stepper.take(one.state, move)
-            result.steps += 1
-            reached = _Seen(after, one, move)
-            problems = list(verdict.of_a_step(scenario, one.state, after))
-            for problem in problems:
-                result.violations.setdefault(problem, reached.path)
-            key = hash(after.key)
-            if key not in seen and not problems:
-                seen.add(key)
-                waiting.append(reached)
-        if (first_only and result.violations) or result.states == most_states:
-            result.is_complete = not waiting
-            break
+    began, result = perf_counter(), Result()
+    with begun(scenario) as (stepper, start):
+        ends, seen, waiting = set[int](), {hash(start.key)}, deque([_Seen(start)])
+        while waiting:
+            one = waiting.popleft()
+            result.states += 1
+            for problem in _of_an_end(stepper, one.state, ends, result):
+                result.violations.setdefault(problem, one.path)
+            for reached in _reached(stepper, one, result):
+                key = hash(reached.state.key)
+                if key not in seen:
+                    seen.add(key)
+                    waiting.append(reached)
+            if (first_only and result.violations) or result.states == most_states:
+                result.is_complete = not waiting
+                break
     result.seconds = perf_counter() - began
     return result
+
+
+def _reached(stepper: Stepper, one: _Seen, result: Result) -> Iterator[_Seen]:
+    """Take every step from a state, and yield where those lead in which nothing is wrong."""
+    for move in stepper.moves(one.state):
+        after = _Seen(stepper.take(one.state, move), one, move)
+        result.steps += 1
+        problems = list(verdict.of_a_step(stepper.scenario, one.state, after.state))
+        for problem in problems:
+            result.violations.setdefault(problem, after.path)
+        if not problems:
+            yield after
 
 
 def _of_an_end(stepper: Stepper, state: State, ends: set[int], result: Result) -> tuple[str, ...]:

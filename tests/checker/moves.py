@@ -32,7 +32,7 @@ class Point:
 
 
 class Histories:
-    """Leads processes from point to point; a point that was reached before is not run again.
+    """The points that processes have reached; what was reached before is not run again.
 
     A process cannot be copied. Where it has to go two ways, it is run again from its beginning
     with the answers that it was given.
@@ -59,8 +59,13 @@ class Histories:
             if isinstance(following, Call):
                 self._live[id(found)] = process
                 if len(self._live) > _MOST_LIVE:
-                    self._live.popitem(last=False)
+                    self._live.popitem(last=False)[1].end()
         return found
+
+    def close(self) -> None:
+        """End all processes."""
+        for process in self._live.values():
+            process.end()
 
     def _taken(self, step: Step) -> tuple[Process, Call | Ended]:
         if step.before is None:
@@ -121,7 +126,7 @@ class Thread:
 
     @property
     def key(self) -> Hashable:
-        """What tells it from others: how it goes on, not how it came there once it is over."""
+        """Its identity: how it goes on, and once it is over not how it came there."""
         if self.is_over:
             return (self.name, self.crashed or self.ended.pending)
         at = id(self.point) if self.point else None
@@ -164,7 +169,7 @@ class Move:
 
 @dataclass
 class Stepper:
-    """Takes steps of one scenario."""
+    """The steps of one scenario."""
 
     scenario: Scenario
     program: Callable[[Task, World], Program]

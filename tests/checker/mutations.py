@@ -112,7 +112,7 @@ def _unknown_is_waiting(_: Mutant, claim: Any, reason: str, _now: Any) -> Any:
     return claims.not_started(claim, reason)
 
 
-def _what_cannot_be_told_is_absent(original: Mutant, *arguments: Any) -> Any:
+def _could_not_tell_is_absent(original: Mutant, *arguments: Any) -> Any:
     seen = original(*arguments)
     return Absent() if isinstance(seen, CouldNotTell) else seen
 
@@ -299,9 +299,9 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        "what cannot be told counts as absent",
+        "what a look-up could not tell counts as absent",
         "claims:resolve",
-        _what_cannot_be_told_is_absent,
+        _could_not_tell_is_absent,
         "started twice",
         scenario(
             ONE,

@@ -54,6 +54,13 @@ class Process(greenlet):
         self.name, self.program, self.now = name, program, now
         self.numbers = count(1)
         self.log = _Log()
+        self.is_ending = False
+
+    def end(self) -> None:
+        """End it wherever it stands: it would never be freed otherwise."""
+        self.is_ending = True
+        if not self.dead:
+            self.throw()
 
     def run(self) -> Ended:
         pending = storage_failed = False
@@ -77,8 +84,8 @@ class _Log:
     problems: list[str] = field(default_factory=list)
 
 
-class _Told(logging.Handler):
-    """Leads what is logged to the process that logs it."""
+class _Handler(logging.Handler):
+    """Hands a log record to the process that it comes from."""
 
     def emit(self, record: logging.LogRecord) -> None:
         process = getcurrent()
@@ -107,13 +114,13 @@ def _identifier() -> SimpleNamespace:
 
 def _sleep(seconds: float) -> None:
     if seconds > 0:
-        ask(Call("clock", "sleep", {"told": f"{seconds:.2f} s"}, seconds))
+        ask(Call("clock", "sleep", {"shown": f"{seconds:.2f} s"}, seconds))
 
 
 @contextmanager
 def simulated() -> Iterator[pytest.MonkeyPatch]:
-    """Replace the clock and what is made up by chance, in the app only."""
-    handler, log = _Told(), logging.getLogger("model_trigger")
+    """Replace the clock and what is drawn by chance, in the app only."""
+    handler, log = _Handler(), logging.getLogger("model_trigger")
     clock = SimpleNamespace(monotonic=lambda: getcurrent().now / 1000, sleep=_sleep)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_trigger.handlers, "time", clock)
@@ -122,8 +129,7 @@ def simulated() -> Iterator[pytest.MonkeyPatch]:
             if name.startswith("model_trigger.") and hasattr(module, "uuid4"):
                 patch.setattr(module, "uuid4", _identifier)
         for name, constant, value in PACE:
-            if hasattr(sys.modules.get(name), constant):
-                patch.setattr(sys.modules[name], constant, value)
+            patch.setattr(sys.modules[name], constant, value)
         patch.setattr(log, "handlers", [handler])
         patch.setattr(log, "propagate", False)
         level = log.level

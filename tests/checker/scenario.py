@@ -84,14 +84,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Builds the app's services and handlers for a scenario."""
+    """The app's services and handlers for a scenario."""
 
     scenario: Scenario
 
     def program(self, task: Task, registered_at: int) -> Program:
         """Return what a process does for a task; the time is that of the registration.
 
-        Each run has services of its own: what they remember would tell one run from another.
+        Each run has services of its own: what they remember would make one run differ from another.
         """
         delivery = task.delivery
         if delivery is None:

@@ -10,7 +10,7 @@ _DIGEST = re.compile(r"\|[0-9a-f]{32}")
 
 
 def lines(stepper: Stepper, state: State, moves: Sequence[Move]) -> Iterator[str]:
-    """Take the steps again from a state, and tell each."""
+    """Take the steps again from a state, and describe each."""
     for move in moves:
         if move.kind != "nobody":
             yield line(state, move)
@@ -44,15 +44,15 @@ def _changes(before: State, after: State) -> Iterator[str]:
         yield f"{at}  ====== release {one.id} of {one.version} exists{late}"
     for old, new in zip(before.threads, after.threads, strict=False):
         if new.ended and not old.ended:
-            told = ", ".join(f"{version} {outcome}" for version, outcome in new.ended.decisions)
+            decided = ", ".join(f"{version} {outcome}" for version, outcome in new.ended.decisions)
             end = "delivered again" if new.ended.pending else "done"
-            yield f"{at}  {new.name:6} ends: {told or 'nothing decided'} ({end})"
+            yield f"{at}  {new.name:6} ends: {decided or 'nothing decided'} ({end})"
         elif isinstance(call := new.call, Call) and not old.point:
             yield f"{at}  {new.name:6} comes to: {_shown(call)}"
 
 
 def _shown(call: Call | None) -> str:
-    """Write a call without what only tells partitions apart."""
+    """Write a call without the digests of partitions."""
     text = _DIGEST.sub("", str(call))
     text = re.sub(r" or PartitionKey eq '[^']*' and", " or", text)
     return text.replace("PartitionKey", "pk").replace("RowKey", "rk")

@@ -11,7 +11,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One row; its etag tells its content and its place apart from all others."""
+    """One row; its etag identifies its content and its place."""
 
     etag: str
     values: Mapping[str, Any] = field(compare=False)
@@ -51,7 +51,7 @@ class Tables:
 
     @property
     def etags(self) -> frozenset[str]:
-        """What tells these tables from others."""
+        """The identity of these tables."""
         return frozenset(one.etag for table in self.rows.values() for one in table.values())
 
     def with_table(self, name: str) -> "Tables":

@@ -26,8 +26,8 @@ class SimulatedAzureDevOps:
         return self._ask("definition", deadline, address=address)
 
     def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
-        told = version_of(request)
-        return self._ask("start", deadline, request=request, release_key=key, told=told)
+        shown = version_of(request)
+        return self._ask("start", deadline, request=request, release_key=key, shown=shown)
 
     def find(
         self,
@@ -44,7 +44,7 @@ class SimulatedAzureDevOps:
             release_key=key,
             since=since,
             began_after=began_after,
-            told=version_of(request),
+            shown=version_of(request),
         )
 
     def _ask(self, verb: str, deadline: Deadline, **arguments: Any) -> Any:
@@ -56,12 +56,12 @@ class SimulatedAzureML:
     """The client that lists models."""
 
     def models(self, workspace: Workspace, deadline: Deadline) -> Iterator[ModelSummary]:
-        yield from self._ask("models", deadline, workspace=workspace, told=workspace.name)
+        yield from self._ask("models", deadline, workspace=workspace, shown=workspace.name)
 
     def versions(
         self, workspace: Workspace, model: str, deadline: Deadline
     ) -> Iterator[Registration]:
-        yield from self._ask("versions", deadline, workspace=workspace, model=model, told=model)
+        yield from self._ask("versions", deadline, workspace=workspace, model=model, shown=model)
 
     def _ask(self, verb: str, deadline: Deadline, **arguments: Any) -> Any:
         return ask(Call("azure_ml", verb, arguments, deadline.remaining))

@@ -50,7 +50,9 @@ def _of_a_thread(thread: Thread, state: State) -> Iterator[str]:
     if thread.ended and _must_be_kept(thread, state.world):
         assert thread.task, "it has been started"
         assert thread.task.delivery, "it is a delivery"
-        if claim_of(state.world, thread.task.delivery) is None:
+        observed = dict(_read(state.world, observed=True))
+        was_observed = thread.task.book == "broken" and thread.task.delivery in observed
+        if claim_of(state.world, thread.task.delivery) is None and not was_observed:
             yield f"not in the ledger: {thread.name} {thread.ended.decisions}"
 
 
@@ -66,7 +68,7 @@ def _of_a_post(scenario: Scenario, world: World, one: Posted) -> Iterator[str]:
         for other in earlier
         if other.scope == one.scope and int(other.version) > int(one.version)
     ]
-    if scenario.is_exclusive and newer and _is_told_apart(world, one):
+    if scenario.is_exclusive and newer and _is_distinguishable(world, one):
         yield f"stepped back: {one.version} after {newer[-1]}"
 
 
@@ -74,16 +76,16 @@ def _of_a_pass(thread: Thread, one: Posted, state: State) -> Iterator[str]:
     """Judge a POST of reconcile, which may not do all that a delivery may."""
     delivered = {it.task.delivery for it in state.threads if it.task}
     about = [it for it in state.world.registered if _is_of(one, it)]
-    told = f"{one.version} by {thread.name}"
+    what = f"{one.version} by {thread.name}"
     assert thread.task, "it has been started"
     if all(it.workspace not in thread.task.workspaces for it in about):
-        yield f"started for a removed workspace: {told}"
+        yield f"started for a removed workspace: {what}"
     if all(
         (it.version, it.workspace) in thread.baseline
         and Delivery(it.version, it.workspace) not in delivered
         for it in about
     ):
-        yield f"baseline started: {told}"
+        yield f"baseline started: {what}"
 
 
 def _of_what_was_kept(scenario: Scenario, before: World, after: World) -> Iterator[str]:
@@ -93,15 +95,15 @@ def _of_what_was_kept(scenario: Scenario, before: World, after: World) -> Iterat
         new = claims.get(about)
         if new is None or _is_final(old) or not _is_final(new):
             continue
-        state, told = new.state.value, f"{about.version}: {new.reason}"
+        state, what = new.state.value, f"{about.version}: {new.reason}"
         newer = [it for it in claims if it.workspace == about.workspace]
         is_newest = not any(int(it.version) > int(about.version) for it in newer)
         if state == "superseded" and is_newest and scenario.rule.get("start") != "latest":
-            yield f"superseded what was kept: {told}"
+            yield f"superseded what was kept: {what}"
         if state == "given_up" and after.now - _last_try(after, about, old) < _RETRY_FOR:
-            yield f"given up too soon: {told}"
+            yield f"given up too soon: {what}"
         if state == "closed" and not _may_close(after, about, old):
-            yield f"closed: {told}"
+            yield f"closed: {what}"
 
 
 def _last_try(world: World, about: Delivery, claim: Claim) -> int:
@@ -122,7 +124,7 @@ def _may_close(world: World, about: Delivery, claim: Claim) -> bool:
     return is_withdrawn or is_observed or away_for >= _RETRY_FOR
 
 
-def _is_told_apart(world: World, one: Posted) -> bool:
+def _is_distinguishable(world: World, one: Posted) -> bool:
     """Whether what was started says which workspace it is for."""
     return len({other.workspace for other in world.registered}) == 1 or bool(one.scope[1])
 
@@ -216,7 +218,7 @@ def undelivered(state: State) -> list[Delivery]:
 
 
 def _must_be_decided(scenario: Scenario, state: State) -> Callable[[Registered], bool]:
-    """Say which registrations must be in the ledger in the end."""
+    """Return the test for registrations that must be in the ledger in the end."""
     is_found = scenario.settled and scenario.book == "base" and state.world.changed == _RESTORED
 
     def must(one: Registered) -> bool:
@@ -241,9 +243,11 @@ def _of_the_end(
         if claim:
             claims.append(claim)
             yield from _of_a_claim(scenario, world, one, claim)
-        elif must(one):
+        elif must(one) and not _is_in_ledger(world, Delivery(one.version, one.workspace)):
             yield f"lost: {one.version} in {one.workspace}"
-        elif any(_is_of(posted, one) and _is_told_apart(world, posted) for posted in world.posted):
+        elif any(
+            _is_of(posted, one) and _is_distinguishable(world, posted) for posted in world.posted
+        ):
             yield f"no claim of a release: {one.version}"
     for one in world.posted:
         yield from _of_a_post(scenario, world, one)
@@ -257,18 +261,18 @@ def _of_the_end(
 
 def _of_a_claim(scenario: Scenario, world: World, one: Registered, claim: Claim) -> Iterator[str]:
     state = claim.state.value
-    told = f"{one.version} is {state}: {claim.reason}"
+    what = f"{one.version} is {state}: {claim.reason}"
     if not _is_final(claim) and not _is_ambiguous(world, claim):
-        yield f"not final: {told}"
+        yield f"not final: {what}"
     if state == "superseded":
         if not scenario.is_exclusive:
-            yield f"superseded under every: {told}"
+            yield f"superseded under every: {what}"
         newer = (other for other in world.registered if int(other.version) > int(one.version))
         if not any(other.workspace == one.workspace for other in newer):
-            yield f"superseded by nothing newer: {told}"
+            yield f"superseded by nothing newer: {what}"
     right = {posted.id for posted in world.posted if _is_of(posted, one)}
     if claim.release and claim.release.id not in right:
-        yield f"wrong release: {told}"
+        yield f"wrong release: {what}"
 
 
 def _is_left_to_a_person(world: World, claim: Claim) -> bool:
@@ -300,6 +304,12 @@ def claim_of(world: World, delivery: Delivery) -> Claim | None:
     return next((one for about, one in _read(world) if about == delivery), None)
 
 
+def _is_in_ledger(world: World, delivery: Delivery) -> bool:
+    """Whether there is a claim, in either mode: what was observed once is never started."""
+    found = [*_read(world), *_read(world, observed=True)]
+    return any(about == delivery for about, _ in found)
+
+
 def _claims(world: World) -> Sequence[Claim]:
     return [one for _, one in _read(world)]
 
@@ -313,7 +323,7 @@ def _read(world: World, *, observed: bool = False) -> Iterator[tuple[Delivery, C
             yield _read_row(stored.etag, stored)
 
 
-@lru_cache(100_000)
+@lru_cache(10_000)
 def _read_row(etag: str, stored: Stored) -> tuple[Delivery, Claim]:
     workspace = Workspace.parse(stored.values["workspace"])
     claim = rows.read_claim(stored.values, etag)

@@ -6,14 +6,19 @@ from random import Random
 from typing import Any
 
 from tests.checker import verdict
-from tests.checker.beginning import begin
+from tests.checker.beginning import begun
 from tests.checker.moves import Move, State, Stepper
 from tests.checker.scenario import Delivery, Scenario
+from tests.checker.world import FAULTS
+from tests.checker.world import kind_of as kind_of_call
 
 _MOST_STEPS = 3_000
 _MOST_THREADS = 14
 _PAUSES = (0, 0, 0, 20, 50, 300)
 _JUMPS = (300, 600, 1_000, 11_000, 24_000, 61_000, 119_000, 121_000, 245_000, 301_000, 86_500_000)
+# Leases, and how long lists may lag.
+_SPANS = ((120.0, 120.0), (120.0, 120.0), (120.0, 300.0), (4.0, 2.0), (4.0, 120.0))
+ALL_FAULTS = tuple(f"{kind}: {fault}" for kind, faults in FAULTS.items() for fault in faults)
 _BOOKS = ("narrow", "broken", "unreadable", "removed", "off", "observe")
 _TARGETS: tuple[dict[str, Any], ...] = (
     {},
@@ -49,10 +54,11 @@ class Plan:
 
 @dataclass
 class Walk:
-    """What a walk did, and what was wrong."""
+    """What a walk did, which faults it met, and what was wrong."""
 
     plan: Plan
     moves: list[Move] = field(default_factory=list)
+    met: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     passes: int = 0
 
@@ -73,75 +79,93 @@ def kind_of(problem: str) -> str:
 
 
 def planned(seed: int) -> Plan:
-    """Draw a plan."""
+    """Draw a plan.
+
+    Half of the plans know only a few kinds of faults and spans of time: so these meet more often.
+    """
     random = Random(seed)  # noqa: S311 - chance that repeats
-    workspaces = random.choice((1, 1, 2))
-    versions = [str(17 + number) for number in range(random.choice((1, 2, 2, 3)))]
-    events = [Delivery(one, index) for one in versions for index in range(workspaces)]
-    twice = random.sample(events, k=random.randint(0, len(events)))
-    lost = random.random() < 0.2
-    deliveries = [*events[lost:], *twice]
-    random.shuffle(deliveries)
+    lease, lag = random.choice(_SPANS)
+    few = random.random() < 0.5
+    jumps = [*_JUMPS, *_jumps_around(lease, lag)]
+    change = random.choice((0.0, 0.0, 0.05))
     scenario = Scenario(
         rule={
             **random.choice(_TARGETS),
             "start": random.choice(("newer", "newer", "latest", "every")),
         },
-        deliveries=tuple(deliveries),
-        passes=random.choice((0, 1, 1, 2)),
-        workspaces=workspaces,
+        **_registrations(random, few=few),
+        passes=random.choice((2, 3) if change else (0, 1, 1, 2)),
         settled=random.random() < 0.8,
+        faults=tuple(random.sample(ALL_FAULTS, random.randint(1, 5))) if few else (),
         most_faults=random.randint(0, 8),
         most_crashes=random.choice((0, 0, 1, 2)),
         most_jumps=random.randint(0, 5),
-        jumps=_JUMPS,
-        lease=random.choice((120.0, 120.0, 4.0)),
-        lag=random.choice((120.0, 120.0, 2.0)),
+        jumps=tuple(random.sample(jumps, 3) if few else jumps),
+        lease=lease,
+        lag=lag,
         takes_key=random.random() < 0.5,
-        versions=tuple(versions),
+        book=random.choice(("base", "base", "broken")) if change else "base",
         records_at_once=False,
     )
     return Plan(
         scenario,
-        fault=random.choice((0.02, 0.1, 0.3)),
+        fault=random.choice((0.1, 0.3, 0.5)),
         crash=random.choice((0.01, 0.05)),
-        jump=random.choice((0.02, 0.1)),
-        change=random.choice((0.0, 0.0, 0.02)),
+        jump=random.choice((0.02, 0.1, 0.2)),
+        change=change,
         switch=random.choice((0.1, 0.35, 0.7)),
         at_once=random.randint(2, 4),
     )
+
+
+def _registrations(random: Random, *, few: bool) -> dict[str, Any]:
+    """Draw what is registered, and how often each event is delivered: the first maybe never."""
+    workspaces = random.choice((1, 1, 2))
+    versions = [str(17 + number) for number in range(random.choice((1, 2) if few else (1, 2, 3)))]
+    events = [Delivery(one, index) for one in versions for index in range(workspaces)]
+    twice = random.sample(events, k=random.randint(0, len(events)))
+    is_lost = random.random() < 0.2
+    deliveries = [*events[is_lost:], *twice]
+    random.shuffle(deliveries)
+    return {
+        "deliveries": tuple(deliveries),
+        "versions": tuple(versions),
+        "workspaces": workspaces,
+    }
+
+
+def _jumps_around(lease: float, lag: float) -> Iterator[int]:
+    """Return spans of time that lead to about where a lease, or what is after it, ends."""
+    for end in (lease / 2, lease, lease + lag):
+        yield from (round(1000 * (end + more)) for more in (-0.3, 0.1, 1.5))
 
 
 def walk(seed: int, plan: Plan | None = None) -> Walk:
     """Walk once; the same seed and plan walk the same way."""
     plan = plan or planned(seed)
     walked = Walk(plan)
-    stepper, state = begin(plan.scenario)
     random = Random(seed + 1)  # noqa: S311 - chance that repeats
-    chooser = _Chooser(plan, random, stepper)
-    while not state.is_over and len(walked.moves) < _MOST_STEPS:
-        move = chooser.choose(state)
-        state = _taken(stepper, state, move, walked)
-        if walked.problems:
-            return walked
-    return _ended(stepper, state, walked)
+    with begun(plan.scenario) as (stepper, start):
+        state, chooser = start, _Chooser(plan, random, stepper)
+        while not (state.is_over or walked.problems) and len(walked.moves) < _MOST_STEPS:
+            state = _taken(stepper, state, chooser.choose(state), walked)
+        _judge_end(stepper, state, walked)
+    return walked
 
 
 def follow(plan: Plan, moves: Sequence[Move]) -> Walk:
     """Take these steps as far as possible, and end the processes that they have begun."""
     walked = Walk(plan)
-    stepper, state = begin(plan.scenario)
-    for move in moves:
-        if _is_possible(state, move):
-            state = _taken(stepper, state, move, walked)
-            if walked.problems:
-                return walked
-    for index in [one for one, thread in enumerate(state.threads) if thread.point]:
-        while not state.threads[index].is_over and len(walked.moves) < _MOST_STEPS:
-            state = _taken(stepper, state, Move("step", index), walked)
-            if walked.problems:
-                return walked
-    return _ended(stepper, state, walked)
+    with begun(plan.scenario) as (stepper, start):
+        state = start
+        for move in moves:
+            if _is_possible(state, move) and not walked.problems:
+                state = _taken(stepper, state, move, walked)
+        for index in [one for one, thread in enumerate(state.threads) if thread.point]:
+            while not (state.threads[index].is_over or walked.problems):
+                state = _taken(stepper, state, Move("step", index), walked)
+        _judge_end(stepper, state, walked)
+    return walked
 
 
 def shortened(walked: Walk, kind: str) -> Walk:
@@ -195,6 +219,9 @@ def _left_out(move: Move) -> Move | None:
 
 
 def _taken(stepper: Stepper, state: State, move: Move, walked: Walk) -> State:
+    call = state.threads[move.index].call if move.kind == "step" else None
+    if call and move.detail:
+        walked.met.add(f"{kind_of_call(call)}: {move.detail}")
     after = stepper.take(state, move)
     walked.moves.append(move)
     problems = verdict.of_a_step(stepper.scenario, state, after)
@@ -202,14 +229,16 @@ def _taken(stepper: Stepper, state: State, move: Move, walked: Walk) -> State:
     return after
 
 
-def _ended(stepper: Stepper, state: State, walked: Walk) -> Walk:
+def _judge_end(stepper: Stepper, state: State, walked: Walk) -> None:
+    """Judge what is left when nothing more goes wrong, unless something has gone wrong already."""
+    if walked.problems:
+        return
     if any(one.point and not one.is_over for one in state.threads):
         walked.problems.append("endless: it does not come to an end")
-        return walked
+        return
     settled = verdict.settle(stepper, state)
     walked.problems += _counted(walked.plan, settled.problems)
     walked.passes = settled.passes
-    return walked
 
 
 def _counted(plan: Plan, problems: Iterable[str]) -> list[str]:
@@ -229,7 +258,7 @@ def _is_possible(state: State, move: Move) -> bool:
 
 @dataclass
 class _Chooser:
-    """Chooses the next step by chance."""
+    """What chooses the next step, by chance."""
 
     plan: Plan
     random: Random

@@ -99,7 +99,7 @@ class Posted:
 
     @property
     def values(self) -> Mapping[str, str]:
-        """What it was given, but for the key."""
+        """What it was given, except the key."""
         return {name: one for name, one in sent(self.request).items() if name != KEY_PARAMETER}
 
     @property
@@ -141,7 +141,7 @@ class World:
 
     @property
     def key(self) -> Hashable:
-        """What tells this moment from others."""
+        """The identity of this moment."""
         return (
             self.now,
             self.tables.etags,
