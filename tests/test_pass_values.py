@@ -20,7 +20,6 @@ from model_trigger.passes import (
 )
 from model_trigger.unanswered import Unanswered
 from tests.build import NOON, WORKSPACE, registration, rule, rulebook
-from tests.slow import Clock
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 RULE, CHANGED = rule(), rule(version=">=10")
@@ -178,28 +177,18 @@ def test_a_baseline_is_the_newest_version_that_its_rule_would_want():
 
 
 @pytest.mark.parametrize(
-    ("decision", "seconds", "silent"),
+    ("silent", "asked", "is_included"),
     [
-        pytest.param(
-            Decision(Outcome.PENDING, "timed out", unanswered=WORKSPACE.key),
-            1,
-            {WORKSPACE.key},
-            id="who did not answer",
-        ),
-        pytest.param(Decision(Outcome.PENDING, "429"), 1, set(), id="not now, at once"),
-        pytest.param(Decision(Outcome.PENDING, "504"), 20, {ORGANIZATION}, id="not now, slowly"),
-        pytest.param(Decision(Outcome.STARTED, ""), 20, set(), id="started, slowly"),
-        pytest.param(Decision(Outcome.FAILED, "400"), 20, set(), id="refused, slowly"),
+        pytest.param("", (ORGANIZATION, WORKSPACE.key), False, id="everybody answered"),
+        pytest.param(ORGANIZATION, (ORGANIZATION,), True, id="the organization"),
+        pytest.param(ORGANIZATION, (ORGANIZATION, WORKSPACE.key), True, id="one of two"),
+        pytest.param(WORKSPACE.key, (ORGANIZATION,), False, id="a workspace that is not needed"),
+        pytest.param(ORGANIZATION, (ELSEWHERE,), False, id="another organization"),
+        pytest.param(ORGANIZATION, (), False, id="nobody is asked"),
     ],
 )
-def test_who_does_not_answer_or_too_slowly_is_not_asked_again(decision, seconds, silent):
-    clock = Clock()
-    unanswered = Unanswered(lambda: clock.now)
-    clock.pass_by(seconds)
-    unanswered.note(decision, 0.0, (ORGANIZATION, WORKSPACE.key))
+def test_who_did_not_answer_is_not_asked_again(silent, asked, is_included):
+    unanswered = Unanswered()
+    unanswered.note(Decision(Outcome.PENDING, "not now", unanswered=silent))
 
-    assert silent == {
-        one for one in (ORGANIZATION, WORKSPACE.key, ELSEWHERE) if unanswered.includes([one])
-    }
-    assert bool(silent) is unanswered.includes((ORGANIZATION, WORKSPACE.key))
-    assert not unanswered.includes(())
+    assert is_included is unanswered.includes(asked)

@@ -1,6 +1,7 @@
 """A pass stops where its time is over and goes on there, and no part of it stops the others."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,7 +13,8 @@ from model_trigger.claims import State
 from model_trigger.events import Workspace
 from model_trigger.handlers import reconcile, status_page
 from model_trigger.open_claims import finish_claims
-from model_trigger.ports import AzureMLError, WorkspaceAccessError
+from model_trigger.passes import WorkspaceNote
+from model_trigger.ports import AzureMLError, LedgerError, WorkspaceAccessError
 from model_trigger.workspaces import find_missing
 from tests.build import WORKSPACE, deadline, rulebook
 from tests.kept import keep_claim
@@ -26,7 +28,7 @@ from tests.slow import (
     in_organization,
     progress,
 )
-from tests.trial import Interposed
+from tests.trial import Interposed, raising
 
 OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 
@@ -304,3 +306,16 @@ def test_open_claims_leave_time_for_missed_registrations(make_services, monkeypa
 
     assert "missed" in organizations.started
     assert State.WAITING in {one.state for _, one in services.ledger.open_claims(deadline())[0]}
+
+
+@pytest.mark.parametrize("call", ["open_claims", "clean_up", "forget_workspace"])
+def test_a_call_of_storage_that_fails_keeps_nothing_else_from_its_turn(settled, call):
+    removed = WorkspaceNote(OTHER, datetime.now(UTC))
+    settled.services.ledger.note_workspace(removed, deadline())
+    settled.azure_ml.register("churn", "17")
+    failing = Interposed(settled.services.ledger, call, before=raising(LedgerError("timed out")))
+    settled.services = replace(settled.services, ledger=failing)
+    with suppress(LedgerError):
+        settled.reconcile()
+
+    assert ["17"] == settled.versions
