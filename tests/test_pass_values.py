@@ -176,11 +176,19 @@ def test_a_baseline_is_the_newest_version_that_its_rule_would_want():
     assert baseline_of([(CHANGED.evaluate(one), one) for one in found[:1]]) is None
 
 
-def test_who_does_not_answer_is_not_asked_again():
+@pytest.mark.parametrize(
+    ("silent", "asked", "is_included"),
+    [
+        pytest.param("", (ORGANIZATION, WORKSPACE.key), False, id="everybody answered"),
+        pytest.param(ORGANIZATION, (ORGANIZATION,), True, id="the organization"),
+        pytest.param(ORGANIZATION, (ORGANIZATION, WORKSPACE.key), True, id="one of two"),
+        pytest.param(WORKSPACE.key, (ORGANIZATION,), False, id="a workspace that is not needed"),
+        pytest.param(ORGANIZATION, (ELSEWHERE,), False, id="another organization"),
+        pytest.param(ORGANIZATION, (), False, id="nobody is asked"),
+    ],
+)
+def test_who_did_not_answer_is_not_asked_again(silent, asked, is_included):
     unanswered = Unanswered()
-    for asked in ("", WORKSPACE.key):
-        unanswered.note(Decision(Outcome.PENDING, "not now", unanswered=asked))
+    unanswered.note(Decision(Outcome.PENDING, "not now", unanswered=silent))
 
-    assert unanswered.includes((ORGANIZATION, WORKSPACE.key))
-    assert not unanswered.includes((ORGANIZATION, ""))
-    assert not unanswered.includes(())
+    assert is_included is unanswered.includes(asked)

@@ -1,9 +1,11 @@
 """A pass stops where its time is over and goes on there, and no part of it stops the others."""
 
 import json
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,8 @@ from model_trigger.claims import State
 from model_trigger.events import Workspace
 from model_trigger.handlers import reconcile, status_page
 from model_trigger.open_claims import finish_claims
-from model_trigger.ports import AzureMLError, WorkspaceAccessError
+from model_trigger.passes import WorkspaceNote
+from model_trigger.ports import AzureMLError, LedgerError, WorkspaceAccessError
 from model_trigger.workspaces import find_missing
 from tests.build import WORKSPACE, deadline, rulebook
 from tests.kept import keep_claim
@@ -25,7 +28,7 @@ from tests.slow import (
     in_organization,
     progress,
 )
-from tests.trial import Interposed
+from tests.trial import Interposed, raising
 
 OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 
@@ -33,6 +36,22 @@ OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 @pytest.fixture(name="clock")
 def _clock():
     return Clock()
+
+
+@dataclass
+class Later:
+    """A ledger whose clock is five minutes further at each pass."""
+
+    ledger: Any
+    passes: int = 0
+
+    def __getattr__(self, name):
+        return getattr(self.ledger, name)
+
+    def workspace_notes(self, limit):
+        self.passes += 1
+        notes, now = self.ledger.workspace_notes(limit)
+        return notes, now + self.passes * timedelta(minutes=5)
 
 
 def test_a_large_workspace_is_checked_to_its_end_in_the_passes_that_are_announced(
@@ -107,13 +126,15 @@ def test_a_workspace_that_cannot_be_listed_at_all_is_not_asked_for_each_model(ma
         pytest.param({"endless": {"model-0"}}, id="that takes longer than a pass to list"),
     ],
 )
-def test_a_model_keeps_no_other_from_being_checked_in_some_pass(make_services, clock, odd):
+def test_a_model_keeps_no_other_from_being_checked_again_and_again(make_services, clock, odd):
     models = Models(clock, [f"model-{number}" for number in range(9)], **odd)
     services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
-    for _ in range(4):
-        list(find_missing(rulebook(all={"model": "*"}), services, clock.deadline()))
+    later = Later(services.ledger)
+    for number in range(4):
+        new = {f"rule{number}": {"model": "*"}}
+        list(find_missing(rulebook(**new), replace(services, ledger=later), clock.deadline()))
 
-    assert set(models.names) == set(models.listed)
+    assert 2 <= min(models.listed.count(name) for name in models.names)
 
 
 def test_the_many_new_versions_of_a_model_are_read_at_once(make_services, clock):
@@ -285,3 +306,16 @@ def test_open_claims_leave_time_for_missed_registrations(make_services, monkeypa
 
     assert "missed" in organizations.started
     assert State.WAITING in {one.state for _, one in services.ledger.open_claims(deadline())[0]}
+
+
+@pytest.mark.parametrize("call", ["open_claims", "clean_up", "forget_workspace"])
+def test_a_call_of_storage_that_fails_keeps_nothing_else_from_its_turn(settled, call):
+    removed = WorkspaceNote(OTHER, datetime.now(UTC))
+    settled.services.ledger.note_workspace(removed, deadline())
+    settled.azure_ml.register("churn", "17")
+    failing = Interposed(settled.services.ledger, call, before=raising(LedgerError("timed out")))
+    settled.services = replace(settled.services, ledger=failing)
+    with suppress(LedgerError):
+        settled.reconcile()
+
+    assert ["17"] == settled.versions

@@ -20,6 +20,7 @@ from model_trigger.starting import attend
 from tests.build import WORKSPACE, deadline, registration, rule
 from tests.organisation import DEPLOY_CHURN, KEYLESS, changed, stand_in
 from tests.sandbox.flaky import FlakyProxy
+from tests.slow import Clock
 from tests.trial import CHURN, LEASE, Interposed, once, raising
 
 OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
@@ -117,6 +118,17 @@ def test_a_version_that_waits_for_another_is_in_the_ledger_and_moves_the_mark(ch
     assert (Outcome.PENDING, State.WAITING) == (waiting.outcome, churn.state("18"))
     mark = churn.snapshot("18").mark
     assert ("18", "17") == (mark.version, mark.in_flight)
+
+
+def test_a_version_that_waits_with_little_time_left_is_in_the_ledger_all_the_same(churn):
+    commit_and_lose(churn)
+    churn.attend("17")
+    clock = Clock()
+    slow = Interposed(churn.services.ledger, "read", after=lambda: clock.pass_by(0.3))
+    services = replace(churn.services, ledger=slow)
+    waiting = churn.attend("18", limit=clock.deadline(4), services=services)
+
+    assert (Outcome.PENDING, State.WAITING) == (waiting.outcome, churn.state("18"))
 
 
 def test_only_so_many_threads_wait_for_another_start_at_once(churn):
