@@ -305,7 +305,7 @@ def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
     claim, mark, now = snapshot.claim, snapshot.mark, snapshot.read_at
     if mark is None:
         return Take()
-    if mark.version and mark.ordering != candidate.ordering:
+    if mark.ordering != candidate.ordering:
         return RemakeMark(mark)
     if not candidate.exclusive:
         return Take()
@@ -595,8 +595,7 @@ def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
     if current is None:
         return None
     if current.owner == completed.owner and current.state is State.STARTING:
-        second = current.second_release
-        return replace(completed, etag=current.etag, second_release=second)
+        return _with_release_of_another(replace(completed, etag=current.etag), current)
     ours = completed.release
     if ours is None or ours in {current.release, current.second_release}:
         return None
@@ -605,11 +604,22 @@ def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
     return replace(completed, etag=current.etag)
 
 
+def _with_release_of_another(completed: Claim, current: Claim) -> Claim:
+    """Complete a claim to which a frozen process has added its own release meanwhile.
+
+    It is the second one, unless this start has come to nothing.
+    """
+    another = current.second_release
+    if another and completed.state in {State.WAITING, State.FAILED}:
+        return started(completed, another)
+    return replace(completed, second_release=another)
+
+
 def sighted(claim: Claim, found: Found) -> Claim:
     """Complete a claim: its release was found, perhaps with a second one."""
-    return replace(
-        started(claim, found.release), second_release=found.second or claim.second_release
-    )
+    others = (found.second, claim.second_release)
+    second = next((one for one in others if one and one != found.release), None)
+    return replace(started(claim, found.release), second_release=second)
 
 
 def after_sighting(current: Claim | None, owner: str, found: Found) -> Claim | None:

@@ -28,3 +28,7 @@ class Deadline:
     def within(self, seconds: float) -> "Deadline":
         """Give the nearer of this deadline and one in so many seconds."""
         return Deadline(min(self.at, self.clock() + seconds), self.clock, self.sleep)
+
+    def at_least(self, seconds: float) -> "Deadline":
+        """Return the later of this deadline and one in so many seconds."""
+        return Deadline(max(self.at, self.clock() + seconds), self.clock, self.sleep)

@@ -18,7 +18,6 @@ from model_trigger.rule_sources import RulesUnreadableError
 from model_trigger.rulebook import RuleBook
 from model_trigger.settings import SettingsError
 from model_trigger.starting import attend, keep
-from model_trigger.unanswered import Unanswered
 from model_trigger.wording import LONGEST_LINE, cut, one_line
 from model_trigger.workspaces import find_missing
 
@@ -86,10 +85,10 @@ def reconcile(services: Services) -> None:
 
     It stops in time and goes on in the next run; a step that fails keeps no other from its turn.
     Raises RulesUnreadableError when the rules cannot be read, after what can be done without them,
-    and LedgerError.
+    and otherwise the first fault that ended a step, such as LedgerError.
     """
     run = _Delivery.begin(_RECONCILE_SECONDS)
-    faults: list[RulesUnreadableError | LedgerError] = []
+    faults: list[Exception] = []
     book: RuleBook | None = None
     try:
         book = services.rules()
@@ -101,6 +100,9 @@ def reconcile(services: Services) -> None:
         except LedgerError as error:
             _log.error("reconcile: %s", error)
             faults.append(error)
+        except Exception as error:  # noqa: BLE001 - raised at the end
+            _log.exception("reconcile: a step of the pass failed")
+            faults.append(error)
     if faults:
         raise faults[0]
 
@@ -109,12 +111,11 @@ def _steps(
     book: RuleBook | None, services: Services, run: _Delivery
 ) -> Iterator[Callable[[], None]]:
     """Yield what a pass does, one step after the other."""
-    unanswered = Unanswered()
     of_claims = run.deadline.within(_OPEN_CLAIMS_SECONDS)
-    finished = finish_claims(book, services, of_claims, unanswered)
+    finished = finish_claims(book, services, of_claims)
     yield lambda: _tell_all(finished, services, run)
     if book is not None:
-        missed = find_missing(book, services, run.deadline, unanswered)
+        missed = find_missing(book, services, run.deadline)
         yield lambda: _tell_all(missed, services, run)
     yield lambda: _delete_expired(services, run)
 

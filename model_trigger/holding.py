@@ -1,14 +1,14 @@
 """Work on one claim: record how its start ended, and look up what became of it when unknown."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from model_trigger import claims
 from model_trigger.claims import Claim, CouldNotTell, Done, Mark, Partition, Snapshot, State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions import Outcome, duplicate_line
-from model_trigger.ports import AzureDevOpsError, ConflictError, Services
+from model_trigger.ports import AzureDevOpsError, ConflictError, LedgerError, Services
 from model_trigger.targets import Absent, Found, TargetError
 
 # What completing the claim may take after Azure DevOps has answered, in seconds.
@@ -55,16 +55,18 @@ class Hold:
     def complete(self, completed: Claim, mark: Mark | None, done: Done) -> Done | None:
         """Write how a start ended, as long as the claim is ours.
 
-        Return None when it is not, and the next step is to be asked for again.
+        Return None when it is not, and the next step is to be asked for again. There is time for
+        that also after the deadline: a process that was frozen may have started a second release.
         """
+        late = replace(self, deadline=self.deadline.at_least(RESERVE))
         while True:
             # A start whose outcome is unknown keeps the slot until its lease is over.
             keeps_slot = completed.state is State.UNKNOWN
             freed = None if keeps_slot else claims.without_slot(mark, completed.version)
             try:
-                self.write(completed, freed)
+                late.write(completed, freed)
             except ConflictError:
-                snapshot = self.read()
+                snapshot = late.read()
                 mark, other = snapshot.mark, claims.after_conflict(snapshot.claim, completed)
                 if other is None:
                     return done if completed.release else None
@@ -88,6 +90,8 @@ class Hold:
         except AzureDevOpsError as error:
             unanswered = self.silent(_of(claim), began, answered=error.answered)
             done = Done(Outcome.PENDING, f"{unclear}: {error}", unanswered=unanswered)
+        except LedgerError as error:
+            done = Done(Outcome.PENDING, f"{unclear}: {error}")
         except TargetError as error:
             done = Done(Outcome.FAILED, f"{unclear}: {error}")
         else:
@@ -145,7 +149,7 @@ class Hold:
             return None
         try:
             seen = self._sighting(claim, self.deadline.clock(), within)
-        except (AzureDevOpsError, TargetError):
+        except (AzureDevOpsError, LedgerError, TargetError):
             return None
         return seen if isinstance(seen, Found) else None
 

@@ -26,19 +26,16 @@ _log = logging.getLogger("model_trigger")
 
 
 def finish_claims(
-    book: RuleBook | None,
-    services: Services,
-    deadline: Deadline,
-    unanswered: Unanswered | None = None,
+    book: RuleBook | None, services: Services, deadline: Deadline
 ) -> Iterator[Decision]:
     """Take up every claim that is due, the longest untried first, as far as the time allows.
 
-    Whoever was `unanswered` in this pass is not asked again. Without a book, when the rules cannot
+    Whoever does not answer is not asked again. Without a book, when the rules cannot
     be read, releases are looked up and nothing is started. Raises LedgerError.
     """
     found, now = services.ledger.open_claims(deadline)
     began = Asked(deadline.clock(), now)
-    silent = unanswered or Unanswered()
+    silent = Unanswered()
     for partition, claim in sorted(found, key=lambda one: one[1].tried_at):
         if not deadline.allows(_ONE_CLAIM):
             return
@@ -123,18 +120,28 @@ class _OpenClaim:
         if rule.mode is Mode.OFF:
             return self._look_up_only()
         evaluation = rule.evaluate(registration)
+        is_elsewhere = partition_of(rule, registration) != self.partition
+        if is_elsewhere and self.claim.state is not State.KEPT:
+            return self._look_up_only()
         if not evaluation.matched:
             return self._close(f"the rule no longer wants it: {evaluation.reason}")
-        if partition_of(rule, registration) != self.partition:
-            if self.claim.state is State.KEPT:
-                return self._finish_elsewhere(evaluation, registration)
-            return self._look_up_only()
-        if self.claim.state is State.FAILED and self._is_over(self.claim.failed_since):
-            # Without its request, which started nothing: no other claim has to reckon with it.
-            refused = replace(self, claim=replace(self.claim, request=None))
-            return refused.settle(Outcome.GIVEN_UP, f"given up: {self.claim.reason}")
+        if is_elsewhere:
+            return self._finish_elsewhere(evaluation, registration)
         decision = attend(evaluation, registration, self.services, self.deadline, retry=self.asked)
-        return self._given_up(decision) or decision
+        return self._given_up(decision) or self._refused_for_long(decision) or decision
+
+    def _refused_for_long(self, decision: Decision) -> Decision | None:
+        """Give up what was refused for so long, and has just been refused again."""
+        is_refused = self.claim.state is State.FAILED and decision.outcome is Outcome.FAILED
+        if not is_refused or not self._is_over(self.claim.failed_since):
+            return None
+        with suppress(ConflictError, LedgerError):  # the next pass gives it up
+            current = self._hold.read().claim
+            if current and current.state is State.FAILED:
+                # Without its request, which started nothing: no other has to reckon with it.
+                refused = replace(self, claim=replace(current, request=None))
+                return refused.settle(Outcome.GIVEN_UP, f"given up: {decision.reason}")
+        return None
 
     def _finish_elsewhere(self, evaluation: Evaluation, registration: Registration) -> Decision:
         """Evaluate what was kept for a rule that turned out to observe only."""

@@ -258,14 +258,12 @@ def rule_row(workspace: Workspace, rule: str, note: RuleNote) -> Row:
 
 
 def read_model(row: Row, _etag: str) -> ModelNote:
-    """Read what `model_row` wrote."""
+    """Read what `model_row` wrote; one of the first version says nothing of when."""
     changed = _utc_or_none(row.get("modified_at"))
-    return ModelNote(
-        ModelSummary(row["model"], row.get("latest_version"), changed),
-        _utc(row["listed_at"]),
-        _utc(row["settles_at"]),
-        _utc(row["tried_at"]),
-    )
+    times = ("listed_at", "settles_at", "tried_at")
+    listed, settles, tried = (_utc(row.get(name, _BEGINNING_OF_TIME)) for name in times)
+    summary = ModelSummary(row["model"], row.get("latest_version"), changed)
+    return ModelNote(summary, listed, settles, tried)
 
 
 def read_rule(row: Row, _etag: str) -> tuple[str, RuleNote]:

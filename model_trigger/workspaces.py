@@ -52,15 +52,15 @@ _log = logging.getLogger("model_trigger")
 Decisions = Generator[Decision, None, bool]
 
 
-def find_missing(
-    book: RuleBook, services: Services, deadline: Deadline, unanswered: Unanswered | None = None
-) -> Iterator[Decision]:
+def find_missing(book: RuleBook, services: Services, deadline: Deadline) -> Iterator[Decision]:
     """Check every workspace, the one that has waited longest first, as far as the time allows.
 
-    What is left is checked in the next pass, as is what would ask someone who was `unanswered` in
+    What is left is checked in the next pass, as is what would ask someone who did not answer in
     this one. Raises LedgerError.
     """
-    silent = unanswered or Unanswered()
+    # Not those of the open claims: a claim that meets a time-out in every pass would keep missed
+    # registrations from ever being found, while one of these leaves a claim of its own.
+    silent = Unanswered()
     notes, now = services.ledger.workspace_notes(deadline)
     present = {workspace.key for workspace in services.workspaces}
     for key, note in notes.items():
@@ -210,19 +210,31 @@ class _Look:
         versions = list(azure_ml.versions(self.workspace, model.name, self._before_notes))
         decided = True
         for rule in rules:
-            missing = [one for one in versions if this.may_be_missing(rule.name, one)]
-            if isinstance(rule, Rule):
-                if this.is_new(rule.name, model.name):
-                    there = [one for one in versions if this.is_baseline(rule.name, one)]
-                    self._mark_baseline(rule, there)
-                found = self._started(rule, missing)
-            else:
-                found = self._kept(rule, missing)
-            decided = (yield from found) and decided
+            try:
+                decided = (yield from self._for_rule(rule, this, versions)) and decided
+            except UnreadableRowError as error:
+                _log.error("reconcile: %s", error)
+                decided = False
+            except (LedgerError, ConflictError):
+                raise
+            except Exception:  # noqa: BLE001 - a fault in one rule stops no other
+                _log.exception("reconcile: rule %r, model %r", rule.name, model.name)
+                decided = False
         if decided:
             note = this.noted(model, versions)
             self.services.ledger.note_model(self.workspace, note, self.deadline)
         return decided
+
+    def _for_rule(
+        self, rule: Rule | BrokenRule, this: Pass, versions: Sequence[Registration]
+    ) -> Decisions:
+        missing = [one for one in versions if this.may_be_missing(rule.name, one)]
+        if isinstance(rule, BrokenRule):
+            return (yield from self._kept(rule, missing))
+        if versions and this.is_new(rule.name, versions[0].model):
+            there = [one for one in versions if this.is_baseline(rule.name, one)]
+            self._mark_baseline(rule, there)
+        return (yield from self._started(rule, missing))
 
     def _mark_baseline(self, rule: Rule, there: Sequence[Registration]) -> None:
         """Mark the newest version that was there before the rule.
@@ -283,7 +295,7 @@ class _Look:
 
     def _state(self, rule: Rule | BrokenRule, one: Registration) -> State | None:
         ledger = self.services.ledger
-        claim = ledger.read(partition_of(rule, one), one.version, self.deadline).claim
+        claim = ledger.read(partition_of(rule, one), one.version, self._before_notes).claim
         return claim.state if claim else None
 
     def _states(
@@ -294,7 +306,7 @@ class _Look:
             return None
         partition = partition_of(rule, missing[0])
         try:
-            found = self.services.ledger.claims(partition, self.deadline)
+            found = self.services.ledger.claims(partition, self._before_notes)
         except UnreadableRowError:
             return None
         return defaultdict(lambda: None, {claim.version: claim.state for claim in found})

@@ -123,3 +123,28 @@ NINE, TEN = Baseline("9", "9", ORDERING), Baseline("10", "10", ORDERING)
 )
 def test_a_baseline_is_written_beside_the_mark(before, after):
     assert after == claims.with_baseline(before, TEN)
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        pytest.param(claims.not_started(claim(owner="me"), "429"), id="nothing was started"),
+        pytest.param(claims.refused(claim(owner="me"), "no", NOON, LEASE), id="refused"),
+    ],
+)
+def test_a_start_that_comes_to_nothing_leaves_the_release_of_a_frozen_process(ended):
+    current = claim(owner="me", etag="new", second_release=SECOND)
+
+    completed = claims.after_conflict(current, ended)
+    assert (State.STARTED, SECOND, None) == (
+        completed.state,
+        completed.release,
+        completed.second_release,
+    )
+
+
+def test_a_release_that_is_known_as_the_second_is_not_its_own_second():
+    known = claim(State.UNKNOWN, second_release=SECOND)
+
+    assert claims.sighted(known, Found(SECOND)).second_release is None
+    assert SECOND == claims.sighted(known, Found(RELEASE)).second_release

@@ -5,12 +5,14 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from azure.data.tables import TableServiceClient
 
 from model_trigger import claims
 from model_trigger.claims import Partition, State
+from model_trigger.deadline import Deadline
 from model_trigger.decisions import Outcome
 from model_trigger.events import Workspace
 from model_trigger.holding import Asked, Hold
@@ -326,3 +328,14 @@ def test_a_second_release_that_a_look_up_sees_is_recorded_and_reported(churn, ca
     found = churn.snapshot().claim
     assert (first["id"], second["id"]) == (found.release.id, found.second_release.id)
     assert "duplicate_release" in caplog.text
+
+
+def test_what_was_started_is_written_also_after_the_deadline(churn):
+    now = [0.0]
+    limit = Deadline(25, lambda: now[0], lambda _: None)
+    late = Interposed(
+        churn.services.azure_devops(), "start", after=partial(now.__setitem__, 0, 60.0)
+    )
+    churn.attend(limit=limit, services=replace(churn.services, azure_devops=lambda: late))
+
+    assert (State.STARTED, ["17"]) == (churn.state(), churn.versions)
