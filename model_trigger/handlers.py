@@ -31,6 +31,8 @@ _SECONDS = 25.0
 _RECONCILE_SECONDS = 240.0
 # Of which open claims get so much, however many there are, so that missed registrations are found.
 _OPEN_CLAIMS_SECONDS = 120.0
+# Without so much time left, nothing is deleted.
+_DELETION_SECONDS = 10.0
 # Nobody looks at an empty page for longer.
 _PAGE_SECONDS = 10.0
 _LEVELS = {
@@ -121,6 +123,8 @@ def _steps(
 
 
 def _delete_expired(services: Services, run: _Delivery) -> None:
+    if not run.deadline.allows(_DELETION_SECONDS):
+        return  # the next pass does it
     with suppress(ConflictError):  # another process does the same
         services.ledger.clean_up(datetime.now(UTC) - services.decision_retention, run.deadline)
 

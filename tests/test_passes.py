@@ -91,7 +91,7 @@ def test_every_workspace_gets_its_turn_beside_one_that_takes_all_the_time(make_s
 )
 def test_one_model_stops_no_other(make_services, clock, fault, caplog):
     organizations = Organizations(clock)
-    models = Models(clock, ["a", "b", "c"], registered_at=datetime.now(UTC) + timedelta(seconds=9))
+    models = Models(clock, ["a", "b", "c"], registered_at=datetime.now(UTC) + timedelta(minutes=9))
     services = make_services(
         workspaces=[WORKSPACE],
         azure_ml=lambda: models,
@@ -138,7 +138,7 @@ def test_a_model_keeps_no_other_from_being_checked_again_and_again(make_services
 
 
 def test_the_many_new_versions_of_a_model_are_read_at_once(make_services, clock):
-    soon = datetime.now(UTC) + timedelta(seconds=9)
+    soon = datetime.now(UTC) + timedelta(minutes=9)
     models = Models(clock, ["a-sweep", "b"], registered_at=soon, many={"a-sweep": 40})
     services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
     for model, number in (("a-sweep", 40), ("b", 1)):
@@ -231,7 +231,7 @@ def test_missed_registrations_for_a_dead_organization_do_not_hold_up_the_others(
     make_services, clock
 ):
     organizations = Organizations(clock, dead=DEAD)
-    soon = datetime.now(UTC) + timedelta(seconds=9)
+    soon = datetime.now(UTC) + timedelta(minutes=9)
     names = [*(f"dead-{number:02}" for number in range(12)), "healthy"]
     models = Models(clock, names, registered_at=soon)
     services = make_services(
@@ -290,7 +290,7 @@ def test_open_claims_leave_time_for_missed_registrations(make_services, monkeypa
     clock = Clock()
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
     organizations = Organizations(clock)
-    models = Models(clock, ["missed"], registered_at=datetime.now(UTC) + timedelta(seconds=9))
+    models = Models(clock, ["missed"], registered_at=datetime.now(UTC) + timedelta(minutes=9))
     services = make_services(
         azure_devops=lambda: organizations,
         azure_ml=lambda: models,
