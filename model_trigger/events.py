@@ -20,9 +20,10 @@ from model_trigger.wording import shown, well_formed
 EVENT_TYPE = "Microsoft.MachineLearningServices.ModelRegistered"
 
 _WORKSPACE_ID = re.compile(
-    r"/subscriptions/(?P<subscription_id>[^/\s]{1,260})"
-    r"/resourceGroups/(?P<resource_group>[^/\s]{1,260})"
-    r"/providers/Microsoft\.MachineLearningServices/workspaces/(?P<name>[^/\s]{1,260})/?",
+    # `a`: without it the Kelvin sign would pass for a k, and another id for this workspace's.
+    r"(?a:/subscriptions/)(?P<subscription_id>[^/\s]{1,260})"
+    r"(?a:/resourceGroups/)(?P<resource_group>[^/\s]{1,260})"
+    r"(?a:/providers/Microsoft\.MachineLearningServices/workspaces/)(?P<name>[^/\s]{1,260})/?",
     re.IGNORECASE,
 )
 # A registration is kept with its claim, in an entity of at most 1 MiB with at most 64 KiB a text:

@@ -352,6 +352,11 @@ def test_a_time_that_is_none_or_that_storage_does_not_keep_is_not_known(time):
     assert parse_event(changed(eventTime=time)).registered_at is None
 
 
+def test_only_ascii_letters_spell_the_provider_of_a_workspace():
+    with pytest.raises(ValueError, match="is not the resource id of a workspace"):
+        Workspace.parse(WORKSPACE_ID.replace("workspaces", "wor\N{KELVIN SIGN}spaces"))
+
+
 def test_half_an_event_is_rejected_with_what_came():
     message = rejection(payload("truncated"))
 
