@@ -126,7 +126,7 @@ class AzureDevOps:
     def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
         """Send the POST, once, and return for certain what is certain about its result.
 
-        With the `key` of its claim, a request that was refused for want of it can be corrected.
+        A refusal because the `key` is missing comes with a request that contains it.
         """
         deadline_in_force.set(deadline)
         post_was_sent.set(False)

@@ -321,7 +321,7 @@ def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
 
 
 def _superseded_by(claim: Claim | None, mark: Mark, candidate: Candidate) -> str:
-    """Say what keeps a version from being started, "" when nothing does.
+    """Return what keeps a version from being started, "" when nothing does.
 
     A baseline blocks only what is older, and never what the ledger holds already.
     """

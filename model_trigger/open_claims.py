@@ -131,7 +131,7 @@ class _OpenClaim:
         return self._given_up(decision) or self._refused_for_long(decision) or decision
 
     def _refused_for_long(self, decision: Decision) -> Decision | None:
-        """Give up what was refused for so long, and has just been refused again."""
+        """Settle as given up what was refused for `RETRY_FOR` and has just been refused again."""
         is_refused = self.claim.state is State.FAILED and decision.outcome is Outcome.FAILED
         if not is_refused or not self._is_over(self.claim.failed_since):
             return None
@@ -196,7 +196,7 @@ class _OpenClaim:
         return self._given_up(decision) or decision
 
     def _given_up(self, decision: Decision) -> Decision | None:
-        """Give up what has been unknown for so long that a person should look.
+        """Settle as given up what has been unknown for so long that a person should look.
 
         Only what an earlier pass has looked up in vain, when absence could already be proven: the
         app may have been stopped for as long.

@@ -152,7 +152,7 @@ class AzureDevOps(Protocol):
         ...
 
     def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
-        """Send one POST; with the claim's key, a refusal for want of it comes corrected."""
+        """Send one POST; a refusal that only concerns the `key` comes with a corrected request."""
         ...
 
     def find(

@@ -86,7 +86,7 @@ def pipeline_request(azure_devops, using, key=KEY, **pipeline):
 
 
 def posts(azure_devops):
-    """Give the requests that start something."""
+    """Return the requests that start something."""
     return [
         each
         for each in azure_devops.requests

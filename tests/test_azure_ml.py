@@ -26,7 +26,7 @@ CONTOSO = Workspace.parse(WORKSPACE.replace("/fabrikam", "/contoso"))
 
 
 class Clock:
-    """A clock that stands still but for pauses, which it remembers."""
+    """A clock that advances only during pauses, which it remembers."""
 
     def __init__(self):
         self.pauses = []

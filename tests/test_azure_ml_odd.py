@@ -40,7 +40,7 @@ class Trial:
         self._caplog = caplog
 
     def deadline(self):
-        """Make a deadline on a clock that stands still but for pauses."""
+        """Make a deadline on a clock that advances only during pauses."""
         return Deadline(25, lambda: sum(self.pauses), self.pauses.append)
 
     def models(self):
