@@ -622,17 +622,20 @@ def sighted(claim: Claim, found: Found) -> Claim:
     return replace(started(claim, found.release), second_release=second)
 
 
-def after_sighting(current: Claim | None, owner: str, found: Found) -> Claim | None:
+def after_sighting(current: Claim | None, sought: Claim, found: Found) -> Claim | None:
     """Return what to write when a claim has changed while its release was found.
 
-    None when there is nothing to write: all is recorded, or a later turn than that of `owner` is
-    starting it, so that the release may be its own. One that is not the recorded one is the second.
+    None when there is nothing to write: all is recorded, or a later turn than that of the claim
+    that was `sought` is starting it, so that the release may be its own. One that is not the
+    recorded one is the second.
     """
     if current is None:
         return None
     if current.release is None:
-        is_another = current.state is State.STARTING and current.owner != owner
-        return None if is_another else sighted(current, found)
+        if current.state is State.STARTING and current.owner != sought.owner:
+            return None
+        # Given up after a refusal, it has lost its request, by which its run is known as taken.
+        return sighted(replace(current, request=current.request or sought.request), found)
     known = {current.release, current.second_release, None}
     second = next((one for one in (found.release, found.second) if one not in known), None)
     if second is None or current.second_release:

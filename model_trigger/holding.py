@@ -125,7 +125,7 @@ class Hold:
                 self.write(seen, claims.without_slot(mark, claim.version))
             except ConflictError:
                 now = self.read()
-                mark, other = now.mark, claims.after_sighting(now.claim, claim.owner, found)
+                mark, other = now.mark, claims.after_sighting(now.claim, claim, found)
                 if other is None:
                     return done if now.claim and now.claim.release else None
                 seen = other

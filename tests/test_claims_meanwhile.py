@@ -7,7 +7,7 @@ import pytest
 
 from model_trigger import claims
 from model_trigger.claims import Baseline, Mark, State
-from model_trigger.targets import Found, Release
+from model_trigger.targets import Found, Release, StartRequest, TargetKind
 from tests.build import NOON, claim
 
 LEASE = timedelta(minutes=2)
@@ -98,7 +98,7 @@ def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
     ],
 )
 def test_a_release_that_was_found_is_never_passed_over(current, expected):
-    assert expected == claims.after_sighting(current, "me", Found(RELEASE))
+    assert expected == claims.after_sighting(current, claim(owner="me"), Found(RELEASE))
 
 
 NINE, TEN = Baseline("9", "9", ORDERING), Baseline("10", "10", ORDERING)
@@ -148,3 +148,15 @@ def test_a_release_that_is_known_as_the_second_is_not_its_own_second():
 
     assert claims.sighted(known, Found(SECOND)).second_release is None
     assert SECOND == claims.sighted(known, Found(RELEASE)).second_release
+
+
+def test_a_release_found_for_a_claim_that_was_given_up_is_recorded_with_its_request():
+    request = StartRequest(TargetKind.PIPELINE, "https://dev.azure.com/contoso", "ml", 5, {})
+    sought = claim(State.UNKNOWN, owner="me", request=request)
+    recorded = claims.after_sighting(claim(State.GIVEN_UP), sought, Found(RELEASE))
+
+    assert (State.STARTED, RELEASE, request) == (
+        recorded.state,
+        recorded.release,
+        recorded.request,
+    )
