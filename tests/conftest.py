@@ -1,5 +1,6 @@
 """The parts that tests run against: real storage protocol, and a stand-in for Azure DevOps."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -129,3 +130,23 @@ def settled(app: App) -> App:
     app.reconcile()
     app.let_a_pass_be(timedelta(days=7))
     return app
+
+
+@pytest.fixture
+def settings_for(
+    azurite: Azurite, azure_devops: AzureDevOps, ledger: Ledger
+) -> Callable[..., dict[str, str]]:
+    """Makes the settings of a host that has these rules, and whatever else is given."""
+
+    def settings_for(rules: object, **others: str) -> dict[str, str]:
+        return {
+            "AzureWebJobsStorage": azurite.connection_string,
+            "AZURE_DEVOPS_ORG_URL": azure_devops.url,
+            "AZURE_DEVOPS_PROJECT": "ml",
+            "AZURE_DEVOPS_PAT": "any",
+            "LEDGER_PREFIX": ledger.releases.table_name.removesuffix("releases"),
+            "RULES": json.dumps(rules),
+            **others,
+        }
+
+    return settings_for

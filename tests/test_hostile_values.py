@@ -39,15 +39,8 @@ FIELDS = ("outcome", "rule", "model", "version", "workspace", "reason", "release
 
 
 @pytest.fixture(name="settings")
-def _settings(azurite, azure_devops, ledger):
-    return {
-        "AzureWebJobsStorage": azurite.connection_string,
-        "AZURE_DEVOPS_ORG_URL": azure_devops.url,
-        "AZURE_DEVOPS_PROJECT": "ml",
-        "AZURE_DEVOPS_PAT": "any",
-        "LEDGER_PREFIX": ledger.releases.table_name.removesuffix("releases"),
-        "RULES": json.dumps(RULES),
-    }
+def _settings(settings_for):
+    return settings_for(RULES)
 
 
 def printed(settings, events):
