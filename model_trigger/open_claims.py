@@ -17,7 +17,6 @@ from model_trigger.ports import ConflictError, LedgerError, Services
 from model_trigger.rulebook import RuleBook
 from model_trigger.rules import Evaluation, Rule
 from model_trigger.starting import asked_by, attend, partition_of
-from model_trigger.unanswered import Unanswered
 
 # What one claim may take, in seconds, as for a delivery.
 _ONE_CLAIM = 25.0
@@ -35,16 +34,16 @@ def finish_claims(
     """
     found, now = services.ledger.open_claims(deadline)
     began = Asked(deadline.clock(), now)
-    silent = Unanswered()
+    unanswered: set[str] = set()
     for partition, claim in sorted(found, key=lambda one: one[1].tried_at):
         if not deadline.allows(_ONE_CLAIM):
             return
         one = _OpenClaim(partition, claim, services, deadline.within(_ONE_CLAIM), began, now)
-        if one.is_left_alone or not one.is_due or silent.includes(one.asks(book)):
+        if one.is_left_alone or not one.is_due or not unanswered.isdisjoint(one.asks(book)):
             continue
         decision = _finished(one, book)
         if decision:
-            silent.note(decision)
+            unanswered |= {decision.unanswered} - {""}
             yield decision
 
 

@@ -32,7 +32,6 @@ from model_trigger.ports import (
 from model_trigger.rulebook import BrokenRule, RuleBook
 from model_trigger.rules import Evaluation, Rule
 from model_trigger.starting import asked_by, attend, keep, partition_of
-from model_trigger.unanswered import Unanswered
 from model_trigger.versions import Version
 
 # What one registration may take, in seconds, as for a delivery.
@@ -60,7 +59,7 @@ def find_missing(book: RuleBook, services: Services, deadline: Deadline) -> Iter
     """
     # Not those of the open claims: a claim that meets a time-out in every pass would keep missed
     # registrations from ever being found, while one of these leaves a claim of its own.
-    silent = Unanswered()
+    unanswered: set[str] = set()
     notes, now = services.ledger.workspace_notes(deadline)
     present = {workspace.key for workspace in services.workspaces}
     for key, note in notes.items():
@@ -71,7 +70,7 @@ def find_missing(book: RuleBook, services: Services, deadline: Deadline) -> Iter
     for place, workspace in enumerate(waiting):
         share = max(_SHORTEST_LOOK, deadline.remaining / (len(waiting) - place))
         note = notes.get(workspace.key)
-        look = _Look(workspace, book, services, now, deadline.within(share), silent)
+        look = _Look(workspace, book, services, now, deadline.within(share), unanswered)
         try:
             yield from look.through(note or WorkspaceNote(workspace, since=now), is_new=not note)
         except (LedgerError, ConflictError) as error:
@@ -102,7 +101,7 @@ class _Look:
     services: Services
     now: datetime
     deadline: Deadline
-    unanswered: Unanswered
+    unanswered: set[str]
 
     def through(self, note: WorkspaceNote, *, is_new: bool) -> Iterator[Decision]:
         """Go through the workspace's models, those first that were not listed for longest.
@@ -257,10 +256,10 @@ class _Look:
         asked = asked_by(rule, self.workspace, self.services)
         decided = True
         for evaluation, registration in sorted(wanted, key=_by_version):
-            if self.unanswered.includes(asked) or not self.deadline.allows(_ONE_START):
+            if not self.unanswered.isdisjoint(asked) or not self.deadline.allows(_ONE_START):
                 return False
             decision = attend(evaluation, registration, self.services, self._one())
-            self.unanswered.note(decision)
+            self.unanswered.update({decision.unanswered} - {""})
             decided = decided and decision.outcome is not Outcome.PENDING
             yield decision
         return decided

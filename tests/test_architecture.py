@@ -31,7 +31,6 @@ CORE = {
     "summary",
     "targets",
     "templates",
-    "unanswered",
     "versions",
     "wording",
 }

@@ -1,6 +1,5 @@
 """Exactly once, nothing lost, never back: while everything fails."""
 
-import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -58,18 +57,10 @@ def test_a_burst_of_faults_leaves_nothing_undone(record_property):
 
 
 def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
-    azurite, azure_devops, ledger
+    azure_devops, ledger, settings_for
 ):
-    settings = {
-        "AzureWebJobsStorage": azurite.connection_string,
-        "AZURE_DEVOPS_ORG_URL": azure_devops.url,
-        "AZURE_DEVOPS_PROJECT": "ml",
-        "AZURE_DEVOPS_PAT": "any",
-        "LEDGER_PREFIX": ledger.releases.table_name.removesuffix("releases"),
-        "RULES": json.dumps({"churn": {"model": "churn", "release": {"definition": 1}}}),
-        "CLAIM_LEASE": "PT4S",
-        "LIST_LAG": "PT1S",
-    }
+    rules = {"churn": {"model": "churn", "release": {"definition": 1}}}
+    settings = settings_for(rules, CLAIM_LEASE="PT4S", LIST_LAG="PT1S")
     # Between its last check and the socket: after discovery and the definition, the third request
     # is the POST.
     last = {"MORTAL_FREEZE": "azure_devops_client.py:signed_session", "MORTAL_CALL": "3"}

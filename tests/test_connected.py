@@ -13,20 +13,12 @@ from tests.sandbox.processes import ROOT
 
 
 @pytest.fixture(name="run")
-def _run(azurite, azure_devops, ledger):
+def _run(settings_for):
     """Runs a command with the settings of a rule for churn, others as given."""
 
     def run(*arguments, **settings):
-        environment = {
-            "PATH": os.environ["PATH"],
-            "AzureWebJobsStorage": azurite.connection_string,
-            "AZURE_DEVOPS_ORG_URL": azure_devops.url,
-            "AZURE_DEVOPS_PROJECT": "ml",
-            "AZURE_DEVOPS_PAT": "any",
-            "LEDGER_PREFIX": ledger.releases.table_name.removesuffix("releases"),
-            "RULES": json.dumps({"churn": {"model": "churn", "release": {"definition": 1}}}),
-            **settings,
-        }
+        rules = {"churn": {"model": "churn", "release": {"definition": 1}}}
+        environment = settings_for(rules, PATH=os.environ["PATH"], **settings)
         return subprocess.run(  # noqa: S603 (our own command)
             [sys.executable, "-m", "model_trigger", *arguments],
             cwd=ROOT,

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from model_trigger.claims import Baseline
-from model_trigger.decisions import Decision, Outcome
 from model_trigger.passes import (
     SETTLING,
     Memory,
@@ -18,7 +17,6 @@ from model_trigger.passes import (
     baseline_of,
     noted,
 )
-from model_trigger.unanswered import Unanswered
 from tests.build import NOON, WORKSPACE, registration, rule, rulebook
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -174,21 +172,3 @@ def test_a_baseline_is_the_newest_version_that_its_rule_would_want():
         (selective.evaluate(one), one) for one in found
     )
     assert baseline_of([(CHANGED.evaluate(one), one) for one in found[:1]]) is None
-
-
-@pytest.mark.parametrize(
-    ("silent", "asked", "is_included"),
-    [
-        pytest.param("", (ORGANIZATION, WORKSPACE.key), False, id="everybody answered"),
-        pytest.param(ORGANIZATION, (ORGANIZATION,), True, id="the organization"),
-        pytest.param(ORGANIZATION, (ORGANIZATION, WORKSPACE.key), True, id="one of two"),
-        pytest.param(WORKSPACE.key, (ORGANIZATION,), False, id="a workspace that is not needed"),
-        pytest.param(ORGANIZATION, (ELSEWHERE,), False, id="another organization"),
-        pytest.param(ORGANIZATION, (), False, id="nobody is asked"),
-    ],
-)
-def test_who_did_not_answer_is_not_asked_again(silent, asked, is_included):
-    unanswered = Unanswered()
-    unanswered.note(Decision(Outcome.PENDING, "not now", unanswered=silent))
-
-    assert is_included is unanswered.includes(asked)

@@ -330,15 +330,9 @@ def test_the_templates_are_part_of_what_is_deployed(tmp_path):
     }
 
 
-def test_both_functions_answer_behind_the_host(azurite, azure_devops, ledger):
-    settings = {
-        "AzureWebJobsStorage": azurite.connection_string,
-        "AZURE_DEVOPS_ORG_URL": azure_devops.url,
-        "AZURE_DEVOPS_PROJECT": "ml",
-        "AZURE_DEVOPS_PAT": "a-secret",
-        "LEDGER_PREFIX": ledger.releases.table_name.removesuffix("releases"),
-        "RULES": json.dumps({"churn": {"model": "churn", "release": {"definition": 1}}}),
-    }
+def test_both_functions_answer_behind_the_host(azure_devops, settings_for):
+    rules = {"churn": {"model": "churn", "release": {"definition": 1}}}
+    settings = settings_for(rules, AZURE_DEVOPS_PAT="a-secret")
     with HostProcess(settings) as host:
         host.deliver([event(17)])
         answers = {
