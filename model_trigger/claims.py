@@ -57,10 +57,7 @@ _MAY_HAVE_STARTED = (State.STARTING, State.UNKNOWN, State.GIVEN_UP)
 
 # What a delivery answers for a claim on which it does nothing.
 _ANSWERS = {
-    State.KEPT: Outcome.FAILED,
     State.WAITING: Outcome.PENDING,
-    State.STARTING: Outcome.DUPLICATE,
-    State.UNKNOWN: Outcome.PENDING,
     State.FAILED: Outcome.FAILED,
     State.STARTED: Outcome.DUPLICATE,
     State.OBSERVED: Outcome.DUPLICATE,
@@ -120,6 +117,11 @@ class Claim:
     def version(self) -> str:
         """Azure ML's version, as text."""
         return self.registration.version
+
+    @property
+    def organization(self) -> str:
+        """The organization that a start of the claim asks; empty where none was asked yet."""
+        return self.request.organization_url if self.request else ""
 
     def standing(self, now: datetime) -> State:
         """Return the state as it stands now: a start whose lease is over has an unknown outcome."""

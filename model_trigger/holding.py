@@ -88,7 +88,7 @@ class Hold:
         try:
             seen = self._sighting(claim, asked.at, self.before_reserve)
         except AzureDevOpsError as error:
-            unanswered = self.silent(_of(claim), began, answered=error.answered)
+            unanswered = self.silent(claim.organization, began, answered=error.answered)
             done = Done(Outcome.PENDING, f"{unclear}: {error}", unanswered=unanswered)
         except LedgerError as error:
             done = Done(Outcome.PENDING, f"{unclear}: {error}")
@@ -185,7 +185,3 @@ class Hold:
                 self.partition.rule, claim.registration, claim.release, claim.second_release
             )
             _log.error("%s", line)
-
-
-def _of(claim: Claim) -> str:
-    return claim.request.organization_url if claim.request else ""

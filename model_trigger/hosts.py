@@ -119,11 +119,22 @@ def family(organization_url: str) -> frozenset[Origin]:
         return frozenset()
     if not origin.is_services:
         return frozenset({origin})
-    host, path = origin.host, organization_url.partition("://")[2].partition("/")[2]
-    older = _is_within(host, _OLDER)
-    organization = host.partition(".")[0] if older else path.partition("/")[0].lower()
+    organization = organization_of(organization_url)
     own = (f"{organization}.{_OLDER}", f"{organization}.vsrm.{_OLDER}") if organization else ()
     return frozenset(Origin("https", each, origin.port) for each in (_SERVICES, _RELEASES, *own))
+
+
+def organization_of(url: str) -> str:
+    """Return the organization of an address of Azure DevOps Services, in lower case.
+
+    "" for the address of any other server, or one that names no organization.
+    """
+    origin = Origin.of(url)
+    if origin is None or not origin.is_services:
+        return ""
+    if _is_within(origin.host, _OLDER):
+        return origin.host.partition(".")[0]
+    return url.partition("://")[2].partition("/")[2].partition("/")[0].lower()
 
 
 def is_loopback(host: str) -> bool:

@@ -29,8 +29,8 @@ def finish_claims(
 ) -> Iterator[Decision]:
     """Take up every claim that is due, the longest untried first, as far as the time allows.
 
-    Whoever does not answer is not asked again. Without a book, when the rules cannot
-    be read, releases are looked up and nothing is started. Raises LedgerError.
+    Whoever does not answer is not asked again. Without a book, when the rules cannot be read,
+    releases are looked up and nothing is started. Raises LedgerError.
     """
     found, now = services.ledger.open_claims(deadline)
     began = Asked(deadline.clock(), now)
@@ -94,8 +94,8 @@ class _OpenClaim:
 
     def asks(self, book: RuleBook | None) -> tuple[str, ...]:
         """Return whom finishing the claim would ask."""
-        if self.claim.request and self.is_unknown:
-            return (self.claim.request.organization_url,)
+        if self.is_unknown:
+            return (self.claim.organization,)
         rule = book.rules.get(self.partition.rule) if book else None
         return asked_by(rule, self.partition.workspace, self.services) if rule else ()
 

@@ -329,7 +329,6 @@ class _Attempt:
         self, claim: Claim, result: StartResult | None, moment: datetime
     ) -> tuple[Claim, Done]:
         """Return the claim as the result leaves it, and the answer."""
-        organization = claim.request.organization_url if claim.request else ""
         match result:
             case None:
                 return claims.observed(claim), Done(Outcome.OBSERVED, "")
@@ -341,10 +340,10 @@ class _Attempt:
             case NotStarted(reason, seconds, answered):
                 not_before = moment + timedelta(seconds=seconds) if seconds else None
                 waiting = claims.not_started(claim, reason, not_before)
-                unanswered = "" if answered else organization
+                unanswered = "" if answered else claim.organization
                 return waiting, Done(Outcome.PENDING, reason, unanswered=unanswered)
             case Unknown(reason, answered):
-                unanswered = "" if answered else organization
+                unanswered = "" if answered else claim.organization
                 done = Done(Outcome.PENDING, reason, unanswered=unanswered)
                 return claims.unknown(claim, reason, moment), done
 

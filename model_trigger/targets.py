@@ -1,7 +1,6 @@
 """What a target is asked to start, and what it may answer: values shared by core and adapters."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -9,6 +8,7 @@ from typing import Any
 
 from model_trigger.events import Registration
 from model_trigger.grammar import PipelineFields, ReleaseFields
+from model_trigger.hosts import organization_of
 from model_trigger.rules import Rule
 from model_trigger.templates import Template, Values
 from model_trigger.wording import quoted
@@ -26,9 +26,6 @@ KEY_PARAMETER = "modelTriggerKey"
 # A request is kept with its registration, in an entity of at most 1 MiB:
 # https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 _LONGEST_REQUEST = 200_000
-_VISUAL_STUDIO = re.compile(
-    r"https://(?P<organization>[^./]+)\.visualstudio\.com(/defaultcollection)?"
-)
 _DEFAULT_DESCRIPTION = Template.parse("{model_name} {model_version} registered in {workspace}")
 
 
@@ -379,9 +376,8 @@ def request_for(
 
 def organization_key(url: str) -> str:
     """Return one spelling of the addresses of an organization, to compare them."""
-    address = url.rstrip("/").lower()
-    older = _VISUAL_STUDIO.fullmatch(address)
-    return f"https://dev.azure.com/{older['organization']}" if older else address
+    organization = organization_of(url)
+    return f"https://dev.azure.com/{organization}" if organization else url.rstrip("/").lower()
 
 
 def key_mark(key: str) -> str:

@@ -161,3 +161,12 @@ def test_a_look_up_that_the_ledger_fails_counts_as_tried(settled):
 
     assert [("churn", "17", "pending")] == settled.reconcile()
     assert settled.claim().tried_at > tried_at
+
+
+def test_a_pass_that_has_used_up_its_time_leaves_deletion_to_the_next(settled, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    slow = Interposed(settled.services.ledger, "note_workspace", after=lambda: clock.pass_by(1000))
+    settled.services = replace(settled.services, ledger=slow)
+
+    assert [] == settled.reconcile()
