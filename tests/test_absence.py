@@ -402,3 +402,12 @@ def test_an_unknown_start_is_looked_up_once_before_it_is_given_up_without_retrie
     settled.reconcile()
 
     assert ["17"] == settled.versions
+
+
+def test_what_is_given_up_after_refusals_lays_no_claim_to_a_run(settled):
+    settled.azure_devops.fault("error", status=400, times=None)
+    settled.deliver("17")
+    settled.let_pass(2 * DAY)
+    settled.reconcile()
+
+    assert (State.GIVEN_UP, None) == (settled.claim().state, settled.claim().request)

@@ -127,6 +127,12 @@ def outcome(found):
             id="a newer version is being started: no need to wait for it",
         ),
         pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="other ordering"),
+        pytest.param(
+            RemakeMark,
+            None,
+            mark("", compared=None, ordering="semver tag:v"),
+            id="other ordering, under which no claim could be read",
+        ),
         pytest.param(Take, claim(State.KEPT), None, id="kept while its rule was broken"),
         pytest.param(Busy, claim(), mark(), id="another delivery is starting it"),
         pytest.param(Proceed, claim(owner="me"), mark(), id="the answer to our write was lost"),

@@ -8,8 +8,11 @@ import pytest
 
 from model_trigger import rows
 from model_trigger.claims import Partition, State
-from model_trigger.handlers import reconcile
+from model_trigger.handlers import DeliverAgainError, reconcile
+from model_trigger.open_claims import finish_claims
 from model_trigger.ports import AzureDevOpsError, AzureMLError, LedgerError
+from model_trigger.targets import Unknown
+from model_trigger.workspaces import find_missing
 from tests.build import WORKSPACE, rulebook
 from tests.slow import DEAD, HEALTHY, Clock, Models, Organizations, claims_of, in_organization
 from tests.test_unreadable_rows import change
@@ -170,3 +173,48 @@ def test_a_pass_that_has_used_up_its_time_leaves_deletion_to_the_next(settled, m
     settled.services = replace(settled.services, ledger=slow)
 
     assert [] == settled.reconcile()
+
+
+def test_a_post_that_a_gateway_gives_up_on_slowly_holds_up_no_other_organization(
+    make_services, clock
+):
+    organizations = Organizations(clock)
+    services = make_services(azure_devops=lambda: organizations)
+    book = claims_of(services, organizations, slow=(DEAD, 50), healthy=(HEALTHY, 1))
+    whole = organizations.start
+
+    def start(request, limit, key):
+        if request.organization_url == DEAD:
+            clock.pass_by(15)
+            return Unknown("HTTP 504")
+        return whole(request, limit, key)
+
+    organizations.start = start
+    list(finish_claims(book, services, clock.deadline(120)))
+
+    assert ["healthy-0"] == organizations.started
+
+
+def test_reading_many_claims_leaves_time_to_note_how_far_a_pass_has_come(make_services, clock):
+    models = Models(clock, ["churn"], registered_at=SOON, many={"churn": 20})
+    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
+    slow = Interposed(services.ledger, "read", after=lambda: clock.pass_by(6))
+    book = rulebook(churn={"start": "every"})
+    list(find_missing(book, replace(services, ledger=slow), clock.deadline(100)))
+
+    assert "churn" in services.ledger.memory(WORKSPACE, clock.deadline()).models
+
+
+def test_one_reading_of_a_list_serves_all_claims_of_a_pass(settled):
+    settled.with_rules(churn={"start": "every"})
+    for version in ("17", "18", "19"):
+        settled.azure_devops.fault("error", status=500)
+        with pytest.raises(DeliverAgainError):
+            settled.deliver(version)
+        settled.let_pass(timedelta(minutes=6), version)
+    before = len(settled.azure_devops.requests)
+    settled.reconcile()
+
+    sent = settled.azure_devops.requests[before:]
+    assert 1 == sum("minCreatedTime" in each.query for each in sent)
+    assert {"17", "18", "19"} == set(settled.versions)

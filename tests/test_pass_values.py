@@ -156,6 +156,13 @@ def test_a_model_that_cannot_be_listed_comes_after_the_others_and_is_as_unknown_
     assert [never.listed_at("churn"), NOON - HOUR] == [note.listed_at for note in others]
 
 
+def test_a_model_that_could_not_be_listed_at_first_settles_when_its_list_lags():
+    tried = a_pass(listed_at=None).tried(CHURN)
+    after = Pass({"churn": RuleNote(RULE.selectors, MADE)}, {"churn": tried}, NOON, DAY)
+
+    assert NOON + SETTLING == after.noted(CHURN, []).settles_at
+
+
 def test_a_model_is_listed_again_until_its_newest_version_has_settled():
     note = a_pass().noted(CHURN, [registration("17", registered_at=NOON - MINUTE)])
     later = Pass({"churn": since(RULE.selectors, MADE)}, {"churn": note}, NOON + MINUTE, DAY)

@@ -180,3 +180,13 @@ def test_what_the_first_version_kept_for_a_broken_rule_is_evaluated_once_it_is_f
     settled.with_rules(churn={})
 
     assert [("churn", "17", "started")] == settled.reconcile()
+
+
+def test_what_the_first_version_noted_of_a_model_is_listed_again_and_is_no_fault(settled):
+    row = {"PartitionKey": rows.workspace_key(WORKSPACE), "RowKey": "model|old"}
+    noted = {"model": "old", "latest_version": "17", "seen_at": NOON}
+    settled.services.ledger.releases.upsert_entity({**row, **noted})
+    settled.reconcile()
+
+    assert "cannot be read" not in settled.caplog.text
+    assert "old" in settled.services.ledger.memory(WORKSPACE, deadline()).models
