@@ -75,6 +75,7 @@ def _tables(settings: Settings) -> TableServiceClient:
 def _tables_of_string(text: str) -> TableServiceClient:
     open_tables = partial(TableServiceClient.from_connection_string, text, retry_total=0)
     try:
+        # Opened twice: only the client itself knows the address that the text stands for.
         with open_tables() as named:
             return open_tables(**client_options(named.url))
     except ValueError as error:
