@@ -10,7 +10,7 @@ from model_trigger.services import services
 from model_trigger.settings import reconcile_schedule
 
 if TYPE_CHECKING:
-    from model_trigger.status import Answer
+    from model_trigger.pages.http import Answer
 
 app = func.FunctionApp()
 

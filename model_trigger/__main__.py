@@ -9,29 +9,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_trigger import lint
-from model_trigger.events import Registration, Workspace
-from model_trigger.explain import ANY_WORKSPACE
-from model_trigger.explain import explain as explained
-from model_trigger.explain_text import render
-from model_trigger.forget import InFlightError
-from model_trigger.hosts import Recipients
+from model_trigger.commands.forget import InFlightError
 from model_trigger.ports import LedgerError
-from model_trigger.problems import Problem, problem
-from model_trigger.rule_sources import RulesUnreadableError, gather
-from model_trigger.rulebook import RuleBook, RuleSource
-from model_trigger.rules import Rule
-from model_trigger.schema import schema_text
+from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.rules import warnings as lint
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.explain import ANY_WORKSPACE
+from model_trigger.rules.explain import explain as explained
+from model_trigger.rules.explain_text import render
+from model_trigger.rules.problems import Problem, problem
+from model_trigger.rules.rule import Rule
+from model_trigger.rules.schema import schema_text
+from model_trigger.rules.sources import RulesUnreadableError, gather
+from model_trigger.rules.summary import summarize
 from model_trigger.settings import (
     SettingsError,
     read_rules,
     read_settings,
     read_target_settings,
 )
-from model_trigger.summary import summarize
+from model_trigger.targets.hosts import Recipients
 
 if TYPE_CHECKING:
-    from model_trigger.online import Finding
+    from model_trigger.commands.online import Finding
 
 _ABOUT = """\
 Check the rules of Model Trigger, and see what they would do with a model.
@@ -128,7 +128,7 @@ def check(options: argparse.Namespace) -> int:
 
 def forget(options: argparse.Namespace) -> int:
     """Remove a claim, or all claims and the mark of a model, and print what was removed."""
-    from model_trigger import connected  # noqa: PLC0415 - it imports the SDKs
+    from model_trigger.commands import connected  # noqa: PLC0415 - it imports the SDKs
 
     told = list(connected.forget(options.rule, options.workspace, options.model, options.version))
     for removed in told or ["nothing to forget"]:
@@ -137,7 +137,7 @@ def forget(options: argparse.Namespace) -> int:
 
 
 def _find_online(book: RuleBook) -> "list[Finding]":
-    from model_trigger import connected  # noqa: PLC0415 - it imports the SDKs
+    from model_trigger.commands import connected  # noqa: PLC0415 - it imports the SDKs
 
     return list(connected.check_online(book))
 

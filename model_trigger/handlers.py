@@ -9,20 +9,20 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from model_trigger.claims.attempt import attend, keep
 from model_trigger.deadline import Deadline
-from model_trigger.decisions import Decision, Outcome, not_matched, rejected
-from model_trigger.events import Registration, RejectedEventError, parse_event
-from model_trigger.open_claims import finish_claims
+from model_trigger.decisions.decision import Decision, Outcome, not_matched, rejected
 from model_trigger.ports import ConflictError, LedgerError, OutcomeError, Services
-from model_trigger.rule_sources import RulesUnreadableError
-from model_trigger.rulebook import RuleBook
+from model_trigger.reconcile.missing import find_missing
+from model_trigger.reconcile.open_claims import finish_claims
+from model_trigger.registrations.event_grid import Registration, RejectedEventError, parse_event
+from model_trigger.rules.book import RuleBook
+from model_trigger.rules.sources import RulesUnreadableError
 from model_trigger.settings import SettingsError
-from model_trigger.starting import attend, keep
-from model_trigger.wording import LONGEST_LINE, cut, one_line
-from model_trigger.workspaces import find_missing
+from model_trigger.text import LONGEST_LINE, cut, one_line
 
 if TYPE_CHECKING:
-    from model_trigger.status import Answer
+    from model_trigger.pages.http import Answer
 
 # Event Grid waits 30 s for an answer:
 # https://learn.microsoft.com/azure/event-grid/delivery-and-retry
@@ -148,7 +148,7 @@ def _answered(
 ) -> "Answer":
     """Answer an HTTP request; `accept` is its header of this name."""
     # The pages take a while to import, and no event needs them.
-    from model_trigger import status  # noqa: PLC0415
+    from model_trigger.pages import http as status  # noqa: PLC0415
 
     request = status.Request(query, accept)
     deadline = _Delivery.begin(_PAGE_SECONDS).deadline

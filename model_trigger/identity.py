@@ -16,7 +16,7 @@ from typing import Any, cast
 from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceResponseError
 
-from model_trigger.wording import excerpt
+from model_trigger.text import excerpt
 
 # Seconds: a token is asked for within a delivery, which has 25 s for everything.
 _CONNECT, _READ, _PROCESS = 2, 5, 10

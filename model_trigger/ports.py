@@ -6,15 +6,27 @@ from datetime import datetime, timedelta
 from threading import Semaphore
 from typing import Protocol
 
-from model_trigger.claims import Claim, Mark, Partition, Snapshot
+from model_trigger.claims.protocol import Claim, Mark, Partition, Snapshot
 from model_trigger.deadline import Deadline
-from model_trigger.decisions import Decision
-from model_trigger.events import Registration, Workspace
-from model_trigger.grammar import Mode
-from model_trigger.history import Cursor, DecisionSearch, PastDecision
-from model_trigger.passes import Memory, ModelNote, ModelSummary, RuleNote, WorkspaceNote
-from model_trigger.rulebook import RuleBook
-from model_trigger.targets import Definition, Sighting, StartRequest, StartResult, TargetAddress
+from model_trigger.decisions.decision import Decision
+from model_trigger.decisions.history import Cursor, DecisionSearch, PastDecision
+from model_trigger.reconcile.progress import (
+    Memory,
+    ModelNote,
+    ModelSummary,
+    RuleNote,
+    WorkspaceNote,
+)
+from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.rules.book import RuleBook
+from model_trigger.rules.fields import Mode
+from model_trigger.targets.request import (
+    Definition,
+    Sighting,
+    StartRequest,
+    StartResult,
+    TargetAddress,
+)
 
 # Whoever waits holds a worker thread, of which Azure Functions has few; those that do not get a
 # place are delivered again by Event Grid.

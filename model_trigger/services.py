@@ -10,15 +10,15 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError
 from azure.data.tables import TableServiceClient
 
-from model_trigger.hosts import Origin, Recipients
 from model_trigger.identity import Identity, azure_cli, managed_identity
-from model_trigger.ledger import Ledger
+from model_trigger.ledger.table import Ledger
 from model_trigger.outbound import client_options
 from model_trigger.ports import AzureDevOps, AzureML, Outcomes, Services
-from model_trigger.rulebook import RuleBook
+from model_trigger.rules.book import RuleBook
 from model_trigger.settings import Settings, SettingsError, read_rules, read_settings
-from model_trigger.targets import TargetError
-from model_trigger.wording import quoted
+from model_trigger.targets.hosts import Origin, Recipients
+from model_trigger.targets.request import TargetError
+from model_trigger.text import quoted
 
 # Azure DevOps by its application id:
 # https://learn.microsoft.com/azure/devops/integrate/get-started/authentication/service-principal-managed-identity
@@ -85,13 +85,13 @@ def _tables_of_string(text: str) -> TableServiceClient:
 
 def _azure_devops(settings: Settings) -> AzureDevOps:
     # Imported when something is to be started: an event that no rule wants does without.
-    from model_trigger.azure_devops import AzureDevOps as Adapter  # noqa: PLC0415
+    from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter  # noqa: PLC0415
 
     return Adapter(authorization=_authorization(settings), clock=time.monotonic)
 
 
 def _azure_ml(settings: Settings) -> AzureML:
-    from model_trigger.azure_ml import AzureMachineLearning  # noqa: PLC0415 - as above
+    from model_trigger.registrations.azure_ml import AzureMachineLearning  # noqa: PLC0415 - as above
 
     return AzureMachineLearning(partial(_credential, settings, settings.azure_client_id))
 
@@ -99,7 +99,7 @@ def _azure_ml(settings: Settings) -> AzureML:
 def _outcomes(settings: Settings) -> Outcomes | None:
     if not settings.outcome_topic_endpoint:
         return None
-    from model_trigger.outcomes import OutcomeTopic  # noqa: PLC0415 - as above
+    from model_trigger.decisions.topic import OutcomeTopic  # noqa: PLC0415 - as above
 
     credential = partial(_credential, settings, settings.azure_client_id)
     return OutcomeTopic(settings.outcome_topic_endpoint, credential)

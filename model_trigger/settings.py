@@ -23,13 +23,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model_trigger.events import Workspace
-from model_trigger.grammar import Mode, OrganizationUrl
-from model_trigger.hosts import Origin, Recipients
-from model_trigger.problems import Problem, problem, unresolved, wording
-from model_trigger.rule_sources import RulesUnreadableError, find_setting, gather
-from model_trigger.rulebook import RuleSource
-from model_trigger.wording import quoted, shown
+from model_trigger.registrations.event_grid import Workspace
+from model_trigger.rules.book import RuleSource
+from model_trigger.rules.fields import Mode, OrganizationUrl
+from model_trigger.rules.problems import Problem, problem, unresolved, wording
+from model_trigger.rules.sources import RulesUnreadableError, find_setting, gather
+from model_trigger.targets.hosts import Origin, Recipients
+from model_trigger.text import quoted, shown
 
 _AnySettings = TypeVar("_AnySettings", bound="TargetSettings")
 

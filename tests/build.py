@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from model_trigger.claims import Claim, State
+from model_trigger.claims.protocol import Claim, State
 from model_trigger.deadline import Deadline
-from model_trigger.events import EVENT_TYPE, Registration, Workspace
-from model_trigger.grammar import Mode
-from model_trigger.rulebook import RuleBook, RuleSource
-from model_trigger.rules import Rule
+from model_trigger.registrations.event_grid import EVENT_TYPE, Registration, Workspace
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.fields import Mode
+from model_trigger.rules.rule import Rule
 
 WORKSPACE_ID = (
     "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/ml-prod"

@@ -13,11 +13,11 @@ import pytest
 from azure.data.tables import TableServiceClient
 from hypothesis import HealthCheck, settings
 
-from model_trigger.azure_devops import AzureDevOps as AzureDevOpsAdapter
-from model_trigger.azure_ml import AzureMachineLearning as AzureMLAdapter
-from model_trigger.grammar import Mode
-from model_trigger.ledger import Ledger
+from model_trigger.ledger.table import Ledger
 from model_trigger.ports import Services
+from model_trigger.registrations.azure_ml import AzureMachineLearning as AzureMLAdapter
+from model_trigger.rules.fields import Mode
+from model_trigger.targets.azure_devops.client import AzureDevOps as AzureDevOpsAdapter
 from tests.build import WORKSPACE, rulebook
 from tests.sandbox.azure_devops import AzureDevOps
 from tests.sandbox.azure_ml import AzureMachineLearning

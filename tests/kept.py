@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from model_trigger.claims import Claim, Partition, State
-from model_trigger.decisions import Decision, Outcome
+from model_trigger.claims.protocol import Claim, Partition, State
+from model_trigger.decisions.decision import Decision, Outcome
+from model_trigger.pages.lookup import Reading
 from model_trigger.ports import Services
-from model_trigger.targets import Release
-from model_trigger.whereabouts import Reading
+from model_trigger.targets.request import Release
 from tests.build import NOON, WORKSPACE, deadline, registration
 
 NO_TIME = timedelta()

@@ -9,15 +9,10 @@ from http import HTTPStatus
 
 import pytest
 
-from model_trigger.azure_devops import AzureDevOps as Adapter
-from model_trigger.azure_devops_client import forget_locations
 from model_trigger.deadline import Deadline
-from model_trigger.targets import (
-    TargetAddress,
-    TargetKind,
-    address_of,
-    request_for,
-)
+from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
+from model_trigger.targets.azure_devops.connection import forget_locations
+from model_trigger.targets.request import TargetAddress, TargetKind, address_of, request_for
 from tests.build import deadline, registration, rule
 from tests.sandbox.azure_devops import AzureDevOps
 from tests.sandbox.azure_devops_messages import Answer

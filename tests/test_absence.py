@@ -6,13 +6,13 @@ from functools import partial
 
 import pytest
 
-from model_trigger import claims
-from model_trigger.claims import Done, State
-from model_trigger.decisions import Outcome
-from model_trigger.events import Workspace
-from model_trigger.grammar import Mode
+from model_trigger.claims import protocol as claims
+from model_trigger.claims.protocol import Done, State
+from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError
-from model_trigger.workspaces import find_missing
+from model_trigger.reconcile.missing import find_missing
+from model_trigger.registrations.event_grid import Workspace
+from model_trigger.rules.fields import Mode
 from tests.build import WORKSPACE, deadline, rulebook
 from tests.trial import CHURN, LEASE
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets import Started, Unknown
+from model_trigger.targets.request import Started, Unknown
 from tests.build import deadline
 from tests.organisation import (
     STARTS,

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets import Absent, Candidates, Found, Release, StartRequest
+from model_trigger.targets.request import Absent, Candidates, Found, Release, StartRequest
 from tests.build import deadline
 from tests.organisation import (
     KEY,

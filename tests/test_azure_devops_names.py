@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_trigger.targets import Refused, StartRequest, TargetError
+from model_trigger.targets.request import Refused, StartRequest, TargetError
 from tests.build import deadline
 from tests.organisation import PIPELINE, RELEASE, Clock, adapter, address, changed, stand_in
 from tests.sandbox.azure_devops_organisation import CHURN, Identity, Pipeline, ReleaseDefinition

@@ -9,11 +9,11 @@ from weakref import WeakSet
 
 import pytest
 
-from model_trigger.azure_devops_answers import PauseError
-from model_trigger.azure_devops_readings import Documents, Readings, Wish
 from model_trigger.deadline import Deadline
 from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets import TargetError
+from model_trigger.targets.azure_devops.answers import PauseError
+from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
+from model_trigger.targets.request import TargetError
 from tests.build import NOON, deadline
 from tests.organisation import Clock, within
 

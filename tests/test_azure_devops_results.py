@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets import (
+from model_trigger.targets.request import (
     NotStarted,
     Refused,
     Release,

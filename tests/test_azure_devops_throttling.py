@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from model_trigger.azure_devops_answers import AnswerError
 from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets import NotStarted, Started
+from model_trigger.targets.azure_devops.answers import AnswerError
+from model_trigger.targets.request import NotStarted, Started
 from tests.build import deadline
 from tests.organisation import Clock, adapter, address, posts, request, stand_in, within
 from tests.sandbox.azure_devops_organisation import CHURN

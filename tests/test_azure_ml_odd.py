@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from model_trigger.azure_ml import AzureMachineLearning
 from model_trigger.deadline import Deadline
-from model_trigger.events import Registration, Workspace
-from model_trigger.passes import ModelSummary
 from model_trigger.ports import AzureMLError, WorkspaceAccessError
+from model_trigger.reconcile.progress import ModelSummary
+from model_trigger.registrations.azure_ml import AzureMachineLearning
+from model_trigger.registrations.event_grid import Registration, Workspace
 from tests.sandbox.azure_devops_messages import answer
 from tests.sandbox.azure_ml import AzureMachineLearning as Sandbox
 from tests.sandbox.azure_ml_service import Service

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger import claims
-from model_trigger.claims import (
+from model_trigger.claims import protocol as claims
+from model_trigger.claims.protocol import (
     Baseline,
     Busy,
     Candidate,
@@ -23,9 +23,9 @@ from model_trigger.claims import (
     Take,
     Turn,
 )
-from model_trigger.decisions import Outcome
-from model_trigger.targets import Release
-from model_trigger.versions import Scheme, parse_version
+from model_trigger.decisions.decision import Outcome
+from model_trigger.matching.versions import Scheme, parse_version
+from model_trigger.targets.request import Release
 from tests.build import NOON, claim, registration
 
 LEASE = timedelta(minutes=2)

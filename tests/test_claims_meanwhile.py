@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from model_trigger import claims
-from model_trigger.claims import Baseline, Mark, State
-from model_trigger.targets import Found, Release, StartRequest, TargetKind
+from model_trigger.claims import protocol as claims
+from model_trigger.claims.protocol import Baseline, Mark, State
+from model_trigger.targets.request import Found, Release, StartRequest, TargetKind
 from tests.build import NOON, claim
 
 LEASE = timedelta(minutes=2)

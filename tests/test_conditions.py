@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.conditions import Condition, Globs, fits, has_wildcard, literal_prefix
+from model_trigger.matching.conditions import Condition, Globs, fits, has_wildcard, literal_prefix
 
 relaxed = settings(deadline=None)
 names = st.text("ab-*?[]!\n", max_size=6)

@@ -13,13 +13,13 @@ import requests
 
 from model_trigger import __main__ as commands
 from model_trigger import handlers, services
-from model_trigger.azure_devops import AzureDevOps as Adapter
-from model_trigger.azure_devops_client import Authorization
 from model_trigger.handlers import DeliverAgainError
 from model_trigger.outbound import authorities, proxies_for
 from model_trigger.ports import AzureDevOpsError
 from model_trigger.settings import Settings
-from model_trigger.targets import (
+from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
+from model_trigger.targets.azure_devops.connection import Authorization
+from model_trigger.targets.request import (
     Refused,
     StartRequest,
     TargetAddress,

@@ -6,10 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.decisions import Decision, Outcome, duplicate_line, not_matched, rejected
-from model_trigger.rules import Clause
-from model_trigger.targets import Release
-from model_trigger.wording import utf16_units, well_formed
+from model_trigger.decisions.decision import (
+    Decision,
+    Outcome,
+    duplicate_line,
+    not_matched,
+    rejected,
+)
+from model_trigger.rules.rule import Clause
+from model_trigger.targets.request import Release
+from model_trigger.text import utf16_units, well_formed
 from tests.build import WORKSPACE_ID, registration, rulebook
 
 relaxed = settings(deadline=None)

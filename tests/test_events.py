@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.events import (
+from model_trigger.registrations.event_grid import (
     EVENT_TYPE,
     Registration,
     RejectedEventError,

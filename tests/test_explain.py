@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from model_trigger.events import Registration, Workspace
-from model_trigger.explain import ANY_WORKSPACE, explain, explain_http
-from model_trigger.grammar import Mode
-from model_trigger.rulebook import RuleBook, RuleSource
-from model_trigger.templates import UnsafeValueError, Values
+from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.explain import ANY_WORKSPACE, explain, explain_http
+from model_trigger.rules.fields import Mode
+from model_trigger.targets.values import UnsafeValueError, Values
 
 WORKSPACE = (
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/prod"

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.events import Registration
-from model_trigger.explain import ANY_WORKSPACE, explain
-from model_trigger.explain_text import render
-from model_trigger.rulebook import RuleBook, RuleSource
+from model_trigger.registrations.event_grid import Registration
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.explain import ANY_WORKSPACE, explain
+from model_trigger.rules.explain_text import render
 
 RELEASE = {"release": {"definition": 1, "project": "ml"}}
 RULES = {

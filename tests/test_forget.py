@@ -2,11 +2,11 @@
 
 import pytest
 
-from model_trigger.claims import Partition
-from model_trigger.decisions import Outcome
-from model_trigger.forget import InFlightError, forget
-from model_trigger.grammar import Mode
-from model_trigger.starting import attend
+from model_trigger.claims.attempt import attend
+from model_trigger.claims.protocol import Partition
+from model_trigger.commands.forget import InFlightError, forget
+from model_trigger.decisions.decision import Outcome
+from model_trigger.rules.fields import Mode
 from tests.build import WORKSPACE, deadline, registration, rule
 
 CHURN = Partition("churn", WORKSPACE, "churn")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from model_trigger.targets import Given, StartRequest, TargetKind
+from model_trigger.targets.request import Given, StartRequest, TargetKind
 
 URL = "https://dev.azure.com/fabrikam"
 SENT = {

@@ -3,9 +3,9 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from model_trigger.grammar import Mode, PipelineFields, ReleaseFields, RuleFields, Start
-from model_trigger.templates import Template
-from model_trigger.versions import Scheme
+from model_trigger.matching.versions import Scheme
+from model_trigger.rules.fields import Mode, PipelineFields, ReleaseFields, RuleFields, Start
+from model_trigger.targets.values import Template
 
 RELEASE = {"definition": 1}
 

@@ -9,12 +9,12 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from model_trigger import handlers
-from model_trigger.claims import Partition, State
+from model_trigger.claims.protocol import Partition, State
 from model_trigger.handlers import DeliverAgainError, handle_event
-from model_trigger.ledger import Ledger
+from model_trigger.ledger.table import Ledger
 from model_trigger.ports import LedgerError
-from model_trigger.rule_sources import RulesUnreadableError
-from model_trigger.wording import LONGEST_LINE
+from model_trigger.rules.sources import RulesUnreadableError
+from model_trigger.text import LONGEST_LINE
 from tests.build import WORKSPACE, WORKSPACE_ID, deadline, event, event_text, rulebook
 
 DECISION = "decision "

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.history import Cursor
+from model_trigger.decisions.history import Cursor
 
 days = st.dates(date(2000, 1, 2), date(2099, 12, 30))
 rows = st.from_regex(r"[0-9]{12}\.[0-9]{3}\|[0-9a-f]{32}", fullmatch=True)

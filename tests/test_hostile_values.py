@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from model_trigger.wording import utf16_units
+from model_trigger.text import utf16_units
 from tests.build import event
 from tests.sandbox.processes import HostProcess
 

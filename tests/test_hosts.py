@@ -7,7 +7,13 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.hosts import Origin, Recipients, family, is_loopback, organization_problem
+from model_trigger.targets.hosts import (
+    Origin,
+    Recipients,
+    family,
+    is_loopback,
+    organization_problem,
+)
 
 CONTOSO = "https://dev.azure.com/contoso"
 OLDER = "https://contoso.visualstudio.com"

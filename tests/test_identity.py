@@ -12,14 +12,14 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from model_trigger import identity, services
-from model_trigger.azure_devops_answers import NoTokenError
-from model_trigger.claims import Partition
+from model_trigger.claims.protocol import Partition
 from model_trigger.deadline import Deadline
 from model_trigger.identity import Identity, azure_cli, managed_identity
-from model_trigger.ledger import Ledger
+from model_trigger.ledger.table import Ledger
 from model_trigger.ports import AzureDevOpsError, AzureMLError, LedgerError, WorkspaceAccessError
 from model_trigger.settings import Settings
-from model_trigger.targets import TargetAddress, TargetError, TargetKind
+from model_trigger.targets.azure_devops.answers import NoTokenError
+from model_trigger.targets.request import TargetAddress, TargetError, TargetKind
 from tests.build import WORKSPACE
 from tests.sandbox.azure_devops_messages import Answer, answer
 from tests.sandbox.azure_devops_server import Server

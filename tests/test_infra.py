@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from model_trigger.decisions import Decision, Outcome, duplicate_line, rejected
-from model_trigger.rule_sources import read_rules_text
-from model_trigger.rulebook import RuleBook, RuleSource
+from model_trigger.decisions.decision import Decision, Outcome, duplicate_line, rejected
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.sources import read_rules_text
 from model_trigger.settings import Settings, reconcile_schedule
-from model_trigger.targets import Release
+from model_trigger.targets.request import Release
 from tests.build import registration
 from tests.sandbox.host import WORKER_THREADS
 

@@ -12,15 +12,15 @@ from azure.data.tables import TableServiceClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model_trigger import rows
-from model_trigger.claims import Baseline, Claim, Mark, Partition, State
-from model_trigger.decisions import Decision, Outcome
-from model_trigger.ledger import Ledger
-from model_trigger.passes import WorkspaceNote
+from model_trigger.claims.protocol import Baseline, Claim, Mark, Partition, State
+from model_trigger.decisions.decision import Decision, Outcome
+from model_trigger.ledger import rows
+from model_trigger.ledger.table import Ledger
 from model_trigger.ports import ConflictError, LedgerError
-from model_trigger.rules import Clause
-from model_trigger.targets import Release, StartRequest, TargetKind
-from model_trigger.wording import utf16_units
+from model_trigger.reconcile.progress import WorkspaceNote
+from model_trigger.rules.rule import Clause
+from model_trigger.targets.request import Release, StartRequest, TargetKind
+from model_trigger.text import utf16_units
 from tests.build import NOON, WORKSPACE, deadline, registration
 from tests.sandbox.azure_devops_messages import Answer
 from tests.sandbox.azure_devops_server import Server

@@ -2,9 +2,9 @@
 
 import pytest
 
-from model_trigger import lint
-from model_trigger.grammar import Mode
-from model_trigger.rulebook import RuleBook, RuleSource
+from model_trigger.rules import warnings as lint
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.fields import Mode
 
 RELEASE = {"release": {"definition": 1, "project": "ml"}}
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from model_trigger.azure_devops import AzureDevOps as Adapter
-from model_trigger.decisions import Outcome
-from model_trigger.lint import warnings
-from model_trigger.rulebook import RuleBook, RuleSource
-from model_trigger.starting import attend
-from model_trigger.targets import KEY_PARAMETER
+from model_trigger.claims.attempt import attend
+from model_trigger.decisions.decision import Outcome
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.warnings import warnings
+from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
+from model_trigger.targets.request import KEY_PARAMETER
 from tests.build import deadline, registration
 from tests.sandbox.azure_devops import AzureDevOps
 from tests.sandbox.azure_devops_organisation import (

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from model_trigger import rows
-from model_trigger.claims import Partition, State
+from model_trigger.claims.protocol import Partition, State
 from model_trigger.handlers import DeliverAgainError, reconcile
-from model_trigger.open_claims import finish_claims
+from model_trigger.ledger import rows
 from model_trigger.ports import AzureDevOpsError, AzureMLError, LedgerError
-from model_trigger.targets import Unknown
-from model_trigger.workspaces import find_missing
+from model_trigger.reconcile.missing import find_missing
+from model_trigger.reconcile.open_claims import finish_claims
+from model_trigger.targets.request import Unknown
 from tests.build import WORKSPACE, rulebook
 from tests.slow import DEAD, HEALTHY, Clock, Models, Organizations, claims_of, in_organization
 from tests.test_unreadable_rows import change

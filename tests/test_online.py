@@ -6,15 +6,15 @@ from socket import socket
 
 import pytest
 
-from model_trigger.azure_devops import AzureDevOps as Adapter
-from model_trigger.azure_devops_client import forget_locations
-from model_trigger.online import (
+from model_trigger.commands.online import (
     Finding,
     check_rules,
     check_workspaces,
     sample_registration,
 )
 from model_trigger.ports import AzureMLError, WorkspaceAccessError
+from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
+from model_trigger.targets.azure_devops.connection import forget_locations
 from tests.build import WORKSPACE, WORKSPACE_ID, deadline, rule
 from tests.sandbox.azure_devops import AzureDevOps
 from tests.sandbox.azure_devops_organisation import (

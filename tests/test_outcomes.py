@@ -8,11 +8,11 @@ from functools import partial
 import pytest
 from azure.core.exceptions import ServiceRequestError
 
-from model_trigger.decisions import Decision, Outcome
+from model_trigger.decisions.decision import Decision, Outcome
+from model_trigger.decisions.topic import OutcomeTopic
 from model_trigger.handlers import handle_event
-from model_trigger.outcomes import OutcomeTopic
 from model_trigger.ports import OutcomeError
-from model_trigger.targets import Release
+from model_trigger.targets.request import Release
 from tests.build import WORKSPACE_ID, deadline, event_text, registration
 from tests.sandbox.azure_devops_messages import Answer
 from tests.sandbox.azure_ml_server import Authority, TlsServer

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.conditions import fits
-from model_trigger.events import Registration, Workspace
-from model_trigger.overlap import common_globs, covers, meet
-from model_trigger.rulebook import RuleBook, RuleSource
+from model_trigger.matching.conditions import fits
+from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.overlap import common_globs, covers, meet
 
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/"
 

@@ -5,13 +5,13 @@ from functools import partial
 
 import pytest
 
-from model_trigger.claims import State
-from model_trigger.decisions import Outcome
-from model_trigger.grammar import Mode
-from model_trigger.overview import gather
-from model_trigger.passes import Progress, WorkspaceNote
-from model_trigger.rule_sources import RulesUnreadableError
-from model_trigger.whereabouts import Question, Reading
+from model_trigger.claims.protocol import State
+from model_trigger.decisions.decision import Outcome
+from model_trigger.pages.lookup import Question, Reading
+from model_trigger.pages.status import gather
+from model_trigger.reconcile.progress import Progress, WorkspaceNote
+from model_trigger.rules.fields import Mode
+from model_trigger.rules.sources import RulesUnreadableError
 from tests.build import NOON, WORKSPACE, deadline, rulebook
 from tests.kept import DAY, HOUR, keep_claim, keep_decision, reading
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.pages import content_security_policy, is_safe_link, render
-from model_trigger.wording import one_line
+from model_trigger.pages.render import content_security_policy, is_safe_link, render
+from model_trigger.text import one_line
 from tests.build import NOON
 from tests.page import Page
 

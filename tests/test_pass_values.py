@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from model_trigger.claims import Baseline
-from model_trigger.passes import (
+from model_trigger.claims.protocol import Baseline
+from model_trigger.reconcile.progress import (
     SETTLING,
     Memory,
     ModelNote,

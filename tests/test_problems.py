@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.grammar import PipelineFields, ReleaseFields, RuleFields
-from model_trigger.problems import GivenTwice, Problem, problem
-from model_trigger.rulebook import RuleBook, RuleSource
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.fields import PipelineFields, ReleaseFields, RuleFields
+from model_trigger.rules.problems import GivenTwice, Problem, problem
 
 relaxed = settings(deadline=None)
 RULE_FIELDS = (

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from model_trigger.decisions import Outcome
-from model_trigger.rulebook import RuleBook, RuleSource
+from model_trigger.decisions.decision import Outcome
+from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.settings import Settings
 from tests.sandbox.processes import ROOT
 

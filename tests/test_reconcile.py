@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from model_trigger.claims import State
-from model_trigger.decisions import Decision, Outcome
-from model_trigger.rule_sources import RulesUnreadableError
+from model_trigger.claims.protocol import State
+from model_trigger.decisions.decision import Decision, Outcome
+from model_trigger.rules.sources import RulesUnreadableError
 from tests.build import WORKSPACE, deadline
 from tests.trial import CHURN, LEASE
 

@@ -4,7 +4,7 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from model_trigger.handlers import handle_event
-from model_trigger.ledger import Ledger
+from model_trigger.ledger.table import Ledger
 from tests.build import event_text
 from tests.sandbox.flaky import FlakyProxy
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.grammar import PipelineFields, ReleaseFields, RuleFields
-from model_trigger.problems import GivenTwice
-from model_trigger.rule_sources import RulesUnreadableError, find_setting, gather, read_rules_text
-from model_trigger.rulebook import RuleBook
+from model_trigger.rules.book import RuleBook
+from model_trigger.rules.fields import PipelineFields, ReleaseFields, RuleFields
+from model_trigger.rules.problems import GivenTwice
+from model_trigger.rules.sources import RulesUnreadableError, find_setting, gather, read_rules_text
 
 relaxed = settings(deadline=None)
 CHURN = {"model": "churn", "release": {"definition": 1}}

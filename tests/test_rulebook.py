@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.grammar import Mode
-from model_trigger.rulebook import RuleBook, RuleSource
-from model_trigger.rules import Rule
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.fields import Mode
+from model_trigger.rules.rule import Rule
 from tests.build import registration, rulebook
 
 relaxed = settings(deadline=None)

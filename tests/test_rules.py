@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.events import Workspace
-from model_trigger.grammar import Mode
-from model_trigger.rules import Clause
-from model_trigger.versions import VersionError
+from model_trigger.matching.versions import VersionError
+from model_trigger.registrations.event_grid import Workspace
+from model_trigger.rules.fields import Mode
+from model_trigger.rules.rule import Clause
 from tests.build import WORKSPACE_ID, registration, rule, rulebook
 
 relaxed = settings(deadline=None)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.grammar import RuleFields
-from model_trigger.rulebook import RuleBook, RuleSource
-from model_trigger.schema import rules_schema, schema_text
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.fields import RuleFields
+from model_trigger.rules.schema import rules_schema, schema_text
 
 INFRA = Path(__file__).parent.parent / "infra"
 VALIDATOR = jsonschema.Draft202012Validator(rules_schema())

@@ -10,15 +10,15 @@ from functools import partial
 import pytest
 from azure.data.tables import TableServiceClient
 
-from model_trigger import claims
-from model_trigger.claims import Partition, State
+from model_trigger.claims import protocol as claims
+from model_trigger.claims.attempt import attend
+from model_trigger.claims.lookup import Asked, Hold
+from model_trigger.claims.protocol import Partition, State
 from model_trigger.deadline import Deadline
-from model_trigger.decisions import Outcome
-from model_trigger.events import Workspace
-from model_trigger.holding import Asked, Hold
-from model_trigger.ledger import Ledger
+from model_trigger.decisions.decision import Outcome
+from model_trigger.ledger.table import Ledger
 from model_trigger.ports import ConflictError, LedgerError
-from model_trigger.starting import attend
+from model_trigger.registrations.event_grid import Workspace
 from tests.build import WORKSPACE, deadline, registration, rule
 from tests.organisation import DEPLOY_CHURN, KEYLESS, changed, stand_in
 from tests.sandbox.flaky import FlakyProxy

@@ -9,7 +9,7 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from model_trigger import services
 from model_trigger.settings import Settings, SettingsError
-from model_trigger.targets import TargetError
+from model_trigger.targets.request import TargetError
 
 SERVICES = "https://dev.azure.com/contoso"
 

@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 
-from model_trigger import rows
-from model_trigger.claims import State
+from model_trigger.claims.attempt import attend
+from model_trigger.claims.protocol import State
 from model_trigger.deadline import Deadline
-from model_trigger.decisions import Outcome
-from model_trigger.grammar import Mode
+from model_trigger.decisions.decision import Outcome
+from model_trigger.ledger import rows
 from model_trigger.ports import ConflictError, LedgerError
-from model_trigger.starting import attend
+from model_trigger.rules.fields import Mode
 from tests.build import deadline, registration, rule, standing_still
 from tests.trial import LEASE, Crash, Interposed, once, raising
 

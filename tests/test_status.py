@@ -11,16 +11,16 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from model_trigger import handlers
-from model_trigger.claims import State
-from model_trigger.decisions import Outcome
-from model_trigger.events import Workspace
-from model_trigger.explain import explain_http
-from model_trigger.grammar import Mode
+from model_trigger.claims.protocol import State
+from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import handle_event
-from model_trigger.ledger import Ledger
-from model_trigger.rule_sources import RulesUnreadableError
+from model_trigger.ledger.table import Ledger
+from model_trigger.registrations.event_grid import Workspace
+from model_trigger.rules.explain import explain_http
+from model_trigger.rules.fields import Mode
+from model_trigger.rules.sources import RulesUnreadableError
 from model_trigger.settings import SettingsError
-from model_trigger.targets import Release
+from model_trigger.targets.request import Release
 from tests.build import WORKSPACE, WORKSPACE_ID, event, event_text, rulebook
 from tests.kept import keep_claim, keep_decision
 from tests.page import Page
@@ -317,7 +317,12 @@ def test_an_event_imports_neither_jinja_nor_the_page():
     command = [sys.executable, "-c", code]
     printed = subprocess.check_output(command, cwd=ROOT, text=True)  # noqa: S603 (our own command)
 
-    for name in ("jinja2", "model_trigger.status", "model_trigger.pages", "model_trigger.overview"):
+    for name in (
+        "jinja2",
+        "model_trigger.pages.http",
+        "model_trigger.pages.render",
+        "model_trigger.pages.status",
+    ):
         assert f"'{name}'" not in printed
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from model_trigger.grammar import Mode
-from model_trigger.rulebook import RuleBook, RuleSource
-from model_trigger.summary import summarize
+from model_trigger.rules.book import RuleBook, RuleSource
+from model_trigger.rules.fields import Mode
+from model_trigger.rules.summary import summarize
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.events import Registration, Workspace
-from model_trigger.targets import (
+from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.targets.request import (
     DEFAULT_VARIABLES,
     Definition,
     NotStarted,
@@ -21,7 +21,7 @@ from model_trigger.targets import (
     organization_key,
     request_for,
 )
-from model_trigger.templates import UnsafeValueError
+from model_trigger.targets.values import UnsafeValueError
 from tests.build import registration, rule
 
 relaxed = settings(deadline=None)

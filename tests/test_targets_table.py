@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from model_trigger.azure_devops import AzureDevOps as Adapter
-from model_trigger.claims import Partition, State
+from model_trigger.claims.protocol import Partition, State
 from model_trigger.handlers import DeliverAgainError, handle_event
+from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
 from tests.build import WORKSPACE, deadline, event_text, rulebook
 from tests.sandbox.azure_devops import AzureDevOps
 from tests.sandbox.azure_devops_organisation import FABRIKAM, Identity

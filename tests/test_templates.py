@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.events import Workspace
-from model_trigger.templates import (
+from model_trigger.registrations.event_grid import Workspace
+from model_trigger.targets.values import (
     PLACEHOLDERS,
     Template,
     UnsafeValueError,

@@ -2,11 +2,11 @@
 
 import pytest
 
-from model_trigger import troubles as troubles_module
-from model_trigger.claims import State
-from model_trigger.decisions import Outcome
-from model_trigger.targets import Release
-from model_trigger.troubles import find_troubles
+from model_trigger.claims.protocol import State
+from model_trigger.decisions.decision import Outcome
+from model_trigger.pages import attention as troubles_module
+from model_trigger.pages.attention import find_troubles
+from model_trigger.targets.request import Release
 from tests.build import NOON
 from tests.kept import DAY, HOUR, RELEASE, keep_claim, keep_decision, reading
 

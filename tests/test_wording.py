@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.wording import (
+from model_trigger.text import (
     cut,
     excerpt,
     json_line,

@@ -7,10 +7,10 @@ from functools import partial
 from threading import Semaphore
 from typing import Any
 
-from model_trigger.claims import Partition
+from model_trigger.claims.attempt import attend
+from model_trigger.claims.lookup import Asked
+from model_trigger.claims.protocol import Partition
 from model_trigger.handlers import handle_event, reconcile
-from model_trigger.holding import Asked
-from model_trigger.starting import attend
 from tests.build import WORKSPACE, deadline, event_text, registration, rule, rulebook
 
 DECISION = "decision "

@@ -8,8 +8,8 @@ from pathlib import Path
 from time import perf_counter
 from unittest.mock import patch
 
-from model_trigger.events import Registration, Workspace
-from model_trigger.rulebook import RuleBook
+from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.rules.book import RuleBook
 from model_trigger.settings import read_rules
 from tests.benchmarks.rows import Row
 

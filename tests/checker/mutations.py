@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from model_trigger import claims
-from model_trigger.claims import CouldNotTell, LookUp, Mark, Settle, Take
-from model_trigger.decisions import Outcome
-from model_trigger.holding import Asked
+from model_trigger.claims import protocol as claims
+from model_trigger.claims.lookup import Asked
+from model_trigger.claims.protocol import CouldNotTell, LookUp, Mark, Settle, Take
+from model_trigger.decisions.decision import Outcome
 from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets import Absent, Unknown
+from model_trigger.targets.request import Absent, Unknown
 from tests.checker.scenario import Delivery, Scenario
 
 NO_TIME = timedelta(0)

@@ -17,15 +17,15 @@ from greenlet import getcurrent, greenlet
 import model_trigger.handlers  # and with it all that it imports
 from model_trigger.handlers import DeliverAgainError
 from model_trigger.ports import LedgerError
-from model_trigger.rule_sources import RulesUnreadableError
+from model_trigger.rules.sources import RulesUnreadableError
 from tests.checker.calls import Call, ask
 
 EPOCH = datetime(2026, 11, 22, 12, tzinfo=UTC)
 # Whoever waits looks again seldom, and a call is retried at once, so that schedules are shorter and
 # time passes where a schedule says so: where, what, how long.
 PACE = (
-    ("model_trigger.starting", "_PAUSE", 4.9),
-    ("model_trigger.ledger", "_PAUSES", (0.0, 0.0, 0.0)),
+    ("model_trigger.claims.attempt", "_PAUSE", 4.9),
+    ("model_trigger.ledger.table", "_PAUSES", (0.0, 0.0, 0.0)),
 )
 
 Program = Callable[[], None]

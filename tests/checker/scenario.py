@@ -9,12 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from model_trigger import handlers
-from model_trigger.events import Workspace
-from model_trigger.grammar import Mode
-from model_trigger.ledger import Ledger
+from model_trigger.ledger.table import Ledger
 from model_trigger.ports import Services
-from model_trigger.rule_sources import RulesUnreadableError
-from model_trigger.rulebook import RuleBook
+from model_trigger.registrations.event_grid import Workspace
+from model_trigger.rules.book import RuleBook
+from model_trigger.rules.fields import Mode
+from model_trigger.rules.sources import RulesUnreadableError
 from tests.build import WORKSPACE, event, rulebook
 from tests.checker.client import SimulatedTable
 from tests.checker.processes import Program, moment

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from model_trigger.deadline import Deadline
-from model_trigger.events import Registration, Workspace
-from model_trigger.passes import ModelSummary
-from model_trigger.targets import (
+from model_trigger.reconcile.progress import ModelSummary
+from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.targets.request import (
     Definition,
     Sighting,
     StartRequest,

@@ -17,10 +17,10 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableErrorCode, TableTransactionError
 
-from model_trigger.events import Registration
-from model_trigger.passes import ModelSummary
 from model_trigger.ports import AzureDevOpsError, AzureMLError, WorkspaceAccessError
-from model_trigger.targets import (
+from model_trigger.reconcile.progress import ModelSummary
+from model_trigger.registrations.event_grid import Registration
+from model_trigger.targets.request import (
     KEY_PARAMETER,
     Absent,
     Candidates,

@@ -1,0 +1,1 @@
+"""Level-triggered: finish open claims, and start registrations whose event never arrived."""

@@ -1,0 +1,241 @@
+"""Finish open claims: unknown, refused, waiting, or kept for a broken rule."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from model_trigger.claims import protocol as claims
+from model_trigger.claims.attempt import asked_by, attend, partition_of
+from model_trigger.claims.lookup import Asked, Hold
+from model_trigger.claims.protocol import Claim, Done, Partition, State
+from model_trigger.deadline import Deadline
+from model_trigger.decisions.decision import Decision, Outcome
+from model_trigger.ports import ConflictError, LedgerError, Services
+from model_trigger.registrations.event_grid import Registration
+from model_trigger.rules.book import RuleBook
+from model_trigger.rules.fields import Mode
+from model_trigger.rules.rule import Evaluation, Rule
+
+# What one claim may take, in seconds, as for a delivery.
+_ONE_CLAIM = 25.0
+
+_log = logging.getLogger("model_trigger")
+
+
+def finish_claims(
+    book: RuleBook | None, services: Services, deadline: Deadline
+) -> Iterator[Decision]:
+    """Take up every claim that is due, the longest untried first, as far as the time allows.
+
+    Whoever does not answer is not asked again. Without a book, when the rules cannot be read,
+    releases are looked up and nothing is started. Raises LedgerError.
+    """
+    found, now = services.ledger.open_claims(deadline)
+    began = Asked(deadline.clock(), now)
+    unanswered: set[str] = set()
+    for partition, claim in sorted(found, key=lambda one: one[1].tried_at):
+        if not deadline.allows(_ONE_CLAIM):
+            return
+        one = _OpenClaim(partition, claim, services, deadline.within(_ONE_CLAIM), began, now)
+        if one.is_left_alone or not one.is_due or not unanswered.isdisjoint(one.asks(book)):
+            continue
+        decision = _finished(one, book)
+        if decision:
+            unanswered |= {decision.unanswered} - {""}
+            yield decision
+
+
+def _finished(one: "_OpenClaim", book: RuleBook | None) -> Decision | None:
+    """Finish one claim; whatever is wrong with it is logged and stops no other."""
+    try:
+        return one.finish(book)
+    except ConflictError:
+        return None  # another process has gone on with it
+    except LedgerError as error:
+        _log.warning("reconcile: %s: %s", one, error)
+    except Exception:  # noqa: BLE001 - a fault that nobody has thought of yet
+        _log.exception("reconcile: %s could not be finished", one)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenClaim:
+    """A claim that is open, and what is needed to finish it."""
+
+    partition: Partition
+    claim: Claim
+    services: Services
+    deadline: Deadline
+    asked: Asked
+    now: datetime
+
+    def __str__(self) -> str:
+        return f"rule {self.partition.rule!r}, {self.partition.model!r} {self.claim.version!r}"
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether its workspace has been removed from WORKSPACES."""
+        accepted = {workspace.key for workspace in self.services.workspaces}
+        return bool(accepted) and self.partition.workspace.key not in accepted
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something may be done now."""
+        if self.claim.standing(self.now) is State.STARTING:
+            return False
+        return self.claim.not_before is None or self.claim.not_before <= self.now
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether a POST may have been sent for it."""
+        return self.claim.standing(self.now) is State.UNKNOWN
+
+    def asks(self, book: RuleBook | None) -> tuple[str, ...]:
+        """Return whom finishing the claim would ask."""
+        if self.is_unknown:
+            return (self.claim.organization,)
+        rule = book.rules.get(self.partition.rule) if book else None
+        return asked_by(rule, self.partition.workspace, self.services) if rule else ()
+
+    def finish(self, book: RuleBook | None) -> Decision | None:
+        """Finish the claim under the present rules; None when there is nothing to report.
+
+        Raises ConflictError, LedgerError.
+        """
+        name = self.partition.rule
+        if book is None:
+            return self._look_up_only()
+        rule = book.rules.get(name)
+        if rule is None and name not in book.broken:
+            return self._finish_without_rule()
+        if self.claim.absent_since:
+            return self._rewritten(replace(self.claim, absent_since=None)).finish(book)
+        return self._finish_under(rule) if rule else self._look_up_only()
+
+    def _finish_under(self, rule: Rule) -> Decision | None:
+        registration = replace(self.claim.registration, source="reconcile")
+        if rule.mode is Mode.OFF:
+            return self._look_up_only()
+        evaluation = rule.evaluate(registration)
+        is_elsewhere = partition_of(rule, registration) != self.partition
+        if is_elsewhere and self.claim.state is not State.KEPT:
+            return self._look_up_only()
+        if not evaluation.matched:
+            return self._close(f"the rule no longer wants it: {evaluation.reason}")
+        if is_elsewhere:
+            return self._finish_elsewhere(evaluation, registration)
+        decision = attend(evaluation, registration, self.services, self.deadline, retry=self.asked)
+        return self._given_up(decision) or self._refused_for_long(decision) or decision
+
+    def _refused_for_long(self, decision: Decision) -> Decision | None:
+        """Settle as given up what was refused for `RETRY_FOR` and has just been refused again."""
+        is_refused = self.claim.state is State.FAILED and decision.outcome is Outcome.FAILED
+        if not is_refused or not self._is_over(self.claim.failed_since):
+            return None
+        with suppress(ConflictError, LedgerError):  # the next pass gives it up
+            current = self._hold.read().claim
+            if current and current.state is State.FAILED:
+                # Without its request, which started nothing: no other has to reckon with it.
+                refused = replace(self, claim=replace(current, request=None))
+                return refused.settle(Outcome.GIVEN_UP, f"given up: {decision.reason}")
+        return None
+
+    def _finish_elsewhere(self, evaluation: Evaluation, registration: Registration) -> Decision:
+        """Evaluate what was kept for a rule that turned out to observe only."""
+        decision = attend(evaluation, registration, self.services, self.deadline, retry=self.asked)
+        if decision.outcome is not Outcome.PENDING:
+            with suppress(ConflictError, LedgerError):  # the next pass evaluates it once more
+                self.settle(Outcome.CLOSED, f"evaluated in mode observe: {decision.outcome}")
+        return decision
+
+    def _finish_without_rule(self) -> Decision | None:
+        """Look up what is unknown, and close what its rule has been absent for too long."""
+        if self.is_unknown:
+            return self._look_up_only()
+        if self.claim.absent_since is None:
+            self._rewritten(replace(self.claim, absent_since=self.now))
+            return None
+        if not self._is_over(self.claim.absent_since):
+            return None
+        return self.settle(
+            Outcome.CLOSED,
+            f"there has been no rule {self.partition.rule!r} since "
+            f"{self.claim.absent_since:%Y-%m-%d %H:%M} UTC",
+        )
+
+    def _close(self, reason: str) -> Decision | None:
+        """Close a claim that nobody wants any more, unless its release may be there."""
+        if not self.is_unknown:
+            return self.settle(Outcome.CLOSED, reason)
+        answer = self._looked_up()
+        if isinstance(answer, Claim):
+            return replace(self, claim=answer).settle(Outcome.CLOSED, reason)
+        return self._reported(answer)
+
+    def _look_up_only(self) -> Decision | None:
+        """Look up what is unknown, without starting anything."""
+        if not self.is_unknown:
+            return None
+        answer = self._looked_up()
+        return None if isinstance(answer, Claim) else self._reported(answer)
+
+    def _looked_up(self) -> Done | Claim | None:
+        hold = self._hold
+        snapshot = hold.read()
+        if snapshot.claim is None or snapshot.claim.etag != self.claim.etag:
+            return None
+        return hold.look_up(snapshot.claim, snapshot, record=True)
+
+    def _reported(self, answer: Done | None) -> Decision | None:
+        if answer is None:
+            return None
+        decision = self._decision(answer)
+        return self._given_up(decision) or decision
+
+    def _given_up(self, decision: Decision) -> Decision | None:
+        """Settle as given up what has been unknown for so long that a person should look.
+
+        Only what an earlier pass has looked up in vain, when absence could already be proven: the
+        app may have been stopped for as long.
+        """
+        claim, until = self.claim, self.claim.lease_until + self.services.list_lag
+        is_unclear = self.is_unknown and decision.outcome in {Outcome.FAILED, Outcome.PENDING}
+        was_looked_up = claim.state is State.UNKNOWN and claims.is_over(until, claim.tried_at)
+        if not is_unclear or not was_looked_up or not self._is_over(until):
+            return None
+        reason = f"given up, look for [model-trigger:{claim.key}]: {decision.reason}"
+        with suppress(ConflictError, LedgerError):  # the next pass gives it up
+            current = self._hold.read().claim
+            if current and current.state is State.UNKNOWN and current.owner == claim.owner:
+                return replace(self, claim=current).settle(Outcome.GIVEN_UP, reason)
+        return None
+
+    def _is_over(self, since: datetime | None) -> bool:
+        return since is not None and since + self.services.retry_for <= self.now
+
+    def settle(self, outcome: Outcome, reason: str) -> Decision:
+        """End the claim as it was read. Raises ConflictError when others went on with it."""
+        done = Done(outcome, reason)
+        self._rewritten(claims.settled(self.claim, done))
+        return self._decision(done)
+
+    def _rewritten(self, claim: Claim) -> "_OpenClaim":
+        written, _ = self._hold.write(claim, None)
+        return replace(self, claim=written or claim)
+
+    @property
+    def _hold(self) -> Hold:
+        return Hold(self.services, self.deadline, self.partition, self.claim.version, self.asked)
+
+    def _decision(self, done: Done) -> Decision:
+        registration = replace(self.claim.registration, source="reconcile")
+        return Decision(
+            done.outcome,
+            done.reason,
+            rule=self.partition.rule,
+            registration=registration,
+            release=done.release,
+            unanswered=done.unanswered,
+        )

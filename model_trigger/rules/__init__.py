@@ -1,0 +1,1 @@
+"""Which registrations start which target: fields, sources, rules, and what is wrong with them."""

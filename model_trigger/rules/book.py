@@ -1,0 +1,254 @@
+"""All rules together: the valid found by model without trying each, the broken kept apart."""
+
+import re
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from typing import cast
+
+from pydantic import ValidationError
+
+from model_trigger.matching.conditions import Globs, has_wildcard, literal_prefix
+from model_trigger.registrations.event_grid import Registration
+from model_trigger.rules.fields import Mode, RuleFields, read_globs
+from model_trigger.rules.problems import Problem, explain, problem
+from model_trigger.rules.rule import Evaluation, Rule
+from model_trigger.text import shown
+
+_NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
+_LONGEST_NAME = 24
+_TARGETS = ("release", "pipeline")
+_NEIGHBOURS = 20
+_NO_MODEL = Globs((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSource:
+    """A rule as it was written, before it is known to be valid.
+
+    `origins` maps a field (`version`, `release.definition`) to the app setting that gave it;
+    `problems` are those found while it was gathered, such as a setting that is not JSON.
+    """
+
+    fields: object
+    origins: Mapping[str, str] = field(default_factory=dict[str, str])
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """A rule that cannot be used until a person mends it.
+
+    `globs` tells which models it is about, when at least that can be read.
+    """
+
+    name: str
+    problems: tuple[Problem, ...]
+    globs: Globs | None
+
+    def may_want(self, registration: Registration) -> bool:
+        """Tell whether the rule, once mended, might want this registration."""
+        return self.may_be_about(registration.model)
+
+    def may_be_about(self, model: str) -> bool:
+        """Tell whether the rule, once mended, might be about this model."""
+        return self.globs is None or self.globs.fit(model)
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot be used, in one line."""
+        return f"rule unreadable: {'; '.join(str(one) for one in self.problems)}"
+
+
+@dataclass(frozen=True)
+class RuleBook:
+    """The rules, indexed by the names and literal prefixes of their model globs."""
+
+    rules: Mapping[str, Rule]
+    broken: Mapping[str, BrokenRule]
+
+    @classmethod
+    def read(cls, sources: Mapping[str, RuleSource], mode: Mode = Mode.LIVE) -> "RuleBook":
+        """Validate and index the rules; `mode` is the app's, and the stricter mode wins.
+
+        A broken rule ends in `broken` with all its problems and harms no other.
+        """
+        rules: dict[str, Rule] = {}
+        broken: dict[str, BrokenRule] = {}
+        for name, source in sources.items():
+            found = _read_rule(name, source, mode)
+            if isinstance(found, Rule):
+                rules[name] = found
+            else:
+                broken[name] = found
+        return cls(rules, broken)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems of all rules."""
+        return tuple(one for rule in self.broken.values() for one in rule.problems)
+
+    def evaluate(self, registration: Registration) -> tuple[Evaluation, ...]:
+        """Hold the registration against every rule about its model, in the order they stand in."""
+        return tuple(rule.evaluate(registration) for rule in self._fitting(registration.model))
+
+    def evaluate_all(self, registration: Registration) -> tuple[Evaluation, ...]:
+        """Hold the registration against every rule, in the order they stand in."""
+        return tuple(rule.evaluate(registration) for rule in self.rules.values())
+
+    def about(self, model: str) -> tuple[Rule | BrokenRule, ...]:
+        """Give the rules that are about a model, and the broken ones that may be."""
+        broken = (rule for rule in self.broken.values() if rule.may_be_about(model))
+        return (*self._fitting(model), *broken)
+
+    def unreadable_for(self, registration: Registration) -> tuple[BrokenRule, ...]:
+        """Give the broken rules that might want this registration."""
+        return tuple(rule for rule in self.broken.values() if rule.may_want(registration))
+
+    def closest(self, registration: Registration) -> Evaluation | None:
+        """Find the rule that came closest to matching: the fewest failed clauses.
+
+        When no rule is about the model, it is the one whose model is spelled most like it.
+        """
+        evaluations = self.evaluate(registration)
+        if evaluations:
+            return min(evaluations, key=lambda evaluation: len(evaluation.failed))
+        similar = self._spelling.nearest(registration.model)
+        return similar.evaluate(registration) if similar else None
+
+    def _fitting(self, model: str) -> Iterator[Rule]:
+        """Give the rules that are about a model, in the order they stand in."""
+        for place in sorted(set(self._index.candidates(model))):
+            rule = self._index.rules[place]
+            if rule.fits_model(model):
+                yield rule
+
+    @cached_property
+    def _index(self) -> "_Index":
+        return _Index.of(self.rules.values())
+
+    @cached_property
+    def _spelling(self) -> "_Spelling":
+        return _Spelling.of(self.rules.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The places of rules in their order, by the names and literal prefixes of their globs."""
+
+    rules: Sequence[Rule]
+    by_name: Mapping[str, Sequence[int]]
+    by_prefix: Mapping[str, Sequence[int]]
+    lengths: Iterable[int]
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule]) -> "_Index":
+        ordered = tuple(rules)
+        by_name: dict[str, list[int]] = defaultdict(list)
+        by_prefix: dict[str, list[int]] = defaultdict(list)
+        for place, rule in enumerate(ordered):
+            for glob in rule.fields.model.included:
+                table = by_prefix if has_wildcard(glob) else by_name
+                table[literal_prefix(glob)].append(place)
+        return cls(ordered, by_name, by_prefix, sorted(set(map(len, by_prefix))))
+
+    def candidates(self, model: str) -> Iterator[int]:
+        """Give the places of all rules that may be about the model, and of few others."""
+        yield from self.by_name.get(model, ())
+        for length in self.lengths:
+            if length <= len(model):
+                yield from self.by_prefix.get(model[:length], ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """The names and literal prefixes of all globs, in the order of their beginnings and endings."""
+
+    rules: Mapping[str, Rule]
+    forwards: Sequence[str]
+    backwards: Sequence[str]
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule]) -> "_Spelling":
+        spelled: dict[str, Rule] = {}
+        for rule in rules:
+            for glob in rule.fields.model.included:
+                spelled.setdefault(literal_prefix(glob).lower(), rule)
+        return cls(spelled, sorted(spelled), sorted(name[::-1] for name in spelled))
+
+    def nearest(self, model: str) -> Rule | None:
+        """Find a rule whose model is spelled nearly so.
+
+        Comparing takes time: only names are compared that begin or end much like it.
+        """
+        word = model.lower()
+        names = {
+            *_around(self.forwards, word),
+            *(name[::-1] for name in _around(self.backwards, word[::-1])),
+        }
+        found = get_close_matches(word, sorted(names), n=1, cutoff=0.7)
+        return self.rules[found[0]] if found else None
+
+
+def _around(names: Sequence[str], word: str) -> Sequence[str]:
+    place = bisect(names, word)
+    return names[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS]
+
+
+def _read_rule(name: str, source: RuleSource, mode: Mode) -> Rule | BrokenRule:
+    path = name if name.strip() else shown(name)
+    problems = [
+        *_name_problems(name, path),
+        *source.problems,
+        *_target_problems(path, source.fields),
+    ]
+    try:
+        fields = RuleFields.model_validate(source.fields)
+    except ValidationError as error:
+        problems += explain(error, path, source.origins)
+    else:
+        if not problems:
+            return Rule(name, fields, fields.mode.stricter(mode))
+    return BrokenRule(name, tuple(problems), _globs(source.fields, mode))
+
+
+def _name_problems(name: str, path: str) -> Iterator[Problem]:
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        spelled = re.sub(r"[^a-z0-9]+", "_", name.lower()).lstrip("_0123456789")
+        spelled = spelled[:_LONGEST_NAME].rstrip("_")
+        hint = f"; did you mean {spelled!r}?" if spelled else ""
+        yield problem(
+            path,
+            f"is not a rule name; allowed: at most {_LONGEST_NAME} of a-z, 0-9 and single _, "
+            f"beginning with a letter and not ending in _{hint}",
+        )
+
+
+def _target_problems(name: str, fields: object) -> Iterator[Problem]:
+    """Complain unless there is one target, whatever else is wrong."""
+    if not isinstance(fields, dict):
+        return
+    named = cast("dict[str, object]", fields)
+    given = [target for target in _TARGETS if named.get(target) is not None]
+    if not given:
+        yield problem(
+            name, 'has no target; add release or pipeline, such as "release": {"definition": 12}'
+        )
+    elif len(given) > 1:
+        yield problem(name, "has two targets, release and pipeline; keep one of the two")
+
+
+def _globs(fields: object, mode: Mode) -> Globs | None:
+    """Read which models a broken rule is about, when that much is right; none when it is off."""
+    if not isinstance(fields, dict):
+        return _NO_MODEL if mode is Mode.OFF else None
+    named = cast("dict[str, object]", fields)
+    if Mode.OFF in (mode, named.get("mode")):
+        return _NO_MODEL
+    try:
+        return read_globs(named.get("model"))
+    except ValueError:
+        return None

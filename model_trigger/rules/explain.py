@@ -1,0 +1,212 @@
+"""Say what each rule would do with a registration, and why: from the rules alone."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.rules.book import BrokenRule, RuleBook
+from model_trigger.rules.fields import Mode, Start
+from model_trigger.rules.rule import Clause, Evaluation, Rule
+from model_trigger.rules.summary import target_text
+from model_trigger.targets.request import Definition, address_of, request_for
+from model_trigger.targets.values import UnsafeValueError
+
+ANY_WORKSPACE = Workspace(id="", subscription_id="", resource_group="", name="")
+
+_BAD_REQUEST, _OK = 400, 200
+_PARAMETERS = "model, version, workspace, tag.<key>, property.<key>"
+# The last two are the function key and its name, which are for the Functions host:
+# https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger
+_PLAIN_PARAMETERS = {"model", "version", "workspace", "code", "clientId"}
+
+
+class Expected(StrEnum):
+    """What a rule would do."""
+
+    WOULD_START = "would_start"
+    WOULD_OBSERVE = "would_observe"
+    WOULD_FAIL = "would_fail"
+    NOT_MATCHED = "not_matched"
+    UNREADABLE = "unreadable"
+
+    @property
+    def matched(self) -> bool:
+        """Whether the rule wants the registration."""
+        return self in {Expected.WOULD_START, Expected.WOULD_OBSERVE, Expected.WOULD_FAIL}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one rule would do with the registration, and why; `target` is what it would start."""
+
+    rule: str
+    outcome: Expected
+    reason: str
+    clauses: tuple[Clause, ...]
+    target: str = ""
+
+    @property
+    def concerns(self) -> bool:
+        """Whether the rule is about this model, as far as it can be read."""
+        return all(clause.met for clause in self.clauses if clause.clause == "model")
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the verdict as JSON values."""
+        clauses = [
+            {
+                "clause": clause.clause,
+                "expected": clause.expected,
+                "actual": clause.actual,
+                "met": clause.met,
+            }
+            for clause in self.clauses
+        ]
+        outcome = str(self.outcome)
+        return {"rule": self.rule, "outcome": outcome, "reason": self.reason, "clauses": clauses}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What every rule would do; `closest` is the rule that came nearest when none matched."""
+
+    registration: Registration
+    verdicts: tuple[Verdict, ...]
+    closest: str | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the explanation as JSON values; `workspace` is null when none was given."""
+        registration = self.registration
+        return {
+            "registration": {
+                "workspace": registration.workspace.id or None,
+                "model": registration.model,
+                "version": registration.version,
+                "tags": dict(registration.tags),
+                "properties": dict(registration.properties),
+            },
+            "decisions": [verdict.to_dict() for verdict in self.verdicts],
+            "closest": self.closest,
+        }
+
+
+def explain(book: RuleBook, registration: Registration) -> Explanation:
+    """Explain what every rule would do with the registration, the broken rules last.
+
+    In ANY_WORKSPACE a condition on the workspace counts as met, and the reason names it.
+    """
+    evaluations = [_in_any_workspace(one, registration) for one in book.evaluate_all(registration)]
+    verdicts = (
+        *(_verdict(evaluation, registration) for evaluation in evaluations),
+        *(_unreadable(rule, registration) for rule in book.broken.values()),
+    )
+    matched = any(verdict.outcome.matched for verdict in verdicts)
+    closest = None if matched else _closest(book, evaluations, registration)
+    return Explanation(registration, verdicts, closest)
+
+
+def explain_http(book: RuleBook, query: Mapping[str, str]) -> tuple[int, dict[str, object]]:
+    """Answer an HTTP query: give the status and the JSON values, `{"error": sentence}` for a 400.
+
+    The parameters are model, version, workspace (a resource id, may be left out), tag.<key> and
+    property.<key>.
+    """
+    try:
+        registration = _registration(query)
+    except ValueError as error:
+        return _BAD_REQUEST, {"error": str(error)}
+    return _OK, explain(book, registration).to_dict()
+
+
+def _registration(query: Mapping[str, str]) -> Registration:
+    """Read the query. Raises ValueError with a sentence for whoever asks."""
+    for name in ("model", "version"):
+        if not query.get(name):
+            msg = f"the parameter {name} is missing: ask for ?model=<name>&version=<version>"
+            raise ValueError(msg)
+    keyed = {"tag": dict[str, str](), "property": dict[str, str]()}
+    for name, value in query.items():
+        kind, _, key = name.partition(".")
+        if kind in keyed and key:
+            keyed[kind][key] = value
+        elif name not in _PLAIN_PARAMETERS:
+            msg = f"{name!r} is not a parameter; allowed: {_PARAMETERS}"
+            raise ValueError(msg)
+    workspace = query.get("workspace")
+    return Registration(
+        workspace=Workspace.parse(workspace) if workspace else ANY_WORKSPACE,
+        model=query["model"],
+        version=query["version"],
+        tags=keyed["tag"],
+        properties=keyed["property"],
+    )
+
+
+def _in_any_workspace(evaluation: Evaluation, registration: Registration) -> Evaluation:
+    """Count a condition on the workspace as met when no workspace was given."""
+    if registration.workspace is not ANY_WORKSPACE:
+        return evaluation
+    clauses = (
+        replace(clause, actual="not given", met=True, sentence="no workspace was given")
+        if clause.clause == "workspace"
+        else clause
+        for clause in evaluation.clauses
+    )
+    return replace(evaluation, clauses=tuple(clauses))
+
+
+def _verdict(evaluation: Evaluation, registration: Registration) -> Verdict:
+    rule = evaluation.rule
+    target = target_text(rule.target)
+    if not evaluation.matched:
+        outcome, reason = Expected.NOT_MATCHED, evaluation.reason
+    elif refusal := _refusal(rule, registration):
+        outcome, reason = Expected.WOULD_FAIL, f"cannot start {target}: {refusal}"
+    else:
+        observes = rule.mode is Mode.OBSERVE
+        outcome = Expected.WOULD_OBSERVE if observes else Expected.WOULD_START
+        does = f"notes that it would start {target}" if observes else f"starts {target}"
+        reason = f"{does}, provided that {' and '.join(_provisos(evaluation, registration))}"
+    return Verdict(rule.name, outcome, reason, evaluation.clauses, target)
+
+
+def _provisos(evaluation: Evaluation, registration: Registration) -> Iterator[str]:
+    """Say what else must hold, which the rules alone cannot tell."""
+    rule = evaluation.rule
+    if registration.workspace is ANY_WORKSPACE and rule.fields.workspace:
+        yield f"the workspace fits {rule.fields.workspace!r}"
+    if rule.start is Start.EVERY:
+        yield "the rule has not started it before"
+        return
+    version = evaluation.version.text if evaluation.version else registration.version
+    yield f"{version} is newer than every version of the model that the rule claimed before"
+    if rule.start is Start.LATEST:
+        yield "no newer version that matches is registered in the workspace"
+
+
+def _refusal(rule: Rule, registration: Registration) -> str | None:
+    """Say which value the rule could not hand over; None when all can be."""
+    # Only Azure DevOps knows the definition: taken is one that lets the rule set what it sets.
+    definition = Definition(0, "", dict.fromkeys(rule.target.variables, True))
+    try:
+        request_for(rule, registration, address_of(rule, "any", "any"), definition, key="")
+    except UnsafeValueError as error:
+        return str(error)
+    return None
+
+
+def _unreadable(rule: BrokenRule, registration: Registration) -> Verdict:
+    clauses: tuple[Clause, ...] = ()
+    if rule.globs:
+        globs, met = str(rule.globs), rule.may_want(registration)
+        clauses = (Clause("model", globs, registration.model, met, ""),)
+    return Verdict(rule.name, Expected.UNREADABLE, rule.reason, clauses)
+
+
+def _closest(
+    book: RuleBook, evaluations: Sequence[Evaluation], registration: Registration
+) -> str | None:
+    """Name the rule with the fewest failed clauses of those about the model, or else the book's."""
+    about = [one for one in evaluations if one.rule.fits_model(registration.model)]
+    closest = min(about, key=lambda one: len(one.failed)) if about else book.closest(registration)
+    return closest.rule.name if closest else None

@@ -1,0 +1,250 @@
+"""The fields of a rule as people write them: their types, defaults and meaning.
+
+The JSON Schema that completes rules in editors is made from these classes.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictStr,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticKnownError
+
+from model_trigger.matching.conditions import Condition, Globs
+from model_trigger.matching.versions import Range, Scheme
+from model_trigger.targets.hosts import organization_problem
+from model_trigger.targets.values import Template, placeholder_problem
+from model_trigger.text import nearest
+
+_SOURCE = re.compile(r"version|(?P<kind>tag|property):(?P<key>.+)", re.IGNORECASE | re.DOTALL)
+_DIGITS = re.compile(r"[0-9]+")
+# Ids are 32-bit integers in the REST API of Azure DevOps.
+_HIGHEST_ID = 2**31 - 1
+_MOST_DIGITS = 11
+
+
+class Start(StrEnum):
+    """Which of the matching versions start the target."""
+
+    NEWER = "newer"
+    LATEST = "latest"
+    EVERY = "every"
+
+
+class Mode(StrEnum):
+    """How much a rule does; the later, the stricter."""
+
+    LIVE = "live"
+    OBSERVE = "observe"
+    OFF = "off"
+
+    def stricter(self, other: "Mode") -> "Mode":
+        """Return the stricter of the two."""
+        order = list(Mode)
+        return max(self, other, key=order.index)
+
+
+# The messages of the errors below continue a sentence that begins with the value.
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        kind = "string_type"
+        raise PydanticKnownError(kind)
+    return value
+
+
+def _texts(value: object) -> list[str]:
+    """Read a text, or a list of texts."""
+    if not isinstance(value, list):
+        return [_text(value)]
+    items = cast("list[object]", value)
+    if not all(isinstance(item, str) for item in items):
+        msg = "is not a list of texts; write each in quotes"
+        raise ValueError(msg)
+    return cast("list[str]", items)
+
+
+def read_globs(value: object) -> Globs:
+    """Read the field `model`; raises ValueError, with a sentence for users."""
+    return Globs.parse(_texts(value))
+
+
+def _condition(value: object) -> Condition:
+    return Condition.parse(_texts(value))
+
+
+def _template(value: object) -> Template:
+    return Template.parse(_text(value))
+
+
+def _placeholder(name: str) -> str:
+    problem = placeholder_problem(name)
+    if problem:
+        raise ValueError(problem)
+    return name
+
+
+def _id_or_name(value: object) -> int | str:
+    """Read an id, or a name; digits alone are an id, since settings are text."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value[:_MOST_DIGITS])
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _HIGHEST_ID:
+        return value
+    msg = "is neither an id, the number in the address of its page, nor a name"
+    raise ValueError(msg)
+
+
+def _version_source(value: object) -> str:
+    match = _SOURCE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        _, colon, key = str(value).partition(":")
+        near = ("version", *(f"{kind}:{key}" for kind in ("tag", "property") if colon and key))
+        msg = f"is not version, tag:<key> or property:<key>{nearest(str(value), near)}"
+        raise ValueError(msg)
+    kind = match["kind"]
+    return f"{kind.lower()}:{match['key']}" if kind else "version"
+
+
+def _organization_url(value: object) -> str:
+    url = value.rstrip("/") if isinstance(value, str) else ""
+    problem = organization_problem(url)
+    if problem:
+        raise ValueError(problem)
+    return url
+
+
+def _version(value: str) -> str:
+    if not value.strip():
+        msg = "is empty; write a range such as >=10, or * for any version"
+        raise ValueError(msg)
+    return value
+
+
+GlobsField = Annotated[Globs, PlainValidator(read_globs, json_schema_input_type=str | list[str])]
+ConditionField = Annotated[
+    Condition, PlainValidator(_condition, json_schema_input_type=str | list[str])
+]
+TemplateField = Annotated[Template, PlainValidator(_template, json_schema_input_type=str)]
+IdOrName = Annotated[int | str, PlainValidator(_id_or_name, json_schema_input_type=int | str)]
+OrganizationUrl = Annotated[str, PlainValidator(_organization_url, json_schema_input_type=str)]
+VersionRange = Annotated[
+    StrictStr, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": r"\S"})
+]
+NonEmpty = Annotated[StrictStr, Field(min_length=1)]
+Placeholder = Annotated[NonEmpty, AfterValidator(_placeholder)]
+
+
+class _Fields(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReleaseFields(_Fields):
+    """A classic release definition, and what a release is given."""
+
+    definition: IdOrName = Field(
+        description="Id or name of the release definition; a name may carry its path: \\ml\\Deploy."
+    )
+    project: NonEmpty | None = Field(
+        default=None, description="Project; AZURE_DEVOPS_PROJECT when absent."
+    )
+    organization_url: OrganizationUrl | None = Field(
+        default=None, description="Organisation; AZURE_DEVOPS_ORG_URL when absent."
+    )
+    variables: Mapping[NonEmpty, TemplateField] = Field(
+        default={},
+        description="Release variables and their values, besides those that every release gets: "
+        "modelName, modelVersion, modelUri, workspaceName, resourceGroup, subscriptionId, each "
+        "where the definition declares it settable at release time.",
+    )
+    artifacts: Mapping[NonEmpty, TemplateField] = Field(
+        default={}, description="Artifact alias and the version it gets."
+    )
+    description: TemplateField | None = Field(
+        default=None, description="Text of the release's description."
+    )
+
+
+class PipelineFields(_Fields):
+    """A YAML pipeline, and what a run is given."""
+
+    id: IdOrName = Field(description="Id or name of the pipeline; a name may carry its folder.")
+    project: NonEmpty | None = Field(
+        default=None, description="Project; AZURE_DEVOPS_PROJECT when absent."
+    )
+    organization_url: OrganizationUrl | None = Field(
+        default=None, description="Organisation; AZURE_DEVOPS_ORG_URL when absent."
+    )
+    branch: NonEmpty | None = Field(
+        default=None, description="Branch to run; the pipeline's default branch when absent."
+    )
+    parameters: Mapping[NonEmpty, TemplateField] | None = Field(
+        default=None,
+        description="Runtime parameters and their values. When absent: modelName and modelVersion.",
+    )
+    variables: Mapping[NonEmpty, TemplateField] = Field(
+        default={}, description="Variables (settable at queue time) and their values."
+    )
+    stages_to_skip: tuple[NonEmpty, ...] = Field(default=(), description="Stages not to run.")
+
+
+class RuleFields(_Fields):
+    """Which registrations start which target; RuleBook sees to it that there is exactly one."""
+
+    model: GlobsField = Field(
+        description="Glob on the model's name, or a list of globs; a leading ! excludes."
+    )
+    workspace: NonEmpty | None = Field(
+        default=None, description="Glob on the workspace's name, or its full resource id."
+    )
+    scheme: Scheme = Field(default=Scheme.INTEGER, description="How versions are read and ordered.")
+    version: VersionRange = Field(
+        default="*", description="Which versions: a range such as >=10, 10 - 20 or ^1.4; * is any."
+    )
+    version_from: Annotated[str, PlainValidator(_version_source, json_schema_input_type=str)] = (
+        Field(
+            default="version",
+            description="Where the version to compare stands: version, tag:<key>, property:<key>.",
+        )
+    )
+    start: Start = Field(
+        default=Start.NEWER,
+        description="newer: a version newer than the newest claimed; latest: moreover only if no "
+        "newer matching one is registered; every: each once, in any order.",
+    )
+    tags: Mapping[NonEmpty, ConditionField] = Field(
+        default={}, description="Tag and condition: text, glob, >=0.9, !x, *, or a list (any of)."
+    )
+    properties: Mapping[NonEmpty, ConditionField] = Field(
+        default={}, description="Property and condition: text, glob, >=0.9, !x, *, or a list."
+    )
+    mode: Mode = Field(
+        default=Mode.LIVE,
+        description="live; observe: everything but the start; off: matches nothing.",
+    )
+    allow_unsafe: tuple[Placeholder, ...] = Field(
+        default=(), description="Placeholders whose values may hold any character: tag.notes."
+    )
+    release: ReleaseFields | None = Field(default=None, description="A classic release definition.")
+    pipeline: PipelineFields | None = Field(default=None, description="A YAML pipeline.")
+
+    @field_validator("version")
+    @classmethod
+    def _range_fits_scheme(cls, version: str, info: ValidationInfo) -> str:
+        """Refuse a range that its scheme cannot read; a broken scheme is reported by itself."""
+        if "scheme" in info.data:
+            Range.parse(version, info.data["scheme"])
+        return version

@@ -1,0 +1,216 @@
+"""Match a registration with a rule, clause by clause, and say why and why not."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+from model_trigger.matching.conditions import Condition, Globs, fits
+from model_trigger.matching.versions import Range, Version, VersionError, parse_version
+from model_trigger.registrations.event_grid import Registration, Workspace, lookup
+from model_trigger.rules.fields import Mode, PipelineFields, ReleaseFields, RuleFields, Start
+from model_trigger.text import excerpt, quoted
+
+_SELECTORS = (
+    "model",
+    "workspace",
+    "scheme",
+    "version",
+    "version_from",
+    "start",
+    "tags",
+    "properties",
+)
+_KINDS = {"tag": "tags", "property": "properties"}
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One thing that a rule asks of a registration.
+
+    `expected` and `actual` stand side by side for comparison; `sentence` says it in words.
+    """
+
+    clause: str
+    expected: str
+    actual: str
+    met: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What one rule makes of one registration.
+
+    `version` is the version that the rule compares; None when there is none that it can read.
+    """
+
+    rule: "Rule"
+    clauses: tuple[Clause, ...]
+    version: Version | None
+
+    @property
+    def matched(self) -> bool:
+        """Whether every clause is met."""
+        return all(clause.met for clause in self.clauses)
+
+    @property
+    def failed(self) -> tuple[Clause, ...]:
+        """The clauses that are not met."""
+        return tuple(clause for clause in self.clauses if not clause.met)
+
+    @property
+    def reason(self) -> str:
+        """The sentences that decide: of the failed clauses, or of all when every one is met."""
+        return "; ".join(clause.sentence for clause in self.failed or self.clauses)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A valid rule under its name, ready to match; `mode` is the stricter of its and the app's."""
+
+    name: str
+    fields: RuleFields
+    mode: Mode
+
+    @property
+    def start(self) -> Start:
+        """Which of the matching versions start the target."""
+        return self.fields.start
+
+    @property
+    def target(self) -> ReleaseFields | PipelineFields:
+        """What the rule starts."""
+        target = self.fields.release or self.fields.pipeline
+        assert target is not None, "a valid rule has one target"  # noqa: S101
+        return target
+
+    @property
+    def ordering(self) -> str:
+        """How the rule reads and orders versions; marks made under another ordering are void."""
+        return f"{self.fields.scheme} {self.fields.version_from}"
+
+    @cached_property
+    def selectors(self) -> str:
+        """A digest of all that selects registrations: it changes when a field of these does.
+
+        The mode is one of them, so that going live starts nothing that was registered earlier.
+        """
+        fields = {name: _plain(getattr(self.fields, name)) for name in _SELECTORS}
+        text = json.dumps({**fields, "mode": self.mode}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def _range(self) -> Range:
+        return Range.parse(self.fields.version, self.fields.scheme)
+
+    def fits_model(self, model: str) -> bool:
+        """Tell whether the rule is about this model at all."""
+        return self.fields.model.fit(model)
+
+    def read_version(self, registration: Registration) -> Version:
+        """Read the version that the rule compares, from where `version_from` says.
+
+        Raises VersionError when it is absent or cannot be read under the rule's scheme.
+        """
+        kind, _, key = self.fields.version_from.partition(":")
+        text = self._version_text(registration)
+        if text is None:
+            msg = f"the version stands in {kind} {quoted(key)}, which is absent"
+            raise VersionError(msg)
+        try:
+            return parse_version(text, self.fields.scheme)
+        except VersionError as error:
+            msg = f"in {kind} {quoted(key)}, {error}" if key else str(error)
+            raise VersionError(msg) from error
+
+    def evaluate(self, registration: Registration) -> Evaluation:
+        """Hold the registration against every clause."""
+        version_clause, version = self._version(registration)
+        clauses = (
+            self._model(registration.model),
+            *self._workspace(registration.workspace),
+            version_clause,
+            *self._texts(registration),
+            *self._mode(),
+        )
+        return Evaluation(self, clauses, version)
+
+    def _model(self, model: str) -> Clause:
+        globs = self.fields.model
+        met, excluding = globs.fit(model), globs.excluding(model)
+        verb = "fits" if met else "does not fit"
+        told = f"{verb} {quoted(str(globs))}"
+        if excluding is not None:
+            told = f"is excluded by {quoted('!' + excluding)}"
+        return _clause("model", str(globs), model, f"model {quoted(model)} {told}", met=met)
+
+    def _workspace(self, workspace: Workspace) -> Iterator[Clause]:
+        pattern = self.fields.workspace
+        if pattern is None:
+            return
+        actual = workspace.id if pattern.startswith("/") else workspace.name
+        met = fits(pattern.rstrip("/").lower(), actual.lower())
+        verb = "fits" if met else "does not fit"
+        told = f"workspace {quoted(actual)} {verb} {quoted(pattern)}"
+        yield _clause("workspace", pattern, actual, told, met=met)
+
+    def _version(self, registration: Registration) -> tuple[Clause, Version | None]:
+        wanted = self.fields.version.strip() or "*"
+        try:
+            version = self.read_version(registration)
+        except VersionError as error:
+            actual = self._version_text(registration)
+            actual = "absent" if actual is None else actual
+            return _clause("version", wanted, actual, str(error), met=False), None
+        met = self._range.admits(version)
+        kind, _, key = self.fields.version_from.partition(":")
+        source = f" from {kind} {quoted(key)}" if key else ""
+        verb = "is in" if met else "is not in"
+        told = f"version {excerpt(version.text)}{source} {verb} {excerpt(wanted)}"
+        surprise = None if met else self._range.explain(version)
+        told = f"{told}: {surprise}" if surprise else told
+        return _clause("version", wanted, version.text, told, met=met), version
+
+    def _version_text(self, registration: Registration) -> str | None:
+        kind, _, key = self.fields.version_from.partition(":")
+        if kind == "version":
+            return registration.version
+        return lookup(registration.tags if kind == "tag" else registration.properties, key)
+
+    def _texts(self, registration: Registration) -> Iterator[Clause]:
+        for key, condition in self.fields.tags.items():
+            yield _text_clause("tag", key, condition, lookup(registration.tags, key))
+        for key, condition in self.fields.properties.items():
+            yield _text_clause("property", key, condition, lookup(registration.properties, key))
+
+    def _mode(self) -> Iterator[Clause]:
+        if self.mode is Mode.OFF:
+            app, rule = "the app is switched off by its setting MODE", "the rule is switched off"
+            told = rule if self.fields.mode is Mode.OFF else app
+            yield _clause("mode", "live or observe", "off", told, met=False)
+
+
+def _plain(value: object) -> object:
+    """Write a selector as JSON can, without an order that says nothing."""
+    if isinstance(value, Mapping):
+        conditions = cast("Mapping[str, Condition]", value)
+        return {key: sorted(condition.tests) for key, condition in conditions.items()}
+    return [sorted(value.included), sorted(value.excluded)] if isinstance(value, Globs) else value
+
+
+def _clause(name: str, expected: str, actual: str, sentence: str, *, met: bool) -> Clause:
+    """Make a clause; what is long is cut, since every clause is kept, logged and shown."""
+    return Clause(name, excerpt(expected), excerpt(actual), met, sentence)
+
+
+def _text_clause(kind: str, key: str, condition: Condition, value: str | None) -> Clause:
+    met = condition.holds(value)
+    stated = f"{kind} {quoted(key)} is {'absent' if value is None else quoted(value)}"
+    if not met and condition.wants_number(value):
+        stated = f"{stated}, which is not a number"
+    told = f"{stated}, {'which meets' if met else 'expected'} {excerpt(str(condition))}"
+    actual = "absent" if value is None else value
+    return _clause(f"{_KINDS[kind]}.{key}", str(condition), actual, told, met=met)

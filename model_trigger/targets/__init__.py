@@ -1,0 +1,1 @@
+"""What can be started: one module per kind of target, one folder per service that starts it."""

@@ -1,0 +1,1 @@
+"""Azure DevOps as a service that starts releases and runs (azure-devops)."""

@@ -1,0 +1,246 @@
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# azure-devops and msrest carry no types; what leaves this module is typed.
+"""YAML pipelines: find out what a pipeline takes, run it, find a run again."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import ClassVar, cast
+from urllib.parse import quote
+
+from model_trigger.targets.azure_devops.answers import AnswerError, needs
+from model_trigger.targets.azure_devops.connection import (
+    HardenedBuildClient,
+    HardenedPipelinesClient,
+    Model,
+    unparsed,
+    web_page,
+)
+from model_trigger.targets.azure_devops.faults import asked, asked_by_itself
+from model_trigger.targets.azure_devops.names import Listed
+from model_trigger.targets.azure_devops.plain_json import (
+    Json,
+    document,
+    identifier,
+    items,
+    page_of,
+    part,
+    text,
+)
+from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
+from model_trigger.targets.request import (
+    KEY_PARAMETER,
+    Absent,
+    Candidates,
+    Definition,
+    Found,
+    Given,
+    Release,
+    Sighting,
+    StartRequest,
+    TargetAddress,
+    TargetError,
+    resources,
+)
+
+# What a run is refused with whose parameters, variables, branch or stages are not right.
+INVALID_RUN = "PipelineValidationException"
+_PAGE = 100
+_MOST_LISTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run as a list shows it; `queued` is None when it does not say."""
+
+    release: Release
+    queued: datetime | None
+    given: Given
+
+
+# Whether a run that was given this is the one in question; None where it does not say.
+_Verdict = Callable[[Given], bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipelines:
+    """Pipelines of one organisation, and their runs, which the older API calls builds."""
+
+    client: HardenedPipelinesClient
+    builds: HardenedBuildClient
+    _lists: Readings[Sequence[_Run]] = field(default_factory=Readings[Sequence[_Run]])
+    _given: Documents[Given] = field(
+        default_factory=lambda: Documents[Given](lambda given: given.parameters is not None)
+    )
+    what: ClassVar[str] = "pipeline"
+    permissions: ClassVar[str] = "View builds, Queue builds and Edit queue build configuration"
+
+    def listed(self, project: str, name: str | None) -> Iterator[Listed]:
+        """List the pipelines of a name, or those of the whole project."""
+        found: list[Model] = self.builds.get_definitions(project, name=name, top=_MOST_LISTED)
+        return (Listed(one.id, one.name, one.path or "\\") for one in found)
+
+    def read(self, address: TargetAddress, definition_id: int) -> Definition:
+        """Find out whether the pipeline declares the parameter for the key."""
+        takes_key = self.client.can_rehearse and self._takes_key(address, definition_id)
+        return Definition(definition_id, str(address.definition), takes_key=takes_key)
+
+    def start(self, request: StartRequest) -> Release | None:
+        """Send the POST; None when the answer does not say which run it started."""
+        return _run(request, self.client.start(request.project, request.definition, request.body))
+
+    def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
+        """Look for the run with this key, or without one for those that were given the same.
+
+        Raises TargetError, AzureDevOpsError.
+        """
+        runs = self._lists.get(
+            (request.project, request.definition),
+            wish,
+            lambda since: asked(lambda: self._runs(request, since), wish.deadline),
+        )
+        sent = Given.by(request.body)
+        if sent.key == key:
+            return self._found_by_key(runs, key, request, wish)
+        return self._candidates(runs, lambda given: given.fits(sent), request, wish)
+
+    def _found_by_key(
+        self, runs: Sequence[_Run], key: str, request: StartRequest, wish: Wish
+    ) -> Sighting:
+        keyed = [run.release for run in runs if run.given.key == key]
+        if keyed:
+            return Found.of(keyed)
+        silent = [run for run in runs if run.given.parameters is None]
+        sighting = self._candidates(silent, partial(_carries, key), request, wish)
+        if isinstance(sighting, Candidates) and sighting.fitting:
+            return Found.of(sighting.fitting)
+        return sighting
+
+    def _candidates(
+        self, runs: Sequence[_Run], judge: _Verdict, request: StartRequest, wish: Wish
+    ) -> Sighting:
+        """Judge each run by what the list says, or by what it says itself."""
+        verdicts: dict[bool | None, list[Release]] = {True: [], False: [], None: []}
+        for run in runs:
+            if run.queued and run.queued < wish.since:
+                continue
+            verdict = judge(run.given)
+            if verdict is None:
+                verdict = judge(self._read_by_itself(run, request.project, wish))
+            verdicts[verdict].append(run.release)
+        if verdicts[True] or verdicts[None]:
+            return Candidates(tuple(verdicts[True]), tuple(verdicts[None]))
+        return Absent()
+
+    def rehearse(self, request: StartRequest) -> str:
+        """Have the run checked, which starts nothing; give what could not be verified.
+
+        It is checked like a run, by its rights, its parameters, its variables and its YAML; agent
+        pools, environments and approvals are not looked at.
+        https://learn.microsoft.com/rest/api/azure/devops/pipelines/preview/preview
+        """
+        if not self.client.can_rehearse:
+            return "whether a run would be accepted, since this server cannot preview runs"
+        try:
+            self.client.rehearse(request.project, request.definition, request.body)
+        except AnswerError as answer:
+            if answer.status == HTTPStatus.FORBIDDEN:
+                raise TargetError(needs(answer, self.permissions)) from answer
+            if answer.type_key != INVALID_RUN:
+                raise
+            msg = (
+                f"pipeline {request.definition} would not accept the run ({answer.told}): correct "
+                "the parameters, variables, branch or stages of the rule, or of the pipeline"
+            )
+            raise TargetError(msg) from answer
+        return ""
+
+    def _takes_key(self, address: TargetAddress, pipeline_id: int) -> bool:
+        """Preview a run with the key alone: what the YAML does not declare is refused by name.
+
+        All that is wrong with a run is told at once (https://stackoverflow.com/questions/63654387),
+        so that other parameters which are missing are no hindrance.
+        """
+        body = {"templateParameters": {KEY_PARAMETER: "preview"}, **resources(address.branch)}
+        try:
+            self.client.rehearse(address.project, pipeline_id, body)
+        except AnswerError as answer:
+            may_be_about_it = answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN}
+            if not may_be_about_it or not answer.is_json:
+                raise
+            return answer.type_key == INVALID_RUN and not answer.names(KEY_PARAMETER)
+        return True
+
+    def _runs(self, request: StartRequest, since: datetime) -> Sequence[_Run]:
+        """Read the list to its last page; where pages overlap, a run is in it twice."""
+        client = unparsed(self.builds)
+        listed = items(
+            lambda token: client.get_builds(
+                request.project,
+                definitions=[request.definition],
+                min_time=since,
+                # Without it, the time is that of finishing, and no unfinished run is in the list:
+                # https://learn.microsoft.com/rest/api/azure/devops/build/builds/list
+                query_order="queueTimeAscending",
+                top=_PAGE,
+                continuation_token=token,
+            )
+        )
+        runs = (_listed_run(request, item) for item in listed)
+        return tuple({run.release.id: run for run in runs}.values())
+
+    def _read_by_itself(self, run: _Run, project: str, wish: Wish) -> Given:
+        def read() -> Given:
+            return _given(document(unparsed(self.builds).get_build(project, run.release.id)))
+
+        key = project, run.release.id
+        return self._given.get(key, wish.deadline, lambda: asked_by_itself(read, wish.deadline))
+
+
+def _carries(key: str, given: Given) -> bool | None:
+    return None if given.parameters is None else given.key == key
+
+
+def _listed_run(request: StartRequest, item: Json) -> _Run:
+    """Read a run of a list. That it shows no parameter at all does not say that there are none."""
+    number = identifier(item)
+    given = _given(item)
+    release = Release(number, page_of(item) or _page(request, number))
+    return _Run(
+        release, _moment(item), given if given.parameters else replace(given, parameters=None)
+    )
+
+
+def _given(item: Json) -> Given:
+    return Given.of(text(item, "sourceBranch"), part(item, "templateParameters"), _variables(item))
+
+
+def _moment(item: Json) -> datetime | None:
+    try:
+        queued = datetime.fromisoformat(text(item, "queueTime") or "")
+    except ValueError:
+        return None
+    return queued if queued.tzinfo else queued.replace(tzinfo=UTC)
+
+
+def _variables(item: Json) -> Json | None:
+    """Read the variables of a run, which the older API keeps as JSON text and calls parameters."""
+    try:
+        read: object = json.loads(text(item, "parameters") or "")
+    except ValueError:
+        return None
+    return cast("Json", read) if isinstance(read, dict) else None
+
+
+def _run(request: StartRequest, run: Model) -> Release | None:
+    if run is None or run.id is None:
+        return None
+    return Release(run.id, web_page(run) or _page(request, run.id))
+
+
+def _page(request: StartRequest, run_id: int) -> str:
+    project = f"{request.organization_url}/{quote(request.project)}"
+    return f"{project}/_build/results?buildId={run_id}"

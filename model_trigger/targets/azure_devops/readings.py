@@ -1,0 +1,170 @@
+"""Share readings among threads: one request answers all threads that ask within moments."""
+
+from collections.abc import Callable, Hashable
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Condition, Lock
+from typing import Generic, TypeVar
+
+from model_trigger.deadline import Deadline
+from model_trigger.ports import AzureDevOpsError
+from model_trigger.targets.azure_devops.answers import PauseError
+from model_trigger.targets.request import TargetError
+
+Value = TypeVar("Value")
+
+# Seconds after which a reading is forgotten: nobody asks for one that began so long ago.
+_KEPT = 60.0
+# Lists are read from a multiple of so many seconds on.
+_STEP = 600.0
+_MOST_DOCUMENTS = 4000
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a thread needs of a reading.
+
+    `since` is the creation time of the oldest item that it must cover; it must have begun at or
+    after `began_after`, on the deadline's clock.
+    """
+
+    since: datetime
+    began_after: float
+    deadline: Deadline
+
+
+@dataclass(eq=False, slots=True)
+class _Reading(Generic[Value]):
+    """A reading that one thread performs."""
+
+    since: datetime
+    began: float
+    is_over: bool = False
+    # What was read, in a tuple of one; empty until then.
+    result: tuple[Value, ...] = ()
+    # What went wrong for everybody.
+    error: Exception | None = None
+
+    def serves(self, wish: Wish) -> bool:
+        return self.began >= wish.began_after and self.since <= wish.since
+
+
+@dataclass(eq=False)
+class Readings(Generic[Value]):
+    """The latest reading of each list, finished or running."""
+
+    _changed: Condition = field(default_factory=Condition)
+    _readings: dict[Hashable, _Reading[Value]] = field(
+        default_factory=dict[Hashable, _Reading[Value]]
+    )
+    # What threads wait for: the list, and since when they need it.
+    _waiting: list[tuple[Hashable, datetime]] = field(
+        default_factory=list[tuple[Hashable, datetime]]
+    )
+
+    def get(self, key: Hashable, wish: Wish, read: Callable[[datetime], Value]) -> Value:
+        """Return a list as it was read moments ago, as another thread reads it, or as read now.
+
+        A thread that needs a later reading than the one that is running waits for its end; the
+        first one to wake up performs the next reading, for all that wait. `read` is called with the
+        moment to read from, and raises TargetError or AzureDevOpsError: all that waited raise it
+        too, unless only the time of the reading thread was too short; then another one reads.
+        """
+        with self._changed:
+            reading = self._wait(key, wish)
+        return reading.result[0] if reading.is_over else self._perform(key, reading, wish, read)
+
+    def _wait(self, key: Hashable, wish: Wish) -> _Reading[Value]:
+        """Return a finished reading that serves, or a new one to perform."""
+        while True:
+            reading = self._readings.get(key)
+            if reading is None or (reading.is_over and not reading.serves(wish)):
+                return self._new(key, wish)
+            if reading.is_over:
+                return reading
+            self._wait_for(reading, key, wish)
+            if reading.serves(wish) and reading.error:
+                raise copy(reading.error)
+            if reading.serves(wish) and reading.result:
+                return reading
+
+    def _wait_for(self, reading: _Reading[Value], key: Hashable, wish: Wish) -> None:
+        entry = key, wish.since
+        self._waiting.append(entry)
+        try:
+            is_over = self._changed.wait_for(lambda: reading.is_over, wish.deadline.remaining)
+        finally:
+            self._waiting.remove(entry)
+        if not is_over:
+            msg = "Azure DevOps could not be asked: no time was left to wait for its answer"
+            raise AzureDevOpsError(msg, answered=False)
+
+    def _new(self, key: Hashable, wish: Wish) -> _Reading[Value]:
+        """Return a new reading that covers what all waiting threads need, and forget old ones."""
+        now = wish.deadline.clock()
+        for other, old in list(self._readings.items()):
+            if old.is_over and old.began < now - _KEPT:
+                del self._readings[other]
+        since = min([wish.since, *(since for waiting, since in self._waiting if waiting == key)])
+        reading = self._readings[key] = _Reading[Value](_floor(since), now)
+        return reading
+
+    def _perform(
+        self,
+        key: Hashable,
+        reading: _Reading[Value],
+        wish: Wish,
+        read: Callable[[datetime], Value],
+    ) -> Value:
+        try:
+            reading.result = (read(reading.since),)
+        except (TargetError, AzureDevOpsError) as error:
+            if _is_about_the_service(error, wish.deadline):
+                reading.error = error
+            raise
+        finally:
+            with self._changed:
+                reading.is_over = True
+                if not reading.result:
+                    del self._readings[key]
+                self._changed.notify_all()
+        return reading.result[0]
+
+
+@dataclass(eq=False)
+class Documents(Generic[Value]):
+    """Documents that are read one by one; what they say never changes, so each is read once.
+
+    `says` is whether a document says what is needed; one that does not is read again later.
+    """
+
+    says: Callable[[Value], bool]
+    _read: dict[Hashable, Value] = field(default_factory=dict[Hashable, Value])
+    _lock: Lock = field(default_factory=Lock)
+    _readings: Readings[Value] = field(default_factory=Readings[Value])
+
+    def get(self, key: Hashable, deadline: Deadline, read: Callable[[], Value]) -> Value:
+        """Return what a document says; the errors are those of `Readings.get`."""
+        with self._lock:
+            if key in self._read:
+                return self._read[key]
+        wish = Wish(_ANY_TIME, deadline.clock() - _KEPT, deadline)
+        value = self._readings.get(key, wish, lambda _: read())
+        if self.says(value):
+            with self._lock:
+                self._read[key] = value
+                if len(self._read) > _MOST_DOCUMENTS:
+                    del self._read[next(iter(self._read))]
+        return value
+
+
+def _floor(since: datetime) -> datetime:
+    """Return the beginning of these ten minutes, so that claims of one burst need the same list."""
+    return since - timedelta(seconds=since.timestamp() % _STEP)
+
+
+def _is_about_the_service(error: Exception, deadline: Deadline) -> bool:
+    """Whether a thread with more time would have met the same error."""
+    return deadline.remaining > 0 and not isinstance(error.__cause__, PauseError)

@@ -1,0 +1,234 @@
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# azure-devops and msrest carry no types; what leaves this module is typed.
+"""Classic releases: read a release definition, start a release, find one again."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from model_trigger.targets.azure_devops.answers import AnswerError
+from model_trigger.targets.azure_devops.connection import (
+    HardenedReleaseClient,
+    HardenedSecurityClient,
+    Model,
+    unparsed,
+    web_page,
+)
+from model_trigger.targets.azure_devops.faults import asked, asked_by_itself
+from model_trigger.targets.azure_devops.names import Listed
+from model_trigger.targets.azure_devops.plain_json import (
+    Json,
+    document,
+    identifier,
+    items,
+    page_of,
+    text,
+)
+from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
+from model_trigger.targets.request import (
+    Absent,
+    Definition,
+    Found,
+    Release,
+    Sighting,
+    StartRequest,
+    TargetAddress,
+    TargetError,
+    key_mark,
+)
+
+# Release management, and what it takes to start a release and to look it up. The permissions' bits:
+# https://gist.github.com/akanieski/f90e9edd9b202e525be51e8e9238ad11
+_NAMESPACE = "c788c23e-1b46-4162-8f5e-d7585343b5de"
+_PERMISSIONS = {"View releases": 32, "Create releases": 64}
+_PROJECT_ID = re.compile(
+    r"/(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/_apis/", re.IGNORECASE
+)
+_PAGE = 100
+_MOST_LISTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Releases:
+    """The releases of a definition, by the keys that their descriptions end in."""
+
+    by_key: Mapping[str, Sequence[Release]]
+    # Those of which the list does not show the description.
+    undescribed: tuple[Release, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDefinitions:
+    """Release definitions of one organisation, and their releases."""
+
+    client: HardenedReleaseClient
+    security: HardenedSecurityClient
+    _lists: Readings[_Releases] = field(default_factory=Readings[_Releases])
+    # The key in each description that was read by itself, "" for none.
+    _keys: Documents[str] = field(default_factory=lambda: Documents[str](lambda _: True))
+    what: ClassVar[str] = "release definition"
+    permissions: ClassVar[str] = "View release pipeline, View releases and Create releases"
+
+    def listed(self, project: str, name: str | None) -> Iterator[Listed]:
+        """List the definitions of a name, or those of the whole project."""
+        found: list[Model] = self.client.get_release_definitions(
+            project, search_text=name, is_exact_name_match=name is not None, top=_MOST_LISTED
+        )
+        return (Listed(one.id, one.name, one.path or "\\") for one in found)
+
+    def read(self, address: TargetAddress, definition_id: int) -> Definition:
+        """Read what a release can be given."""
+        read: Model = self.client.get_release_definition(address.project, definition_id)
+        if read is None or read.id is None:
+            msg = "a release definition without its id"
+            raise ValueError(msg)
+        variables: Mapping[str, Any] = read.variables or {}
+        artifacts: Collection[Model] = read.artifacts or ()
+        models = {one.alias for one in artifacts if _is_azure_ml(one)}
+        return Definition(
+            id=read.id,
+            name=read.name or "",
+            variables={name: bool(one.allow_override) for name, one in variables.items()},
+            artifacts={one.alias: _model_of(one) for one in artifacts},
+            triggers=tuple(alias for alias in _triggers(read.triggers or ()) if alias in models),
+        )
+
+    def start(self, request: StartRequest) -> Release | None:
+        """Send the POST; None when the answer does not say which release it started."""
+        return _release(request, self.client.start(request.project, request.body))
+
+    def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
+        """Look for the release with this key. Raises TargetError, AzureDevOpsError."""
+        releases = self._lists.get(
+            (request.project, request.definition),
+            wish,
+            lambda since: asked(lambda: self._releases(request, since), wish.deadline),
+        )
+        ending = key_mark(key)
+        keyed = [
+            *releases.by_key.get(ending, ()),
+            *(
+                release
+                for release in releases.undescribed
+                if self._key_of(release, request.project, wish) == ending
+            ),
+        ]
+        return Found.of(keyed) if keyed else Absent()
+
+    def rehearse(self, request: StartRequest) -> str:
+        """Ask for the permissions that a start needs; nothing can rehearse the start itself.
+
+        Gives what could not be verified. Raises TargetError for a permission that is missing.
+        """
+        token = self._security_token(request)
+        try:
+            missing = [name for name, bit in _PERMISSIONS.items() if not self._has(bit, token)]
+        except (AnswerError, ValueError) as error:
+            return f"whether the identity may view and create its releases: {error}"
+        if missing:
+            msg = (
+                f"the app's identity lacks {' and '.join(missing)} on release definition "
+                f"{request.definition}: grant it there, under Security"
+            )
+            raise TargetError(msg)
+        return ""
+
+    def _has(self, permission: int, token: str) -> bool:
+        """Ask for a permission where it is stored, which is the release service.
+
+        https://github.com/microsoft/azure-devops-dotnet-samples/pull/111
+        """
+        return all(self.security.has_permissions(_NAMESPACE, permission, token))
+
+    def _releases(self, request: StartRequest, since: datetime) -> _Releases:
+        """Read the list to its last page."""
+        client = unparsed(self.client)
+        listed = items(
+            lambda token: client.get_releases(
+                request.project,
+                definition_id=request.definition,
+                min_created_time=since,
+                query_order="ascending",
+                top=_PAGE,
+                continuation_token=token,
+            )
+        )
+        by_key: dict[str, list[Release]] = defaultdict(list)
+        undescribed: list[Release] = []
+        for item in listed:
+            description = text(item, "description")
+            release = _listed_release(request, item)
+            if description is None:
+                undescribed.append(release)
+            elif key := _last_key(description):
+                by_key[key].append(release)
+        return _Releases(by_key, tuple(undescribed))
+
+    def _key_of(self, release: Release, project: str, wish: Wish) -> str:
+        """Read the key of a release by itself; one without a description has none."""
+
+        def read() -> str:
+            whole = document(unparsed(self.client).get_release(project, release.id))
+            return _last_key(text(whole, "description") or "")
+
+        return self._keys.get(
+            (project, release.id), wish.deadline, lambda: asked_by_itself(read, wish.deadline)
+        )
+
+    def _security_token(self, request: StartRequest) -> str:
+        """Name the definition as its permissions are stored: project, folders and id.
+
+        `_getPermissionInheritanceInfo` in https://github.com/MethodsAndPractices/vsteam; the id of
+        the project stands in the definition's own address.
+        """
+        read: Model = self.client.get_release_definition(request.project, request.definition)
+        project = _PROJECT_ID.search(read.url or "")
+        folders = [folder for folder in (read.path or "").split("\\") if folder]
+        return "/".join([project["id"] if project else request.project, *folders, str(read.id)])
+
+
+def _is_azure_ml(artifact: Model) -> bool:
+    return "azureml" in (artifact.type or "").lower()
+
+
+def _model_of(artifact: Model) -> str | None:
+    """Give the model that an AzureML artifact stands for; None for every other artifact."""
+    if not _is_azure_ml(artifact):
+        return None
+    reference: Mapping[str, Any] = artifact.definition_reference or {}
+    model = reference.get("definition")
+    return model.name or model.id if model else None
+
+
+def _triggers(triggers: Iterable[Model]) -> Iterator[str]:
+    """Give the aliases of the artifacts whose new versions start the definition by itself."""
+    for trigger in triggers:
+        alias = trigger.get("artifactAlias") if isinstance(trigger, dict) else None
+        if alias:
+            yield alias
+
+
+def _release(request: StartRequest, release: Model) -> Release | None:
+    if release is None or release.id is None:
+        return None
+    return Release(release.id, web_page(release) or _page(request, release.id))
+
+
+def _listed_release(request: StartRequest, item: Json) -> Release:
+    number = identifier(item)
+    return Release(number, page_of(item) or _page(request, number))
+
+
+def _page(request: StartRequest, release_id: int) -> str:
+    project = f"{request.organization_url}/{quote(request.project)}"
+    return f"{project}/_releaseProgress?releaseId={release_id}"
+
+
+def _last_key(description: str) -> str:
+    """Give the last key in a description: only this one is ours, whatever stands before it."""
+    found = re.findall(r"\[model-trigger:[^\]]*\]", description)
+    return found[-1] if found else ""

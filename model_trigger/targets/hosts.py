@@ -1,0 +1,199 @@
+"""Which host may receive which credential for Azure DevOps, decided from an address alone.
+
+What is checked here must be what is contacted. So an address has a host only when it is spelled so
+plainly that every library reads the same host in it: ASCII, without a user name, without a
+backslash, without a trailing dot.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from model_trigger.text import shown
+
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
+_PLAIN = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])"
+    r"(:(?P<port>[0-9]{1,5}))?([/?#][^\\\x00-\x20\x7f]*)?",
+    re.ASCII,
+)
+# An address as a person may have written it, to find the spelling that was meant.
+_LOOSE = re.compile(
+    r"((?P<scheme>https?)://)?(?P<user>[^/?#\\\s]*@)?(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])"
+    r"(?P<port>:[0-9]{1,5})?(?P<path>/[^?#\\\s]*)?(?P<rest>[?#].*)?",
+    re.ASCII,
+)
+_PORTS = {"http": 80, "https": 443}
+_SERVICES = "dev.azure.com"
+_RELEASES = "vsrm.dev.azure.com"
+_OLDER = "visualstudio.com"
+# https://learn.microsoft.com/azure/devops/organizations/settings/naming-restrictions
+_ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_COLLECTION = "defaultcollection"
+_EXAMPLE = "is not the address of an organisation, such as https://dev.azure.com/contoso"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port of an address: who receives what is sent to it."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> "Origin | None":
+        """Read the origin; None unless the address is spelled plainly."""
+        match = _PLAIN.fullmatch(url)
+        if match is None:
+            return None
+        scheme = match["scheme"]
+        return cls(scheme, match["host"].lower(), int(match["port"] or _PORTS[scheme]))
+
+    def __str__(self) -> str:
+        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody on the way can read what is sent: over TLS, or within this machine."""
+        return self.scheme == "https" or is_loopback(self.host)
+
+    @property
+    def is_services(self) -> bool:
+        """Whether it is a host of Azure DevOps Services, over TLS."""
+        known = self.host in {_SERVICES, _RELEASES} or self.host.endswith(f".{_OLDER}")
+        return known and (self.scheme, self.port) == ("https", _PORTS["https"])
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Who may receive the credential that the app has.
+
+    A personal access token goes to the host of `organization_url`, the app's own; without one, the
+    token of the app's identity goes to Azure DevOps Services.
+    """
+
+    organization_url: str | None
+    has_pat: bool
+
+    def refusal(self, url: str) -> str:
+        """Return why an address may not receive it, or "" when it may.
+
+        The text continues a sentence that begins with the address.
+        """
+        origin = Origin.of(url)
+        if self.has_pat:
+            return "" if origin in self._family else self._not_for_pat
+        if origin and origin.is_services:
+            return ""
+        return (
+            "is not Azure DevOps Services over https, and the token of the app's identity goes "
+            "only to https://dev.azure.com/<organisation> and "
+            "https://<organisation>.visualstudio.com; correct the address, or, for Azure DevOps "
+            "Server, set AZURE_DEVOPS_PAT and AZURE_DEVOPS_ORG_URL"
+        )
+
+    @property
+    def _family(self) -> frozenset[Origin]:
+        return family(self.organization_url) if self.organization_url else frozenset()
+
+    @property
+    def _not_for_pat(self) -> str:
+        if not self.organization_url:
+            return (
+                "cannot be asked: AZURE_DEVOPS_PAT goes only to the host of AZURE_DEVOPS_ORG_URL, "
+                "which is not set; set it"
+            )
+        return (
+            "has another host than AZURE_DEVOPS_ORG_URL, the only one that AZURE_DEVOPS_PAT goes "
+            f"to: {shown(self.organization_url)}; correct one of the two addresses"
+        )
+
+
+def family(organization_url: str) -> frozenset[Origin]:
+    """Return the origins that serve an organization, whichever of its addresses is given."""
+    origin = Origin.of(organization_url)
+    if origin is None or not origin.is_private:
+        return frozenset()
+    if not origin.is_services:
+        return frozenset({origin})
+    organization = organization_of(organization_url)
+    own = (f"{organization}.{_OLDER}", f"{organization}.vsrm.{_OLDER}") if organization else ()
+    return frozenset(Origin("https", each, origin.port) for each in (_SERVICES, _RELEASES, *own))
+
+
+def organization_of(url: str) -> str:
+    """Return the organization of an address of Azure DevOps Services, in lower case.
+
+    "" for the address of any other server, or one that names no organization.
+    """
+    origin = Origin.of(url)
+    if origin is None or not origin.is_services:
+        return ""
+    if _is_within(origin.host, _OLDER):
+        return origin.host.partition(".")[0]
+    return url.partition("://")[2].partition("/")[2].partition("/")[0].lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def organization_problem(url: str) -> str:
+    """Return what is wrong with the address of an organization, or "" when nothing is.
+
+    The text continues a sentence that begins with the address.
+    """
+    match = _LOOSE.fullmatch(url)
+    if match is None:
+        return _EXAMPLE
+    host = match["host"].lower().rstrip(".")
+    path = [part for part in (match["path"] or "").split("/") if part]
+    meant = _meant(match, host, path)
+    if not Origin.of(meant):
+        meant = ""
+    if meant and meant.lower() == url.lower():
+        return ""
+    why = _why(match, host, meant)
+    return f"{_EXAMPLE}{f'; {why}' if why else ''}{f'; did you mean {meant!r}?' if meant else ''}"
+
+
+def _meant(match: re.Match[str], host: str, path: Sequence[str]) -> str:
+    """Return the address that was meant, "" when that cannot be known."""
+    if _is_within(host, _SERVICES):
+        named = path and _ORGANIZATION.fullmatch(path[0])
+        return f"https://{_SERVICES}/{path[0]}" if named else ""
+    if host == _OLDER:
+        return ""
+    if _is_within(host, _OLDER):
+        collection = f"/{path[0]}" if path and path[0].lower() == _COLLECTION else ""
+        return f"https://{host.partition('.')[0]}.{_OLDER}{collection}"
+    if not match["scheme"] or match["user"]:
+        return ""
+    scheme = "http" if match["scheme"] == "http" and is_loopback(host) else "https"
+    return "/".join([f"{scheme}://{host}{match['port'] or ''}", *path])
+
+
+def _why(match: re.Match[str], host: str, meant: str) -> str:
+    """Return the reason why an address is refused, "" where the right one says enough."""
+    if match["scheme"] == "http" and not is_loopback(host):
+        return "over plain http, anyone on the way could read the credential"
+    if match["rest"]:
+        return "it has a query or a fragment"
+    if not (_is_within(host, _SERVICES) or _is_within(host, _OLDER)):
+        return ""
+    if not meant:
+        return "it names no organisation"
+    if f"//{host}" not in meant:
+        return "this is the address of one of its services"
+    return "it names more than the organisation" if len(match[0]) > len(meant) else ""
+
+
+def _is_within(host: str, domain: str) -> bool:
+    return f".{host}".endswith(f".{domain}")

@@ -1,0 +1,196 @@
+"""Fill the values handed to a target from a registration, and refuse dangerous ones.
+
+Names, versions and tags are written by whoever can register a model, and end up in deployment
+scripts: a substituted value holds harmless characters only, and neither begins an option nor names
+a file, unless the rule allows it by name.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from model_trigger.registrations.event_grid import Registration, lookup
+from model_trigger.text import nearest, quoted
+
+PLACEHOLDERS = (
+    "model_name",
+    "model_version",
+    "model_uri",
+    "workspace",
+    "resource_group",
+    "subscription_id",
+    "registered_at",
+    "rule",
+)
+KEYED_PLACEHOLDERS = ("tag", "property")
+
+_TOKEN = re.compile(r"(?P<literal>(?:[^{}]|\{\{|\}\})+)|\{(?P<name>[^{}]*)\}|(?P<lone>[{}])")
+# After a space `-` begins an option of a command, and azure-cli reads `@path` and `key=@path` as
+# the file of that path: `_expand_file_prefixed_files` in
+# https://github.com/Azure/azure-cli, src/azure-cli-core/azure/cli/core/commands/__init__.py
+_UNSAFE = re.compile(r"[^A-Za-z0-9 ._:/@+,=-]|^[-@ ]|[ =]@| -")
+# The same where a value ends and the template's own text goes on: an empty value, or one that ends
+# with a space, must not make that text an option or a file. Quotes and line breaks of the template
+# separate words as spaces do.
+_UNSAFE_SEAM = re.compile(r"[^A-Za-z0-9._:/@+,=-]?[-@]|=@")
+# Line breaks of every kind, and what changes the direction of writing.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+# The key that finds a release again is the last of its kind in the description, and ours alone.
+_KEY_MARK = re.compile(r"\[(?=model-trigger:)", re.IGNORECASE)
+_LONGEST_DESCRIPTION = 1000
+
+
+class UnsafeValueError(ValueError):
+    """A value may not be handed to the target; the message names placeholder and character."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Text with placeholders in braces: `{model_name}`, `{tag.stage}`; `{{` is a brace."""
+
+    text: str
+    parts: tuple[tuple[str, str | None], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Template":
+        """Read a template.
+
+        Raises ValueError when a brace stands alone or a placeholder is unknown; its message
+        continues a sentence that begins with the text.
+        """
+        return cls(text, tuple(_parts(text)))
+
+
+def placeholder_problem(name: str) -> str | None:
+    """Return why a name is not a placeholder, continuing a sentence that begins with it.
+
+    None when it is one.
+    """
+    kind, _, key = name.partition(".")
+    if name in PLACEHOLDERS or (kind in KEYED_PLACEHOLDERS and key):
+        return None
+    keyed = [f"{one}.{key.strip('{}') or '<key>'}" for one in KEYED_PLACEHOLDERS]
+    allowed = ", ".join([*PLACEHOLDERS, *(f"{one}.<key>" for one in KEYED_PLACEHOLDERS)])
+    hint = nearest(name, [*PLACEHOLDERS, *keyed])
+    return f"is not a placeholder; allowed: {allowed}{hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What the placeholders stand for in one registration and one rule."""
+
+    registration: Registration
+    rule: str
+    allow_unsafe: Collection[str] = ()
+
+    def fill(self, template: Template) -> str:
+        """Substitute every placeholder.
+
+        Raises UnsafeValueError when a value is absent, or is not allowed by itself or together
+        with the template's text behind it.
+        """
+        filled = ""
+        before = None
+        for literal, name in template.parts:
+            if name is None and before and not self._is_allowed(before):
+                _check_seam(before, filled[-1:] + literal[:1])
+            filled += literal if name is None else self.safe(name)
+            before = name
+        return filled
+
+    def describe(self, template: Template) -> str:
+        """Substitute every placeholder, with `_` in place of each character that is not allowed.
+
+        Scripts get a description too, as Release.ReleaseDescription, so this holds also for what
+        `allow_unsafe` names. An absent tag or property becomes empty text, control characters of
+        the template become spaces, and what is long is cut. No template and no value can yield the
+        key of a release.
+        """
+        described = ""
+        for place, (literal, name) in enumerate(template.parts):
+            text = _CONTROL.sub(" ", literal) if name is None else _harmless(self.raw(name) or "")
+            if name is None and place and _UNSAFE_SEAM.fullmatch(described[-1:] + text[:1]):
+                text = f"_{text[1:]}"
+            described += text
+        described = _KEY_MARK.sub("(", described)
+        is_long = len(described) > _LONGEST_DESCRIPTION
+        return f"{described[:_LONGEST_DESCRIPTION]}…" if is_long else described
+
+    def safe(self, name: str) -> str:
+        """Return the value of a placeholder, refused when it could harm a deployment script.
+
+        Raises UnsafeValueError.
+        """
+        value = self.raw(name)
+        if value is None:
+            kind, _, key = name.partition(".")
+            msg = f"{{{name}}} has no value: the model has no {kind} {quoted(key)}"
+            raise UnsafeValueError(msg)
+        unsafe = _UNSAFE.search(value)
+        if unsafe and not self._is_allowed(name):
+            where = "begins with" if unsafe[0] in ("-", "@", " ") else "holds"
+            raise _refusal(name, f"{where} {unsafe[0]!r}")
+        return value
+
+    def raw(self, name: str) -> str | None:
+        """Return the value of a placeholder as it was registered; None when it is absent."""
+        kind, _, key = name.partition(".")
+        if kind == "tag":
+            return lookup(self.registration.tags, key)
+        if kind == "property":
+            return lookup(self.registration.properties, key)
+        return self._plain()[name]
+
+    def _is_allowed(self, name: str) -> bool:
+        """Whether the rule allows any value; the keys of tags are compared without case."""
+        return name.lower() in {allowed.lower() for allowed in self.allow_unsafe}
+
+    def _plain(self) -> Mapping[str, str]:
+        registration, workspace = self.registration, self.registration.workspace
+        moment = registration.registered_at
+        return {
+            "model_name": registration.model,
+            "model_version": registration.version,
+            "model_uri": registration.uri,
+            "workspace": workspace.name,
+            "resource_group": workspace.resource_group,
+            "subscription_id": workspace.subscription_id,
+            "registered_at": f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else "",
+            "rule": self.rule,
+        }
+
+
+def _check_seam(name: str, seam: str) -> None:
+    """Check the last character before a literal, if there is any, and the literal's first."""
+    if _UNSAFE_SEAM.fullmatch(seam):
+        where = "begins with" if len(seam) == 1 else "holds"
+        raise _refusal(name, f"and the text behind it {where} {seam!r}")
+
+
+def _refusal(name: str, what: str) -> UnsafeValueError:
+    return UnsafeValueError(
+        f"{{{name}}} {what}, which could change what a deployment script does: "
+        f"change it, or add {quoted(name)} to the rule's allow_unsafe"
+    )
+
+
+def _harmless(value: str) -> str:
+    """Replace by `_` what a value may not hold: of ` -`, ` @` and `=@` the second character."""
+    return _UNSAFE.sub(lambda unsafe: f"{unsafe[0][:-1]}_", value)
+
+
+def _parts(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yield texts as they are, and placeholders by their names."""
+    for token in _TOKEN.finditer(text):
+        name = token["name"]
+        if token["lone"]:
+            msg = "has a brace without its counterpart; a brace that stands for itself is doubled"
+            raise ValueError(msg)
+        if name is None:
+            yield token["literal"].replace("{{", "{").replace("}}", "}"), None
+            continue
+        problem = placeholder_problem(name)
+        if problem:
+            msg = f"has {{{name}}}, which {problem}"
+            raise ValueError(msg)
+        yield "", name
