@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_trigger.commands.forget import InFlightError
 from model_trigger.ports import LedgerError
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules import warnings as lint
 from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.rules.explain import ANY_WORKSPACE

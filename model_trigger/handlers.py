@@ -15,7 +15,8 @@ from model_trigger.decisions.decision import Decision, Outcome, not_matched, rej
 from model_trigger.ports import ConflictError, LedgerError, OutcomeError, Services
 from model_trigger.reconcile.missing import find_missing
 from model_trigger.reconcile.open_claims import finish_claims
-from model_trigger.registrations.event_grid import Registration, RejectedEventError, parse_event
+from model_trigger.registrations.event_grid import parse_event
+from model_trigger.registrations.registration import Registration, RejectedEventError
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.sources import RulesUnreadableError
 from model_trigger.settings import SettingsError

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from threading import Semaphore
 from typing import Protocol
 
-from model_trigger.claims.protocol import Claim, Mark, Partition, Snapshot
+from model_trigger.claims.claim import Claim, Mark, Partition, Snapshot
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision
 from model_trigger.decisions.history import Cursor, DecisionSearch, PastDecision
@@ -17,7 +17,7 @@ from model_trigger.reconcile.progress import (
     RuleNote,
     WorkspaceNote,
 )
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.fields import Mode
 from model_trigger.targets.request import (

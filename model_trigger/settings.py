@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleSource
 from model_trigger.rules.fields import Mode, OrganizationUrl
 from model_trigger.rules.problems import Problem, problem, unresolved, wording

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from model_trigger.claims.protocol import Claim, State
+from model_trigger.claims.claim import Claim, State
 from model_trigger.deadline import Deadline
-from model_trigger.registrations.event_grid import EVENT_TYPE, Registration, Workspace
+from model_trigger.registrations.event_grid import EVENT_TYPE
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.rule import Rule

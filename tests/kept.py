@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from model_trigger.claims.protocol import Claim, Partition, State
+from model_trigger.claims.claim import Claim, Partition, State
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.pages.lookup import Reading
 from model_trigger.ports import Services

@@ -6,12 +6,12 @@ from functools import partial
 
 import pytest
 
-from model_trigger.claims import protocol as claims
-from model_trigger.claims.protocol import Done, State
+from model_trigger.claims import transitions
+from model_trigger.claims.claim import Done, State
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError
 from model_trigger.reconcile.missing import find_missing
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.fields import Mode
 from tests.build import WORKSPACE, deadline, rulebook
 from tests.trial import CHURN, LEASE
@@ -349,7 +349,7 @@ def refuse_a_newer(churn):
     churn.azure_devops.fault("error", status=400)
     churn.attend("5", tags={"build": "9"}, version_from="tag:build")
     claim = churn.snapshot("5").claim
-    closed = claims.settled(claim, Done(Outcome.CLOSED, "the rule no longer wants it"))
+    closed = transitions.settled(claim, Done(Outcome.CLOSED, "the rule no longer wants it"))
     churn.services.ledger.write(churn.partition, closed, None, deadline())
 
 

@@ -14,7 +14,7 @@ from model_trigger.deadline import Deadline
 from model_trigger.ports import AzureMLError, WorkspaceAccessError
 from model_trigger.reconcile.progress import ModelSummary
 from model_trigger.registrations.azure_ml import AzureMachineLearning
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from tests.sandbox.azure_ml import AzureMachineLearning as Sandbox
 from tests.sandbox.azure_ml_workspaces import WORKSPACE
 from tests.sandbox.credentials import StaticCredential

@@ -7,22 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.claims import protocol as claims
-from model_trigger.claims.protocol import (
-    Baseline,
-    Busy,
-    Candidate,
-    Done,
-    LookUp,
-    Mark,
-    Proceed,
-    RemakeMark,
-    Settle,
-    Snapshot,
-    State,
-    Take,
-    Turn,
-)
+from model_trigger.claims import protocol, sighting, transitions
+from model_trigger.claims.claim import Baseline, Candidate, Done, Mark, Snapshot, State
+from model_trigger.claims.protocol import Busy, LookUp, Proceed, RemakeMark, Settle, Take
+from model_trigger.claims.transitions import Turn
 from model_trigger.decisions.decision import Outcome
 from model_trigger.matching.versions import Scheme, parse_version
 from model_trigger.targets.request import Release
@@ -64,7 +52,7 @@ def step(of_claim=None, of_mark=None, now=NOON, **options):
     retry = options.pop("retry", False)
     owner = options.pop("owner", "me")
     snapshot = Snapshot(of_claim, of_mark, now)
-    return claims.next_step(snapshot, candidate(**options), owner, retry=retry)
+    return protocol.next_step(snapshot, candidate(**options), owner, retry=retry)
 
 
 def outcome(found):
@@ -266,14 +254,14 @@ def test_what_supersedes_is_named(sentence, of_mark):
 
 def test_what_is_superseded_is_written_down():
     settle = step(None, mark("18"))
-    settled = claims.settled(settle.claim, settle.done)
+    settled = transitions.settled(settle.claim, settle.done)
 
     assert Done(Outcome.SUPERSEDED, settled.reason) == step(settled, mark("18"))
 
 
 def take(of_claim=None, of_mark=None, **options):
     snapshot = Snapshot(of_claim, of_mark, NOON)
-    return claims.take(snapshot, candidate(**options), TURN, None)
+    return transitions.take(snapshot, candidate(**options), TURN, None)
 
 
 def test_a_claim_that_is_taken_has_a_lease_from_the_reading_on():
@@ -306,7 +294,7 @@ def test_a_version_that_is_in_no_ledger_is_kept_before_it_is_answered_as_pending
 def test_a_claim_under_which_nothing_is_sent_moves_the_mark_and_leaves_the_slot():
     busy = mark("16", in_flight="16", in_flight_until=NOON + LEASE, etag="etag")
     snapshot = Snapshot(None, busy, NOON)
-    _, moved = claims.take_unstarted(snapshot, candidate(), TURN)
+    _, moved = transitions.take_unstarted(snapshot, candidate(), TURN)
 
     assert replace(busy, version="17", compared="17") == moved
 
@@ -358,7 +346,7 @@ def test_a_baseline_of_another_ordering_blocks_nothing():
 
 def test_what_was_never_started_supersedes_nothing_under_another_ordering():
     known = [claim(state=state, version="18") for state in (State.SUPERSEDED, State.CLOSED)]
-    remade = claims.remade_mark(mark("1.2.3", ordering="semver version"), known, candidate())
+    remade = transitions.remade_mark(mark("1.2.3", ordering="semver version"), known, candidate())
 
     assert isinstance(step(None, remade), Take)
 
@@ -379,13 +367,13 @@ def test_a_remade_mark_is_the_newest_of_all_claims_that_can_be_read():
     ]
     old = mark("1.2.3", ordering="semver version", in_flight="10", in_flight_until=NOON, etag="e")
 
-    remade = claims.remade_mark(old, known, candidate())
+    remade = transitions.remade_mark(old, known, candidate())
 
     assert mark("10", in_flight="10", in_flight_until=NOON, etag="e") == remade
 
 
 def test_a_remade_mark_from_claims_that_cannot_be_read_holds_nothing_back():
-    remade = claims.remade_mark(mark("1.2.3", ordering="semver version"), [], candidate())
+    remade = transitions.remade_mark(mark("1.2.3", ordering="semver version"), [], candidate())
 
     assert isinstance(step(None, remade), Take)
 
@@ -395,7 +383,7 @@ def test_a_remade_mark_from_claims_that_cannot_be_read_holds_nothing_back():
 )
 def test_the_pauses_after_a_refusal_grow_to_an_hour(attempts, minutes):
     pause = timedelta(minutes=5)
-    refused = claims.refused(claim(attempts=attempts), "no", NOON, pause)
+    refused = transitions.refused(claim(attempts=attempts), "no", NOON, pause)
 
     assert NOON + timedelta(minutes=minutes) == refused.not_before
 
@@ -403,17 +391,17 @@ def test_the_pauses_after_a_refusal_grow_to_an_hour(attempts, minutes):
 def test_a_pause_longer_than_an_hour_stays_as_it_was_set():
     pause = timedelta(hours=3)
 
-    assert NOON + pause == claims.refused(claim(), "no", NOON, pause).not_before
+    assert NOON + pause == transitions.refused(claim(), "no", NOON, pause).not_before
 
 
 def test_a_refusal_remembers_when_it_began():
-    again = claims.refused(claim(failed_since=NOON - LEASE), "no", NOON, LEASE)
+    again = transitions.refused(claim(failed_since=NOON - LEASE), "no", NOON, LEASE)
 
     assert NOON - LEASE == again.failed_since
 
 
 def test_an_unknown_outcome_may_be_looked_up_by_the_next_delivery():
-    released = claims.unknown(claim(), "lost", NOON)
+    released = transitions.unknown(claim(), "lost", NOON)
 
     assert isinstance(step(released, mark(), NOON), LookUp)
 
@@ -421,15 +409,15 @@ def test_an_unknown_outcome_may_be_looked_up_by_the_next_delivery():
 @given(st.integers(min_value=-600, max_value=600))
 def test_only_well_after_the_last_possible_post_may_a_look_up_prove_absence(seconds):
     lag = timedelta(minutes=2)
-    unknown = claims.unknown(claim(), "lost", NOON + timedelta(hours=1))
+    unknown = transitions.unknown(claim(), "lost", NOON + timedelta(hours=1))
     looked_up_at = NOON + LEASE + lag + timedelta(seconds=seconds)
 
-    assert (seconds >= 1) == claims.may_prove_absence(unknown, looked_up_at, lag)
+    assert (seconds >= 1) == sighting.may_prove_absence(unknown, looked_up_at, lag)
 
 
 def test_only_the_version_in_flight_frees_the_slot():
     busy = mark("18", in_flight="17", in_flight_until=NOON)
 
-    assert mark("18") == claims.without_slot(busy, "17")
-    assert claims.without_slot(busy, "18") is None
-    assert claims.without_slot(None, "17") is None
+    assert mark("18") == transitions.without_slot(busy, "17")
+    assert transitions.without_slot(busy, "18") is None
+    assert transitions.without_slot(None, "17") is None

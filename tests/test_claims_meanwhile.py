@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from model_trigger.claims import protocol as claims
-from model_trigger.claims.protocol import Baseline, Mark, State
+from model_trigger.claims import sighting, transitions
+from model_trigger.claims.claim import Baseline, Mark, State
 from model_trigger.targets.request import Found, Release, StartRequest, TargetKind
 from tests.build import NOON, claim
 
@@ -14,7 +14,7 @@ LEASE = timedelta(minutes=2)
 RELEASE = Release(7, "https://dev.azure.com/contoso/ml/_release?releaseId=7")
 SECOND = Release(8, "https://dev.azure.com/contoso/ml/_release?releaseId=8")
 ORDERING = "integer version"
-COMPLETED = claims.started(claim(owner="me"), RELEASE)
+COMPLETED = transitions.started(claim(owner="me"), RELEASE)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ COMPLETED = claims.started(claim(owner="me"), RELEASE)
     ],
 )
 def test_a_release_of_ours_is_never_passed_over(current, expected):
-    assert expected == claims.after_conflict(current, COMPLETED)
+    assert expected == transitions.after_conflict(current, COMPLETED)
 
 
 def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
-    refused = claims.refused(claim(owner="me"), "no", NOON, LEASE)
+    refused = transitions.refused(claim(owner="me"), "no", NOON, LEASE)
 
-    assert claims.after_conflict(claim(), refused) is None
+    assert transitions.after_conflict(claim(), refused) is None
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
     ],
 )
 def test_a_release_that_was_found_is_never_passed_over(current, expected):
-    assert expected == claims.after_sighting(current, claim(owner="me"), Found(RELEASE))
+    assert expected == sighting.after_sighting(current, claim(owner="me"), Found(RELEASE))
 
 
 NINE, TEN = Baseline("9", "9", ORDERING), Baseline("10", "10", ORDERING)
@@ -122,20 +122,20 @@ NINE, TEN = Baseline("9", "9", ORDERING), Baseline("10", "10", ORDERING)
     ],
 )
 def test_a_baseline_is_written_beside_the_mark(before, after):
-    assert after == claims.with_baseline(before, TEN)
+    assert after == transitions.with_baseline(before, TEN)
 
 
 @pytest.mark.parametrize(
     "ended",
     [
-        pytest.param(claims.not_started(claim(owner="me"), "429"), id="nothing was started"),
-        pytest.param(claims.refused(claim(owner="me"), "no", NOON, LEASE), id="refused"),
+        pytest.param(transitions.not_started(claim(owner="me"), "429"), id="nothing was started"),
+        pytest.param(transitions.refused(claim(owner="me"), "no", NOON, LEASE), id="refused"),
     ],
 )
 def test_a_start_that_comes_to_nothing_leaves_the_release_of_a_frozen_process(ended):
     current = claim(owner="me", etag="new", second_release=SECOND)
 
-    completed = claims.after_conflict(current, ended)
+    completed = transitions.after_conflict(current, ended)
     assert (State.STARTED, SECOND, None) == (
         completed.state,
         completed.release,
@@ -146,14 +146,14 @@ def test_a_start_that_comes_to_nothing_leaves_the_release_of_a_frozen_process(en
 def test_a_release_that_is_known_as_the_second_is_not_its_own_second():
     known = claim(State.UNKNOWN, second_release=SECOND)
 
-    assert claims.sighted(known, Found(SECOND)).second_release is None
-    assert SECOND == claims.sighted(known, Found(RELEASE)).second_release
+    assert sighting.sighted(known, Found(SECOND)).second_release is None
+    assert SECOND == sighting.sighted(known, Found(RELEASE)).second_release
 
 
 def test_a_release_found_for_a_claim_that_was_given_up_is_recorded_with_its_request():
     request = StartRequest(TargetKind.PIPELINE, "https://dev.azure.com/contoso", "ml", 5, {})
     sought = claim(State.UNKNOWN, owner="me", request=request)
-    recorded = claims.after_sighting(claim(State.GIVEN_UP), sought, Found(RELEASE))
+    recorded = sighting.after_sighting(claim(State.GIVEN_UP), sought, Found(RELEASE))
 
     assert (State.STARTED, RELEASE, request) == (
         recorded.state,

@@ -13,13 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.registrations.event_grid import (
-    EVENT_TYPE,
+from model_trigger.registrations.event_grid import EVENT_TYPE, parse_event
+from model_trigger.registrations.registration import (
     Registration,
     RejectedEventError,
     Workspace,
     lookup,
-    parse_event,
 )
 from tests.build import WORKSPACE, WORKSPACE_ID, event, registration
 

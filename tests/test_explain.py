@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.rules.explain import ANY_WORKSPACE, explain, explain_http
 from model_trigger.rules.fields import Mode

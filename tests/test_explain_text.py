@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.registrations.event_grid import Registration
+from model_trigger.registrations.registration import Registration
 from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.rules.explain import ANY_WORKSPACE, explain
 from model_trigger.rules.explain_text import render

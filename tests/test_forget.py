@@ -3,7 +3,7 @@
 import pytest
 
 from model_trigger.claims.attempt import attend
-from model_trigger.claims.protocol import Partition
+from model_trigger.claims.claim import Partition
 from model_trigger.commands.forget import InFlightError, forget
 from model_trigger.decisions.decision import Outcome
 from model_trigger.rules.fields import Mode

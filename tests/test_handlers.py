@@ -9,7 +9,7 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from model_trigger import handlers
-from model_trigger.claims.protocol import Partition, State
+from model_trigger.claims.claim import Partition, State
 from model_trigger.handlers import DeliverAgainError, handle_event
 from model_trigger.ledger.table import Ledger
 from model_trigger.ports import LedgerError

@@ -12,7 +12,7 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from model_trigger import identity, services
-from model_trigger.claims.protocol import Partition
+from model_trigger.claims.claim import Partition
 from model_trigger.deadline import Deadline
 from model_trigger.identity import Identity, azure_cli, managed_identity
 from model_trigger.ledger.table import Ledger

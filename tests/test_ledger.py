@@ -12,7 +12,7 @@ from azure.data.tables import TableServiceClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model_trigger.claims.protocol import Baseline, Claim, Mark, Partition, State
+from model_trigger.claims.claim import Baseline, Claim, Mark, Partition, State
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.ledger import rows
 from model_trigger.ledger.table import Ledger

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from model_trigger.claims.protocol import Partition, State
+from model_trigger.claims.claim import Partition, State
 from model_trigger.handlers import DeliverAgainError, reconcile
 from model_trigger.ledger import rows
 from model_trigger.ports import AzureDevOpsError, AzureMLError, LedgerError

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.matching.conditions import fits
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.rules.overlap import common_globs, covers, meet
 

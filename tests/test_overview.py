@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from model_trigger.claims.protocol import State
+from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Outcome
 from model_trigger.pages.lookup import Question, Reading
 from model_trigger.pages.status import gather

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from model_trigger.claims.protocol import Baseline
+from model_trigger.claims.claim import Baseline
 from model_trigger.reconcile.progress import (
     SETTLING,
     Memory,

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from model_trigger.claims.protocol import State
+from model_trigger.claims.claim import State
 from model_trigger.handlers import reconcile, status_page
 from model_trigger.ports import AzureMLError, LedgerError, WorkspaceAccessError
 from model_trigger.reconcile.missing import find_missing
 from model_trigger.reconcile.open_claims import finish_claims
 from model_trigger.reconcile.progress import WorkspaceNote
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from tests.build import WORKSPACE, deadline, rulebook
 from tests.kept import keep_claim
 from tests.slow import (

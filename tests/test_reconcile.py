@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from model_trigger.claims.protocol import State
+from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.rules.sources import RulesUnreadableError
 from tests.build import WORKSPACE, deadline

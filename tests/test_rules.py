@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_trigger.matching.versions import VersionError
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.rule import Clause
 from tests.build import WORKSPACE_ID, registration, rule, rulebook

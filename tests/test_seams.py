@@ -10,15 +10,15 @@ from functools import partial
 import pytest
 from azure.data.tables import TableServiceClient
 
-from model_trigger.claims import protocol as claims
+from model_trigger.claims import transitions
 from model_trigger.claims.attempt import attend
+from model_trigger.claims.claim import Partition, State
 from model_trigger.claims.lookup import Asked, Hold
-from model_trigger.claims.protocol import Partition, State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
 from model_trigger.ledger.table import Ledger
 from model_trigger.ports import ConflictError, LedgerError
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from tests.build import WORKSPACE, deadline, registration, rule
 from tests.organisation import DEPLOY_CHURN, KEYLESS, changed, stand_in
 from tests.sandbox.flaky import FlakyProxy
@@ -254,7 +254,7 @@ def test_a_run_without_a_key_is_not_taken_from_a_claim_that_was_given_up(make_se
     "write",
     [
         pytest.param(
-            lambda claim: claims.not_started(claim, "a look-up found no release"), id="waiting"
+            lambda claim: transitions.not_started(claim, "a look-up found no release"), id="waiting"
         ),
         pytest.param(lambda claim: replace(claim, state=State.GIVEN_UP), id="given up"),
         pytest.param(lambda claim: replace(claim, state=State.CLOSED), id="closed"),

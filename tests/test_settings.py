@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.sources import RulesUnreadableError
 from model_trigger.settings import (

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from model_trigger.claims.attempt import attend
-from model_trigger.claims.protocol import State
+from model_trigger.claims.claim import State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
 from model_trigger.ledger import rows

@@ -11,11 +11,11 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from model_trigger import handlers
-from model_trigger.claims.protocol import State
+from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import handle_event
 from model_trigger.ledger.table import Ledger
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.explain import explain_http
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.sources import RulesUnreadableError

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from model_trigger.claims.protocol import Partition, State
+from model_trigger.claims.claim import Partition, State
 from model_trigger.handlers import DeliverAgainError, handle_event
 from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
 from tests.build import WORKSPACE, deadline, event_text, rulebook

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_trigger.claims.protocol import State
+from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Outcome
 from model_trigger.pages import attention as troubles_module
 from model_trigger.pages.attention import find_troubles

@@ -6,11 +6,11 @@ import pytest
 from azure.data.tables import UpdateMode
 
 from model_trigger.claims.attempt import attend
-from model_trigger.claims.protocol import Partition
+from model_trigger.claims.claim import Partition
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError, status_page
 from model_trigger.ledger import rows
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from tests.build import NOON, WORKSPACE, deadline, registration, rule
 from tests.organisation import KEYLESS, stand_in
 from tests.trial import CHURN

@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.matching.versions import (
-    Range,
-    RangeError,
-    Scheme,
-    Version,
-    VersionError,
-    parse_version,
-)
+from model_trigger.matching.ranges import Range, RangeError
+from model_trigger.matching.versions import Scheme, Version, VersionError, parse_version
 
 INTEGER, SEMVER = Scheme.INTEGER, Scheme.SEMVER
 

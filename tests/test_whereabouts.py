@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from model_trigger.claims.protocol import State
+from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Outcome
 from model_trigger.decisions.history import Cursor
 from model_trigger.ledger import table as ledger_module
 from model_trigger.pages.lookup import Question, Reading, find, past_decisions
 from model_trigger.ports import LedgerError
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from tests.build import NOON, WORKSPACE_ID, deadline
 from tests.kept import DAY, HOUR, NO_TIME, RELEASE, keep_claim, keep_decision, reading
 

@@ -8,8 +8,8 @@ from threading import Semaphore
 from typing import Any
 
 from model_trigger.claims.attempt import attend
+from model_trigger.claims.claim import Partition
 from model_trigger.claims.lookup import Asked
-from model_trigger.claims.protocol import Partition
 from model_trigger.handlers import handle_event, reconcile
 from tests.build import WORKSPACE, deadline, event_text, registration, rule, rulebook
 

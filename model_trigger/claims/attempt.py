@@ -1,6 +1,6 @@
 """Take one registration under one rule to its end: claim, start, complete, or look up.
 
-Each round reads the ledger, asks claims.py for the next step and takes it; whoever loses a
+Each round reads the ledger, asks the protocol for the next step and takes it; whoever loses a
 conditional write reads again. A crash at any line leaves a claim that the next delivery finishes.
 """
 
@@ -9,22 +9,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
-from model_trigger.claims import protocol as claims
+from model_trigger.claims import protocol, transitions
+from model_trigger.claims.claim import Candidate, Claim, Done, Partition, Snapshot
 from model_trigger.claims.lookup import RESERVE, SHORTEST_CALL, SLOW, Asked, Hold
-from model_trigger.claims.protocol import (
-    Busy,
-    Candidate,
-    Claim,
-    Done,
-    LookUp,
-    Partition,
-    Proceed,
-    RemakeMark,
-    Settle,
-    Snapshot,
-    Take,
-    Turn,
-)
+from model_trigger.claims.protocol import Busy, LookUp, Proceed, RemakeMark, Settle, Take
+from model_trigger.claims.transitions import Turn
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.matching.versions import parse_version
@@ -36,7 +25,7 @@ from model_trigger.ports import (
     Services,
     WorkspaceAccessError,
 )
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import BrokenRule
 from model_trigger.rules.fields import Mode, Start
 from model_trigger.rules.rule import Evaluation, Rule
@@ -120,7 +109,7 @@ def keep(
             return Decision(Outcome.DUPLICATE, reason, broken.name, registration)
         snapshot = services.ledger.read(partition, registration.version, deadline)
         if snapshot.claim is None:
-            claim = claims.kept(registration, reason, snapshot.read_at)
+            claim = transitions.kept(registration, reason, snapshot.read_at)
             services.ledger.write(partition, claim, None, deadline)
     except ConflictError:
         reason = f"{reason} (another delivery keeps it)"
@@ -165,7 +154,7 @@ class _Attempt:
             began = self.deadline.clock()
             snapshot = self.hold.read()
             owner = self.turn.owner if self.turn else ""
-            step = claims.next_step(snapshot, self.candidate, owner, retry=self.retry)
+            step = protocol.next_step(snapshot, self.candidate, owner, retry=self.retry)
             if isinstance(step, Busy):
                 if self._has_waited(patience):
                     continue
@@ -205,7 +194,7 @@ class _Attempt:
                 return self._settle(step)
             case RemakeMark():
                 known = self.services.ledger.claims(self.hold.partition, self.deadline)
-                self.hold.write(None, claims.remade_mark(step.mark, known, self.candidate))
+                self.hold.write(None, transitions.remade_mark(step.mark, known, self.candidate))
                 return None
             case LookUp(claim):
                 answer = self.hold.look_up(claim, snapshot, record=self.retry)
@@ -226,14 +215,14 @@ class _Attempt:
         try:
             newer = self._newer_registered()
             if newer:
-                step = claims.superseded_by_registered(snapshot, self.candidate, newer)
+                step = protocol.superseded_by_registered(snapshot, self.candidate, newer)
                 return self._settle(step)
-            request = self._request(claims.key_for(snapshot, turn))
+            request = self._request(transitions.key_for(snapshot, turn))
         except (TargetError, UnsafeValueError, WorkspaceAccessError) as error:
             return self._refuse(snapshot, turn, str(error))
         except (AzureDevOpsError, AzureMLError) as error:
             return self._defer(snapshot, turn, self._unavailable(error, began))
-        claim, mark = claims.take(snapshot, self.candidate, turn, request)
+        claim, mark = transitions.take(snapshot, self.candidate, turn, request)
         self.turn = turn
         written, moved = self.hold.write(claim, mark)
         return self._start(written or claim, replace(snapshot, mark=moved or snapshot.mark))
@@ -255,7 +244,7 @@ class _Attempt:
         return None
 
     def _settle(self, step: Settle) -> Done:
-        self.hold.write(claims.settled(step.claim, step.done), None)
+        self.hold.write(transitions.settled(step.claim, step.done), None)
         return step.done
 
     def _address(self) -> TargetAddress:
@@ -278,15 +267,15 @@ class _Attempt:
 
     def _refuse(self, snapshot: Snapshot, turn: Turn, reason: str) -> Done:
         """Keep a start that cannot even be requested; the mark moves with it all the same."""
-        claim, mark = claims.take_unstarted(snapshot, self.candidate, turn)
+        claim, mark = transitions.take_unstarted(snapshot, self.candidate, turn)
         pause = self.services.retry_pause
-        self.hold.write(claims.refused(claim, reason, snapshot.read_at, pause), mark)
+        self.hold.write(transitions.refused(claim, reason, snapshot.read_at, pause), mark)
         return Done(Outcome.FAILED, reason)
 
     def _defer(self, snapshot: Snapshot, turn: Turn, done: Done) -> Done:
         """Keep a start that is not possible yet; the mark moves with it all the same."""
-        claim, mark = claims.take_unstarted(snapshot, self.candidate, turn)
-        self.hold.write(claims.not_started(claim, done.reason), mark)
+        claim, mark = transitions.take_unstarted(snapshot, self.candidate, turn)
+        self.hold.write(transitions.not_started(claim, done.reason), mark)
         return done
 
     def _start(self, claim: Claim, snapshot: Snapshot) -> Done | None:
@@ -331,21 +320,21 @@ class _Attempt:
         """Return the claim as the result leaves it, and the answer."""
         match result:
             case None:
-                return claims.observed(claim), Done(Outcome.OBSERVED, "")
+                return transitions.observed(claim), Done(Outcome.OBSERVED, "")
             case Started(release):
-                return claims.started(claim, release), Done(Outcome.STARTED, "", release)
+                return transitions.started(claim, release), Done(Outcome.STARTED, "", release)
             case Refused(reason):
-                refused = claims.refused(claim, reason, moment, self.services.retry_pause)
+                refused = transitions.refused(claim, reason, moment, self.services.retry_pause)
                 return refused, Done(Outcome.FAILED, reason)
             case NotStarted(reason, seconds, answered):
                 not_before = moment + timedelta(seconds=seconds) if seconds else None
-                waiting = claims.not_started(claim, reason, not_before)
+                waiting = transitions.not_started(claim, reason, not_before)
                 unanswered = "" if answered else claim.organization
                 return waiting, Done(Outcome.PENDING, reason, unanswered=unanswered)
             case Unknown(reason, answered):
                 unanswered = "" if answered else claim.organization
                 done = Done(Outcome.PENDING, reason, unanswered=unanswered)
-                return claims.unknown(claim, reason, moment), done
+                return transitions.unknown(claim, reason, moment), done
 
 
 def _candidate(evaluation: Evaluation, registration: Registration) -> Candidate:

@@ -4,16 +4,9 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from model_trigger.claims import protocol as claims
-from model_trigger.claims.protocol import (
-    Claim,
-    CouldNotTell,
-    Done,
-    Mark,
-    Partition,
-    Snapshot,
-    State,
-)
+from model_trigger.claims import sighting, transitions
+from model_trigger.claims.claim import Claim, Done, Mark, Partition, Snapshot, State
+from model_trigger.claims.sighting import CouldNotTell
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome, duplicate_line
 from model_trigger.ports import AzureDevOpsError, ConflictError, LedgerError, Services
@@ -70,12 +63,12 @@ class Hold:
         while True:
             # A start whose outcome is unknown keeps the slot until its lease is over.
             keeps_slot = completed.state is State.UNKNOWN
-            freed = None if keeps_slot else claims.without_slot(mark, completed.version)
+            freed = None if keeps_slot else transitions.without_slot(mark, completed.version)
             try:
                 late.write(completed, freed)
             except ConflictError:
                 snapshot = late.read()
-                mark, other = snapshot.mark, claims.after_conflict(snapshot.claim, completed)
+                mark, other = snapshot.mark, transitions.after_conflict(snapshot.claim, completed)
                 if other is None:
                     return done if completed.release else None
                 completed = other
@@ -107,7 +100,7 @@ class Hold:
                 case Found() as found:
                     return self.found(claim, snapshot, found)
                 case Absent() if is_late_enough:
-                    absent = claims.not_started(claim, "a look-up found no release")
+                    absent = transitions.not_started(claim, "a look-up found no release")
                     written, _ = self.write(absent, None)
                     return written
                 case Absent():
@@ -117,7 +110,7 @@ class Hold:
                 case CouldNotTell(reason):
                     done = Done(Outcome.FAILED, f"{unclear}: {reason}")
         if record or claim.state is not State.UNKNOWN:
-            self.write(claims.unknown(claim, done.reason, snapshot.read_at), None)
+            self.write(transitions.unknown(claim, done.reason, snapshot.read_at), None)
         return done
 
     def found(self, claim: Claim, snapshot: Snapshot, found: Found) -> Done | None:
@@ -127,13 +120,13 @@ class Hold:
         """
         reason = f"{claim.reason or 'the response was lost'}; found"
         done = Done(Outcome.STARTED, reason, found.release)
-        mark, seen = snapshot.mark, claims.sighted(claim, found)
+        mark, seen = snapshot.mark, sighting.sighted(claim, found)
         while True:
             try:
-                self.write(seen, claims.without_slot(mark, claim.version))
+                self.write(seen, transitions.without_slot(mark, claim.version))
             except ConflictError:
                 now = self.read()
-                mark, other = now.mark, claims.after_sighting(now.claim, claim, found)
+                mark, other = now.mark, sighting.after_sighting(now.claim, claim, found)
                 if other is None:
                     return done if now.claim and now.claim.release else None
                 seen = other
@@ -144,9 +137,9 @@ class Hold:
     def _asked(self, claim: Claim, snapshot: Snapshot) -> Asked:
         """Return from when on a reading serves; `on` is None where it cannot prove absence."""
         lag = self.services.list_lag
-        if self.asked.on and claims.may_prove_absence(claim, self.asked.on, lag):
+        if self.asked.on and sighting.may_prove_absence(claim, self.asked.on, lag):
             return self.asked
-        if self.partition.observed or claims.may_prove_absence(claim, snapshot.read_at, lag):
+        if self.partition.observed or sighting.may_prove_absence(claim, snapshot.read_at, lag):
             return Asked(self.deadline.clock(), snapshot.read_at)
         return Asked(self.asked.at)
 
@@ -168,15 +161,15 @@ class Hold:
         request = claim.request
         if request is None or self.partition.observed:
             return Absent()
-        sighting = self.services.azure_devops().find(
+        seen = self.services.azure_devops().find(
             request, claim.key, claim.claimed_at, began_after, deadline
         )
-        if isinstance(sighting, Found | Absent):
-            return sighting
+        if isinstance(seen, Found | Absent):
+            return seen
         others = self.services.ledger.claims_on_target(request, deadline)
         me = (self.partition, claim.version)
-        return claims.resolve(
-            sighting, request, [other for one, other in others if (one, other.version) != me]
+        return sighting.resolve(
+            seen, request, [other for one, other in others if (one, other.version) != me]
         )
 
     def read(self) -> Snapshot:

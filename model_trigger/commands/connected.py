@@ -3,11 +3,11 @@
 import time
 from collections.abc import Iterator
 
-from model_trigger.claims.protocol import Partition
+from model_trigger.claims.claim import Partition
 from model_trigger.commands import forget as forgetting
 from model_trigger.commands.online import Finding, check_rules, check_workspaces
 from model_trigger.deadline import Deadline
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleBook
 from model_trigger.services import services
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from model_trigger.claims.protocol import Claim, Partition, State
+from model_trigger.claims.claim import Claim, Partition, State
 from model_trigger.deadline import Deadline
 from model_trigger.ports import Ledger
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 
-from model_trigger.registrations.event_grid import Registration
+from model_trigger.registrations.registration import Registration
 from model_trigger.rules.rule import Clause, Evaluation
 from model_trigger.targets.request import Release
 from model_trigger.text import cut, json_line, quoted, utf16_units, well_formed

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from itertools import accumulate
 from typing import Any
 
-from model_trigger.claims.protocol import OPEN, Baseline, Claim, Mark, Partition, State
+from model_trigger.claims.claim import OPEN, Baseline, Claim, Mark, Partition, State
 from model_trigger.decisions.decision import Decision
 from model_trigger.decisions.history import Cursor, DecisionSearch, PastDecision
 from model_trigger.reconcile.progress import (
@@ -24,7 +24,7 @@ from model_trigger.reconcile.progress import (
     RuleNote,
     WorkspaceNote,
 )
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.rule import Clause
 from model_trigger.targets.request import Release, StartRequest
 from model_trigger.text import cut, utf16_units, well_formed

@@ -19,14 +19,14 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
-from model_trigger.claims.protocol import Claim, Mark, Partition, Snapshot, State
+from model_trigger.claims.claim import Claim, Mark, Partition, Snapshot, State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision
 from model_trigger.decisions.history import Cursor, DecisionSearch, PastDecision
 from model_trigger.ledger import rows
 from model_trigger.ports import ConflictError, LedgerError, UnreadableRowError
 from model_trigger.reconcile.progress import Memory, ModelNote, RuleNote, WorkspaceNote
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.targets.request import StartRequest
 
 _CONFLICTS = (404, 409, 412)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from model_trigger.claims.protocol import State
+from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Outcome
 from model_trigger.decisions.history import DecisionSearch, PastDecision
 from model_trigger.pages.lookup import Reading, ShownClaim, show

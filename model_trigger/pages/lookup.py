@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from model_trigger.claims.protocol import Claim, Partition, State
+from model_trigger.claims.claim import Claim, Partition, State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
 from model_trigger.decisions.history import Cursor, DecisionSearch, PastDecision

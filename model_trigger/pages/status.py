@@ -13,7 +13,7 @@ from model_trigger.pages.attention import Trouble, find_troubles
 from model_trigger.pages.lookup import Found, Question, Reading, find, past_decisions
 from model_trigger.ports import ConflictError, LedgerError, Services
 from model_trigger.reconcile.progress import WorkspaceNote
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.sources import RulesUnreadableError
 from model_trigger.rules.summary import summarize

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from model_trigger.claims.attempt import asked_by, attend, keep, partition_of
-from model_trigger.claims.protocol import State, with_baseline
+from model_trigger.claims.claim import State
+from model_trigger.claims.transitions import with_baseline
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.matching.versions import Version
@@ -30,7 +31,7 @@ from model_trigger.reconcile.progress import (
     baseline_of,
     noted,
 )
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import BrokenRule, RuleBook
 from model_trigger.rules.rule import Evaluation, Rule
 

@@ -6,14 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from model_trigger.claims import protocol as claims
+from model_trigger.claims import transitions
 from model_trigger.claims.attempt import asked_by, attend, partition_of
+from model_trigger.claims.claim import Claim, Done, Partition, State, is_over
 from model_trigger.claims.lookup import Asked, Hold
-from model_trigger.claims.protocol import Claim, Done, Partition, State
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.ports import ConflictError, LedgerError, Services
-from model_trigger.registrations.event_grid import Registration
+from model_trigger.registrations.registration import Registration
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.rule import Evaluation, Rule
@@ -202,7 +202,7 @@ class _OpenClaim:
         """
         claim, until = self.claim, self.claim.lease_until + self.services.list_lag
         is_unclear = self.is_unknown and decision.outcome in {Outcome.FAILED, Outcome.PENDING}
-        was_looked_up = claim.state is State.UNKNOWN and claims.is_over(until, claim.tried_at)
+        was_looked_up = claim.state is State.UNKNOWN and is_over(until, claim.tried_at)
         if not is_unclear or not was_looked_up or not self._is_over(until):
             return None
         reason = f"given up, look for [model-trigger:{claim.key}]: {decision.reason}"
@@ -218,7 +218,7 @@ class _OpenClaim:
     def settle(self, outcome: Outcome, reason: str) -> Decision:
         """End the claim as it was read. Raises ConflictError when others went on with it."""
         done = Done(outcome, reason)
-        self._rewritten(claims.settled(self.claim, done))
+        self._rewritten(transitions.settled(self.claim, done))
         return self._decision(done)
 
     def _rewritten(self, claim: Claim) -> "_OpenClaim":

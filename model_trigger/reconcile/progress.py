@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from model_trigger.claims.protocol import Baseline
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.claims.claim import Baseline
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import BrokenRule
 from model_trigger.rules.rule import Evaluation, Rule
 

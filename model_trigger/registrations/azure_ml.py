@@ -30,7 +30,7 @@ from model_trigger.deadline import Deadline
 from model_trigger.outbound import client_options
 from model_trigger.ports import AzureMLError, WorkspaceAccessError
 from model_trigger.reconcile.progress import ModelSummary
-from model_trigger.registrations.event_grid import (
+from model_trigger.registrations.registration import (
     Registration,
     RejectedEventError,
     Workspace,

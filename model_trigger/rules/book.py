@@ -12,7 +12,7 @@ from typing import cast
 from pydantic import ValidationError
 
 from model_trigger.matching.conditions import Globs, has_wildcard, literal_prefix
-from model_trigger.registrations.event_grid import Registration
+from model_trigger.registrations.registration import Registration
 from model_trigger.rules.fields import Mode, RuleFields, read_globs
 from model_trigger.rules.problems import Problem, explain, problem
 from model_trigger.rules.rule import Evaluation, Rule

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import BrokenRule, RuleBook
 from model_trigger.rules.fields import Mode, Start
 from model_trigger.rules.rule import Clause, Evaluation, Rule

@@ -22,7 +22,8 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from model_trigger.matching.conditions import Condition, Globs
-from model_trigger.matching.versions import Range, Scheme
+from model_trigger.matching.ranges import Range
+from model_trigger.matching.versions import Scheme
 from model_trigger.targets.hosts import organization_problem
 from model_trigger.targets.values import Template, placeholder_problem
 from model_trigger.text import nearest

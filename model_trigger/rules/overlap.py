@@ -11,7 +11,7 @@ from functools import cache
 from itertools import pairwise, product
 
 from model_trigger.matching.conditions import Condition, Globs, fits, has_wildcard
-from model_trigger.matching.versions import Range
+from model_trigger.matching.ranges import Range
 from model_trigger.rules.rule import Rule
 
 # A bracket that is never closed stands for itself, as in fnmatch.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from model_trigger.matching.versions import RangeError
+from model_trigger.matching.ranges import RangeError
 from model_trigger.rules.fields import PipelineFields, ReleaseFields, RuleFields
 from model_trigger.text import nearest, one_line, shown
 

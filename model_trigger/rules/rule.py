@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import cast
 
 from model_trigger.matching.conditions import Condition, Globs, fits
-from model_trigger.matching.versions import Range, Version, VersionError, parse_version
-from model_trigger.registrations.event_grid import Registration, Workspace, lookup
+from model_trigger.matching.ranges import Range
+from model_trigger.matching.versions import Version, VersionError, parse_version
+from model_trigger.registrations.registration import Registration, Workspace, lookup
 from model_trigger.rules.fields import Mode, PipelineFields, ReleaseFields, RuleFields, Start
 from model_trigger.text import excerpt, quoted
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from model_trigger.matching.conditions import has_wildcard, literal_prefix
-from model_trigger.matching.versions import Range, Scheme
+from model_trigger.matching.ranges import Range
+from model_trigger.matching.versions import Scheme
 from model_trigger.rules.book import BrokenRule, RuleBook, RuleSource
 from model_trigger.rules.fields import Mode, ReleaseFields
 from model_trigger.rules.overlap import common_globs, covers

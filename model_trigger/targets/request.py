@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from model_trigger.registrations.event_grid import Registration
+from model_trigger.registrations.registration import Registration
 from model_trigger.rules.fields import PipelineFields, ReleaseFields
 from model_trigger.rules.rule import Rule
 from model_trigger.targets.hosts import organization_of

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from model_trigger.registrations.event_grid import Registration, lookup
+from model_trigger.registrations.registration import Registration, lookup
 from model_trigger.text import nearest, quoted
 
 PLACEHOLDERS = (

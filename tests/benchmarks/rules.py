@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from unittest.mock import patch
 
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import RuleBook
 from model_trigger.settings import read_rules
 from tests.benchmarks.rows import Row

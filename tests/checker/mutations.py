@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
-from model_trigger.claims import protocol as claims
+from model_trigger.claims import transitions
+from model_trigger.claims.claim import Mark
 from model_trigger.claims.lookup import Asked
-from model_trigger.claims.protocol import CouldNotTell, LookUp, Mark, Settle, Take
+from model_trigger.claims.protocol import LookUp, Settle, Take
+from model_trigger.claims.sighting import CouldNotTell
 from model_trigger.decisions.decision import Outcome
 from model_trigger.ports import AzureDevOpsError
 from model_trigger.targets.request import Absent, Unknown
@@ -109,7 +111,7 @@ def _post_under_a_look_up(original: Mutant, *arguments: Any, **options: Any) -> 
 
 
 def _unknown_is_waiting(_: Mutant, claim: Any, reason: str, _now: Any) -> Any:
-    return claims.not_started(claim, reason)
+    return transitions.not_started(claim, reason)
 
 
 def _could_not_tell_is_absent(original: Mutant, *arguments: Any) -> Any:
@@ -201,28 +203,28 @@ SHORT = {"lease": 4.0, "lag": 2.0}
 MUTATIONS = (
     Mutation(
         "no list lag",
-        "claims:may_prove_absence",
+        "claims.sighting:may_prove_absence",
         _no_list_lag,
         "started twice",
         scenario(ONE, ONE, faults=LOST_ANSWER, most_jumps=1, jumps=(122_000,), lag=300.0),
     ),
     Mutation(
         "a lease is over in the second in which it ends",
-        "claims:is_over",
+        "claims.claim:is_over",
         _in_the_same_second,
         "started twice",
         scenario(ONE, ONE, faults={"at last, late": 1}, most_jumps=1, jumps=(5_700,), **SHORT),
     ),
     Mutation(
         "a baseline blocks its own version",
-        "claims:_superseded_by",
+        "claims.protocol:_superseded_by",
         _equal_baseline_blocks,
         "superseded by nothing newer",
         scenario(ONE, passes=1, settled=False, faults={"outage": 1}, most_jumps=1, jumps=(4_000,)),
     ),
     Mutation(
         "a baseline supersedes what is kept",
-        "claims:_superseded_by",
+        "claims.protocol:_superseded_by",
         _baseline_blocks_what_is_kept,
         "superseded what was kept",
         scenario(
@@ -238,42 +240,42 @@ MUTATIONS = (
     ),
     Mutation(
         "a claim whose slot has expired is started after the newer one",
-        "claims:_superseded_by",
+        "claims.protocol:_superseded_by",
         _claimed_is_never_blocked,
         "stepped back",
         scenario(ONE, NEXT, most_crashes=1, most_jumps=1, jumps=(122_000,)),
     ),
     Mutation(
         "a POST is sent for what must be looked up",
-        "claims:next_step",
+        "claims.protocol:next_step",
         _post_under_a_look_up,
         "started twice",
         scenario(ONE, ONE, faults=LOST_ANSWER),
     ),
     Mutation(
         "a POST without an answer counts as not sent",
-        "claims:unknown",
+        "claims.transitions:unknown",
         _unknown_is_waiting,
         "started twice",
         scenario(ONE, ONE, faults=LOST_ANSWER),
     ),
     Mutation(
         "a POST is replayed",
-        "starting:_Attempt._post",
+        "claims.attempt:_Attempt._post",
         _post_is_replayed,
         "started twice",
         scenario(ONE, faults=LOST_ANSWER),
     ),
     Mutation(
         "absence is proven at any time",
-        "holding:Hold._asked",
+        "claims.lookup:Hold._asked",
         _early_proof,
         "started twice",
         scenario(ONE, ONE, faults=LOST_ANSWER),
     ),
     Mutation(
         "a list that cannot be read counts as empty",
-        "holding:Hold._sighting",
+        "claims.lookup:Hold._sighting",
         _what_cannot_be_read_is_absent,
         "started twice",
         scenario(
@@ -286,7 +288,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a reading of the list from before serves as proof",
-        "holding:Hold._asked",
+        "claims.lookup:Hold._asked",
         _any_reading_serves,
         "started twice",
         scenario(
@@ -300,7 +302,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what a look-up could not tell counts as absent",
-        "claims:resolve",
+        "claims.sighting:resolve",
         _could_not_tell_is_absent,
         "started twice",
         scenario(
@@ -314,112 +316,112 @@ MUTATIONS = (
     ),
     Mutation(
         "a retry is looked up by another key than it has sent",
-        "claims:take",
+        "claims.transitions:take",
         _another_key,
         "started twice",
         scenario(ONE, ONE, faults={"429": 1, "500 after": 1}),
     ),
     Mutation(
         "a claim that nobody wants is closed without looking its release up",
-        "open_claims:_OpenClaim._close",
+        "reconcile.open_claims:_OpenClaim._close",
         _closed_without_looking,
         "orphan",
         scenario(ONE, passes=1, changes=("book narrow",), faults={"500 after, late": 1}),
     ),
     Mutation(
         "the mark does not move with the claim",
-        "claims:take",
+        "claims.transitions:take",
         _mark_stays,
         "stepped back",
         scenario(ONE, NEXT),
     ),
     Mutation(
         "the slot of another start is not respected",
-        "claims:_is_live",
+        "claims.protocol:_is_live",
         _slot_is_never_taken,
         "stepped back",
         scenario(ONE, NEXT),
     ),
     Mutation(
         "an older version is not superseded",
-        "claims:next_step",
+        "claims.protocol:next_step",
         _nobody_is_superseded,
         "stepped back",
         scenario(ONE, NEXT),
     ),
     Mutation(
         "the POST is sent whenever its turn comes",
-        "claims:Turn.post_until",
+        "claims.transitions:Turn.post_until",
         _no_fence,
         "started twice",
         scenario(ONE, ONE, most_jumps=1, jumps=(7_500,), **SHORT),
     ),
     Mutation(
         "the fence is counted from the claim and not from the reading before it",
-        "starting:_Attempt._post",
+        "claims.attempt:_Attempt._post",
         _fence_from_the_post,
         "started twice",
         scenario(ONE, ONE, most_jumps=1, jumps=(7_500,), **SHORT),
     ),
     Mutation(
         "a registration is not kept when a fault comes before its claim",
-        "starting:_Attempt._defer",
+        "claims.attempt:_Attempt._defer",
         _nothing_is_kept,
         "not in the ledger",
         scenario(ONE, faults={"azure_devops definition: 503": 1}),
     ),
     Mutation(
         "rows are written whatever has changed meanwhile",
-        "ledger:_operation",
+        "ledger.table:_operation",
         _unconditional,
         "started twice",
         scenario(ONE, ONE),
     ),
     Mutation(
         "a run without a key is taken from another open claim",
-        "claims:_may_have_started_the_same",
+        "claims.sighting:_may_have_started_the_same",
         _no,
         "two claims of one release",
         scenario(ONE, OTHER, rule=WITHOUT_KEY, workspaces=2, faults={"500": 1}),
     ),
     Mutation(
         "a run without a key is taken from the claim that holds it",
-        "claims:resolve",
+        "claims.sighting:resolve",
         _others_are_ignored,
         "two claims of one release",
         scenario(ONE, OTHER, rule=WITHOUT_KEY, workspaces=2, faults={"500": 1}),
     ),
     Mutation(
         "a version of a rule that starts every one is superseded",
-        "starting:_candidate",
+        "claims.attempt:_candidate",
         _always_exclusive,
         "superseded under every",
         scenario(ONE, NEXT, rule={"start": "every"}),
     ),
     Mutation(
         "what was there before a rule is started by reconcile",
-        "passes:Pass.is_baseline",
+        "reconcile.progress:Pass.is_baseline",
         _no,
         "baseline started",
         scenario(passes=1, settled=False),
     ),
     Mutation(
         "a rule that returns is not new",
-        "ledger:Ledger.forget_rule",
+        "ledger.table:Ledger.forget_rule",
         _nothing_forgotten,
         "baseline started",
         scenario(passes=2, changes=("book removed", "register 18", "book base")),
     ),
     Mutation(
         "a workspace that returns is not new",
-        "ledger:Ledger.forget_workspace",
+        "ledger.table:Ledger.forget_workspace",
         _nothing_forgotten,
         "baseline started",
         scenario(passes=2, changes=("workspaces 1", "register 18", "workspaces 0")),
     ),
     Mutation(
         "open claims of an absent rule are closed",
-        "open_claims:_OpenClaim._finish_without_rule",
+        "reconcile.open_claims:_OpenClaim._finish_without_rule",
         _claims_of_absent_rules_closed,
         "closed",
         scenario(
@@ -431,7 +433,7 @@ MUTATIONS = (
     ),
     Mutation(
         "open claims of a removed workspace are started",
-        "open_claims:_OpenClaim.is_left_alone",
+        "reconcile.open_claims:_OpenClaim.is_left_alone",
         _no,
         "started for a removed workspace",
         scenario(

@@ -11,7 +11,7 @@ from typing import Any
 from model_trigger import handlers
 from model_trigger.ledger.table import Ledger
 from model_trigger.ports import Services
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.sources import RulesUnreadableError

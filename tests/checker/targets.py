@@ -7,7 +7,7 @@ from typing import Any
 
 from model_trigger.deadline import Deadline
 from model_trigger.reconcile.progress import ModelSummary
-from model_trigger.registrations.event_grid import Registration, Workspace
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.targets.request import (
     Definition,
     Sighting,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
-from model_trigger.claims.protocol import Claim
+from model_trigger.claims.claim import Claim
 from model_trigger.ledger import rows
-from model_trigger.registrations.event_grid import Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.targets.request import KEY_PARAMETER, StartRequest, TargetKind
 from tests.checker.moves import State, Stepper, Thread
 from tests.checker.processes import EPOCH, Ended

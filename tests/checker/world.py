@@ -19,7 +19,7 @@ from azure.data.tables import TableErrorCode, TableTransactionError
 
 from model_trigger.ports import AzureDevOpsError, AzureMLError, WorkspaceAccessError
 from model_trigger.reconcile.progress import ModelSummary
-from model_trigger.registrations.event_grid import Registration
+from model_trigger.registrations.registration import Registration
 from model_trigger.targets.request import (
     KEY_PARAMETER,
     Absent,

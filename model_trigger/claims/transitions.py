@@ -1,0 +1,223 @@
+"""TODO."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from model_trigger.claims.claim import (
+    Baseline,
+    Candidate,
+    Claim,
+    Done,
+    Mark,
+    Snapshot,
+    State,
+    unclaimed,
+)
+from model_trigger.decisions.decision import Outcome
+from model_trigger.matching.versions import Version, VersionError
+from model_trigger.registrations.registration import Registration
+from model_trigger.targets.request import Release, StartRequest
+
+_LONGEST_PAUSE = timedelta(hours=1)
+_MOST_DOUBLINGS = 20
+# What supersedes nothing: it was not started, and will not be.
+_NEVER_STARTED = (State.KEPT, State.SUPERSEDED, State.CLOSED)
+# What a claim is once it is decided that it will not be started.
+_SETTLED = {
+    Outcome.SUPERSEDED: State.SUPERSEDED,
+    Outcome.GIVEN_UP: State.GIVEN_UP,
+    Outcome.CLOSED: State.CLOSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One attempt at one claim: its own name, the key it would use for a new claim, and its lease.
+
+    `began` is when it began, before the reading that led to it, in seconds of the deadline's clock:
+    a POST is only sent in the first half of the lease, counted from there.
+    """
+
+    owner: str
+    key: str
+    lease: timedelta
+    began: float
+
+    def post_until(self) -> float:
+        """Return the last moment at which a POST may be sent, in seconds of the same clock."""
+        return self.began + self.lease.total_seconds() / 2
+
+
+def kept(registration: Registration, reason: str, now: datetime) -> Claim:
+    """Keep a registration for a broken rule: nothing is claimed, no mark moves."""
+    return replace(unclaimed(registration, now), reason=reason, failed_since=now)
+
+
+def _former(snapshot: Snapshot) -> Claim | None:
+    """Return the claim that is taken again; what was kept for a broken rule was never claimed."""
+    claim = snapshot.claim
+    return None if claim is None or claim.state is State.KEPT else claim
+
+
+def key_for(snapshot: Snapshot, turn: Turn) -> str:
+    """Return the key of the release: a claim that is taken again keeps its own."""
+    former = _former(snapshot)
+    return former.key if former else turn.key
+
+
+def take(
+    snapshot: Snapshot, candidate: Candidate, turn: Turn, request: StartRequest | None
+) -> tuple[Claim, Mark | None]:
+    """Make the claim to write, and the mark when it moves; the lease begins at the reading.
+
+    An exclusive candidate also takes the slot.
+    """
+    until = snapshot.read_at + turn.lease
+    former = _former(snapshot)
+    claim = Claim(
+        registration=candidate.registration,
+        state=State.STARTING,
+        owner=turn.owner,
+        key=key_for(snapshot, turn),
+        claimed_at=former.claimed_at if former else snapshot.read_at,
+        lease_until=until,
+        tried_at=snapshot.read_at,
+        request=request,
+        attempts=(former.attempts if former else 0) + 1,
+        failed_since=former.failed_since if former else None,
+        second_release=former.second_release if former else None,
+        etag=snapshot.claim.etag if snapshot.claim else "",
+    )
+    mark = _moved(snapshot.mark, candidate)
+    if mark and candidate.exclusive:
+        mark = replace(mark, in_flight=candidate.version, in_flight_until=until)
+    return claim, None if mark is snapshot.mark else mark
+
+
+def take_unstarted(
+    snapshot: Snapshot, candidate: Candidate, turn: Turn
+) -> tuple[Claim, Mark | None]:
+    """Make a claim under which no POST will be sent, and the mark when it moves.
+
+    The slot stays with whoever holds it.
+    """
+    claim, _ = take(snapshot, candidate, turn, None)
+    mark = _moved(snapshot.mark, candidate)
+    return claim, None if mark is snapshot.mark else mark
+
+
+def _moved(mark: Mark | None, candidate: Candidate) -> Mark | None:
+    """Move the mark to the candidate where it is newer; the baseline stays."""
+    if mark and not candidate.newer_than(mark):
+        return mark
+    return replace(
+        mark or Mark("", None, ""),
+        version=candidate.version,
+        compared=candidate.compared.text,
+        ordering=candidate.ordering,
+    )
+
+
+def remade_mark(mark: Mark, claims: Iterable[Claim], candidate: Candidate) -> Mark:
+    """Make a mark under the candidate's ordering: the newest of all claims that it can read."""
+    newest: tuple[Version, str] | None = None
+    for claim in claims:
+        compared = _compared(claim, candidate)
+        if compared and (newest is None or compared.newer_than(newest[0])):
+            newest = (compared, claim.version)
+    return replace(
+        mark,
+        version=newest[1] if newest else "",
+        compared=newest[0].text if newest else None,
+        ordering=candidate.ordering,
+    )
+
+
+def with_baseline(mark: Mark | None, baseline: Baseline) -> Mark | None:
+    """Return a mark with this baseline; None when there is nothing to write."""
+    if mark and mark.baseline == baseline:
+        return None
+    return replace(mark or Mark("", None, baseline.ordering), baseline=baseline)
+
+
+def _compared(claim: Claim, candidate: Candidate) -> Version | None:
+    if claim.state in _NEVER_STARTED:
+        return None
+    try:
+        return candidate.compare(claim.registration)
+    except VersionError:
+        return None
+
+
+def started(claim: Claim, release: Release) -> Claim:
+    """Complete a claim: the release exists."""
+    return replace(claim, state=State.STARTED, release=release, reason="", not_before=None)
+
+
+def observed(claim: Claim) -> Claim:
+    """Complete a claim in mode `observe`: it would have been started."""
+    return replace(claim, state=State.OBSERVED, reason="", not_before=None)
+
+
+def refused(claim: Claim, reason: str, now: datetime, pause: timedelta) -> Claim:
+    """Keep a claim whose start was refused; it is retried after a pause that grows."""
+    grown = pause * 2 ** min(claim.attempts - 1, _MOST_DOUBLINGS)
+    return replace(
+        claim,
+        state=State.FAILED,
+        reason=reason,
+        failed_since=claim.failed_since or now,
+        not_before=now + min(grown, max(pause, _LONGEST_PAUSE)),
+    )
+
+
+def not_started(claim: Claim, reason: str, not_before: datetime | None = None) -> Claim:
+    """Release a claim: nothing was started, so any delivery may retry it."""
+    return replace(claim, state=State.WAITING, reason=reason, not_before=not_before)
+
+
+def unknown(claim: Claim, reason: str, now: datetime) -> Claim:
+    """Release a claim whose outcome is unknown: it may only be looked up."""
+    return replace(claim, state=State.UNKNOWN, reason=reason, tried_at=now)
+
+
+def settled(claim: Claim, done: Done) -> Claim:
+    """Close a claim that will not be started any more."""
+    return replace(claim, state=_SETTLED[done.outcome], reason=done.reason, not_before=None)
+
+
+def without_slot(mark: Mark | None, version: str) -> Mark | None:
+    """Free the slot when this version holds it; None when there is nothing to write."""
+    if mark is None or mark.in_flight != version:
+        return None
+    return replace(mark, in_flight="", in_flight_until=None)
+
+
+def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
+    """Return what to write when the claim has changed before it could be completed.
+
+    None when there is nothing to write: others go on with it, or it is written already. A release
+    of ours is never passed over: where another has started one meanwhile, it is the second.
+    """
+    if current is None:
+        return None
+    if current.owner == completed.owner and current.state is State.STARTING:
+        return _with_release_of_another(replace(completed, etag=current.etag), current)
+    ours = completed.release
+    if ours is None or ours in {current.release, current.second_release}:
+        return None
+    if current.state in {State.STARTED, State.STARTING}:
+        return replace(current, second_release=ours)
+    return replace(completed, etag=current.etag)
+
+
+def _with_release_of_another(completed: Claim, current: Claim) -> Claim:
+    """Complete a claim to which a frozen process has added its own release meanwhile.
+
+    It is the second one, unless this start has come to nothing.
+    """
+    another = current.second_release
+    if another and completed.state in {State.WAITING, State.FAILED}:
+        return started(completed, another)
+    return replace(completed, second_release=another)
