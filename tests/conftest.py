@@ -18,12 +18,12 @@ from model_trigger.ports import Services
 from model_trigger.registrations.azure_ml import AzureMachineLearning as AzureMLAdapter
 from model_trigger.rules.fields import Mode
 from model_trigger.targets.azure_devops.client import AzureDevOps as AzureDevOpsAdapter
-from tests.build import WORKSPACE, rulebook
-from tests.sandbox.azure_devops import AzureDevOps
-from tests.sandbox.azure_ml import AzureMachineLearning
+from tests.sandbox.azure_devops.stand_in import AzureDevOps
+from tests.sandbox.azure_ml.stand_in import AzureMachineLearning
 from tests.sandbox.azurite import Azurite
 from tests.sandbox.credentials import StaticCredential
-from tests.trial import App, Trial
+from tests.support.build import WORKSPACE, rulebook
+from tests.support.trial import App, Trial
 
 _prefixes = count(1)
 

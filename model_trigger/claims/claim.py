@@ -1,4 +1,4 @@
-"""TODO."""
+"""The rows of the exactly-once protocol as values: claims, marks, and what is read of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What a look-up proves about a start whose outcome is unknown."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

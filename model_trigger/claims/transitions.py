@@ -1,4 +1,4 @@
-"""TODO."""
+"""How claims and marks change: each function returns the row to write next."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

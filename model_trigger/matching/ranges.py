@@ -1,4 +1,9 @@
-"""TODO."""
+"""Read ranges of versions, without guessing.
+
+Ranges are npm's: https://github.com/npm/node-semver, section "Ranges", in strict mode and without
+includePrerelease; a comma may stand for "and" too. A range is read in three steps: into parts such
+as `^1.4`, into the bounds that a part stands for, into alternatives that are lists of bounds.
+"""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -1,9 +1,4 @@
-"""Read versions, and ranges of versions, as integers or as semantic versions, without guessing.
-
-Ranges are npm's: https://github.com/npm/node-semver, section "Ranges", in strict mode and without
-includePrerelease; a comma may stand for "and" too. A range is read in three steps: into parts such
-as `^1.4`, into the bounds that a part stands for, into alternatives that are lists of bounds.
-"""
+"""Read versions, as integers or as semantic versions, and order them, without guessing."""
 
 import re
 from dataclasses import dataclass, field
@@ -90,6 +85,7 @@ def parse_version(text: str, scheme: Scheme) -> Version:
 
 
 def version_of(text: str, scheme: Scheme) -> Version:
+    """Read a version. Raises ValueError, without a sentence, when the text is none."""
     if scheme is Scheme.SEMVER:
         return Version(text, scheme, semver.Version.parse(text.removeprefix("v")))
     if not re.fullmatch(NUMBER, text):
@@ -99,6 +95,7 @@ def version_of(text: str, scheme: Scheme) -> Version:
 
 
 def backticked(text: str) -> str:
+    """Return a text between backticks, cut if it is long."""
     return f"`{excerpt(text)}`" if text else "an empty text"
 
 

@@ -125,6 +125,7 @@ def lookup(texts: Mapping[str, str], key: str) -> str | None:
 
 
 def read_object(value: object, path: str) -> Mapping[str, object]:
+    """Read a JSON object. Raises RejectedEventError when it is anything else."""
     if not isinstance(value, dict):
         msg = f"{path} is {shown(value)}, expected a JSON object"
         raise RejectedEventError(msg)

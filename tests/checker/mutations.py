@@ -4,6 +4,7 @@ A mutation replaces one function of the app, named `module:function` or `module:
 that is gone, what the mutation stands for is to be found in whatever took its place.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -58,13 +59,21 @@ class Mutation:
         is_property = isinstance(original, property)
         changed = property(lambda it: mutant(original.fget, it)) if is_property else mutated
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(owner, name, changed)
+            for place in {owner, *_importers(name, original)}:
+                patch.setattr(place, name, changed)
             yield
 
     def _place(self) -> tuple[Any, str]:
         module, _, path = self.where.partition(":")
         *owners, name = path.split(".")
         return reduce(getattr, owners, import_module(f"model_trigger.{module}")), name
+
+
+def _importers(name: str, original: Any) -> Iterator[Any]:
+    """Yield the modules of the app that have imported a function by its name."""
+    for path, module in [*sys.modules.items()]:
+        if path.startswith("model_trigger.") and getattr(module, name, None) is original:
+            yield module
 
 
 def scenario(

@@ -15,10 +15,10 @@ from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.sources import RulesUnreadableError
-from tests.build import WORKSPACE, event, rulebook
 from tests.checker.client import SimulatedTable
 from tests.checker.processes import Program, moment
 from tests.checker.targets import SimulatedAzureDevOps, SimulatedAzureML
+from tests.support.build import WORKSPACE, event, rulebook
 
 RULE = "churn"
 MODEL = "churn"

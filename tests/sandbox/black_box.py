@@ -15,10 +15,10 @@ from collections import Counter
 from dataclasses import dataclass
 from secrets import randbelow
 
-from tests.build import event
-from tests.sandbox.azure_devops import AzureDevOps
+from tests.sandbox.azure_devops.stand_in import AzureDevOps
 from tests.sandbox.fleet import launch
 from tests.sandbox.verdicts import of_definition, releases, wrong_with_every, wrong_with_newer
+from tests.support.build import event
 
 RULES = {
     "every": {"model": "every-*", "start": "every", "release": {"definition": 1}},

@@ -18,9 +18,7 @@ from secrets import randbelow
 from threading import Event, Thread
 from typing import Self
 
-from tests.build import event
-from tests.sandbox.azure_devops import AzureDevOps
-from tests.sandbox.azure_devops_organisation import (
+from tests.sandbox.azure_devops.organization import (
     Organisation,
     Parameter,
     Pipeline,
@@ -28,9 +26,11 @@ from tests.sandbox.azure_devops_organisation import (
     ReleaseDefinition,
     Variable,
 )
+from tests.sandbox.azure_devops.stand_in import AzureDevOps
 from tests.sandbox.fleet import DELIVERY_SECONDS, LIST_LAG, Fleet, launch
 from tests.sandbox.mail import Answer
 from tests.sandbox.verdicts import of_definition, releases, runs, wrong_with_every, wrong_with_newer
+from tests.support.build import event
 
 # Long enough for an unknown outcome to be in the way of others for a while.
 SETTINGS = {"CLAIM_LEASE": "PT20S", "LIST_LAG": "PT5S"}

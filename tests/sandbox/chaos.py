@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 
-from tests.build import event
-from tests.sandbox.azure_devops import AzureDevOps
+from tests.sandbox.azure_devops.stand_in import AzureDevOps
 from tests.sandbox.fleet import LIST_LAG, launch
 from tests.sandbox.verdicts import of_definition, releases, wrong_with_every, wrong_with_newer
+from tests.support.build import event
 
 RULES = {
     "every": {"model": "*", "start": "every", "release": {"definition": 1}},

@@ -10,7 +10,7 @@ import time
 
 from azure.core.credentials import AccessToken
 
-from tests.sandbox.azure_devops_messages import Answer, Json, Request, answer
+from tests.sandbox.azure_devops.messages import Answer, Json, Request, answer
 
 IDENTITY_PATH = "/msi/token"
 IDENTITY_HEADER = "sandbox"

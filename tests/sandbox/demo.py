@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.sandbox.azure_devops import AzureDevOps
-from tests.sandbox.azure_devops_organisation import (
+from tests.sandbox.azure_devops.organization import (
     Organisation,
     Project,
     ReleaseDefinition,
     Variable,
 )
+from tests.sandbox.azure_devops.stand_in import AzureDevOps
 from tests.sandbox.azurite import Azurite
 from tests.sandbox.processes import ROOT, HostProcess
 

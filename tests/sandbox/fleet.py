@@ -17,7 +17,7 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableClient
 
-from tests.sandbox.azure_devops import AzureDevOps
+from tests.sandbox.azure_devops.stand_in import AzureDevOps
 from tests.sandbox.azurite import Azurite
 from tests.sandbox.flaky import FlakyProxy
 from tests.sandbox.mail import Answer, Mail

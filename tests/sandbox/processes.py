@@ -142,7 +142,7 @@ def _read(response: HTTPResponse | urllib.error.HTTPError) -> Answer:
 
 
 class HostProcess(Child):
-    """The Functions host (host.py) on a free port, ready: `url` is where it listens."""
+    """The Functions host (tests.sandbox.host) on a free port, ready: `url` is where it listens."""
 
     module = "tests.sandbox.host"
     python = sys.executable
@@ -205,4 +205,4 @@ class HostProcess(Child):
 class MortalHost(HostProcess):
     """A host that dies, or freezes, at a line of the app: see mortal.py for the settings."""
 
-    module = "tests.sandbox.mortal"
+    module = "tests.sandbox.host.mortal"

@@ -14,9 +14,9 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
-from tests.sandbox.azure_devops import AzureDevOps
+from tests.sandbox.azure_devops.stand_in import AzureDevOps
 from tests.sandbox.azurite import Azurite
-from tests.sandbox.host import load_settings
+from tests.sandbox.host.server import load_settings
 from tests.sandbox.processes import ROOT
 
 STORAGE = (
@@ -37,7 +37,14 @@ def main() -> int:
     load_settings(ROOT)
     with ExitStack() as sandbox:
         fill_gaps(sandbox)
-        command = [sys.executable, "-m", "tests.sandbox.host", "--port", str(port), "--timers"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.sandbox.host",
+            "--port",
+            str(port),
+            "--timers",
+        ]
         try:
             # the sandbox's own command
             return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603

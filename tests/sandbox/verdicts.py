@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-from tests.sandbox.azure_devops import AzureDevOps
+from tests.sandbox.azure_devops.stand_in import AzureDevOps
 
 
 def releases(azure_devops: AzureDevOps) -> list[tuple[int, str, int]]:

@@ -1,0 +1,310 @@
+"""One event, from its text to the decisions that are logged and kept."""
+
+import json
+import socket
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from azure.data.tables import TableServiceClient
+
+from model_trigger import handlers
+from model_trigger.claims.claim import Partition, State
+from model_trigger.handlers import DeliverAgainError, handle_event
+from model_trigger.ledger.table import Ledger
+from model_trigger.ports import LedgerError
+from model_trigger.rules.sources import RulesUnreadableError
+from model_trigger.text import LONGEST_LINE
+from tests.support.build import WORKSPACE, WORKSPACE_ID, deadline, event, event_text, rulebook
+
+DECISION = "decision "
+
+
+@pytest.fixture(name="decisions")
+def _decisions(caplog):
+    """Gives the decisions that were logged since it was last asked."""
+    caplog.set_level("INFO", "model_trigger")
+
+    def read():
+        lines = [record.message for record in caplog.records if record.message.startswith(DECISION)]
+        caplog.clear()
+        return [json.loads(line.removeprefix(DECISION)) for line in lines]
+
+    return read
+
+
+def rows_of(services):
+    return list(services.ledger.decisions.list_entities())
+
+
+def test_an_event_that_a_rule_wants_starts_its_release(make_services, azure_devops, decisions):
+    handle_event(event_text(17), make_services())
+
+    (decision,), (release,) = decisions(), azure_devops.releases
+    assert {
+        "outcome": "started",
+        "rule": "churn",
+        "model": "churn",
+        "version": "17",
+        "workspace": WORKSPACE_ID,
+        "reason": decision["reason"],
+        "release_id": release["id"],
+        "release_url": release["_links"]["web"]["href"],
+        "event_id": "churn-17",
+        "source": "event",
+        "milliseconds": decision["milliseconds"],
+    } == decision
+
+
+def test_the_log_line_is_what_the_ledger_keeps(make_services, decisions):
+    services = make_services()
+    handle_event(event_text(17), services)
+
+    (line,), (row,) = decisions(), rows_of(services)
+    kept = {name: row[name] for name in line}
+    assert {**line, "release_id": str(line["release_id"])} == {
+        **kept,
+        "release_id": str(row["release_id"]),
+    }
+
+
+def test_an_event_that_no_rule_wants_says_which_came_closest_and_why(make_services, decisions):
+    rules = partial(
+        rulebook, new={"version": ">=10", "tags": {"stage": "prod"}}, old={"version": "<5"}
+    )
+    services = make_services(rules=rules)
+    handle_event(event_text(9, tags={"stage": "prod"}), services)
+
+    (decision,), (row,) = decisions(), rows_of(services)
+    assert ("not_matched", None) == (decision["outcome"], decision["rule"])
+    assert "closest is 'new': version 9 is not in >=10" in decision["reason"]
+    assert ["new.version", "old.version"] == [
+        clause["clause"] for clause in json.loads(row["clauses"])
+    ]
+
+
+def test_garbage_is_rejected_kept_and_not_delivered_again(make_services, decisions):
+    services = make_services()
+    handle_event("garbage", services)
+
+    (decision,), (row,) = decisions(), rows_of(services)
+    assert "rejected" == decision["outcome"]
+    assert "garbage" == row["event"]
+
+
+def test_an_event_of_a_workspace_that_is_not_listed_is_rejected(make_services, decisions):
+    handle_event(event_text(17), make_services(workspaces=[replace(WORKSPACE, id="/some/other")]))
+
+    (decision,) = decisions()
+    assert "rejected" == decision["outcome"]
+    assert "add it there" in decision["reason"]
+
+
+def test_workspaces_are_compared_without_case(make_services, decisions):
+    shouted = json.dumps({**event(17), "topic": WORKSPACE_ID.upper()})
+    handle_event(shouted, make_services(workspaces=[WORKSPACE]))
+
+    assert ["started"] == [each["outcome"] for each in decisions()]
+
+
+def test_each_rule_that_matches_decides_for_itself(make_services, azure_devops, decisions):
+    rules = partial(rulebook, a={}, b={"release": {"definition": 4711}}, c={"version": ">=100"})
+    handle_event(event_text(17), make_services(rules=rules))
+
+    assert {"a": "started", "b": "failed"} == {
+        each["rule"]: each["outcome"] for each in decisions()
+    }
+    assert 1 == len(azure_devops.releases)
+
+
+def test_what_is_pending_is_delivered_again_and_repeats_nothing_else(
+    make_services, azure_devops, decisions
+):
+    services = make_services(rules=partial(rulebook, a={}, b={"release": {"definition": 2}}))
+    azure_devops.fault("error", status=429)
+    with pytest.raises(DeliverAgainError, match=r"^a: Azure DevOps is throttling"):
+        handle_event(event_text(17), services)
+    handle_event(event_text(17), services)
+
+    assert ["pending", "started", "started", "duplicate"] == [
+        each["outcome"] for each in decisions()
+    ]
+    assert 2 == len(azure_devops.releases)
+
+
+def test_as_long_as_the_rules_cannot_be_read_every_event_waits(make_services):
+    def unreadable():
+        msg = "RULES is not JSON"
+        raise RulesUnreadableError(msg)
+
+    with pytest.raises(RulesUnreadableError):
+        handle_event(event_text(17), make_services(rules=unreadable))
+
+
+def test_a_broken_rule_harms_no_other_and_loses_no_registration(
+    make_services, azure_devops, decisions
+):
+    services = make_services(rules=partial(rulebook, good={}, bad={"start": "newst"}))
+    handle_event(event_text(17), services)
+
+    told = {each["rule"]: each for each in decisions()}
+    kept = services.ledger.read(Partition("bad", WORKSPACE, "churn"), "17", deadline())
+    assert ("started", "failed") == (told["good"]["outcome"], told["bad"]["outcome"])
+    assert "did you mean 'newer'" in told["bad"]["reason"]
+    assert (State.KEPT, None) == (kept.claim.state, kept.mark)
+    assert 1 == len(azure_devops.releases)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({}, id="where it starts"),
+        pytest.param({"start": "newst"}, id="where it keeps"),
+    ],
+)
+def test_an_unexpected_fault_of_one_rule_keeps_no_other_from_the_event(
+    make_services, decisions, odd
+):
+    services = make_services(rules=partial(rulebook, odd=odd, good={"release": {"definition": 2}}))
+
+    class Odd:
+        """A ledger that nobody has thought of, for one rule."""
+
+        def __getattr__(self, name):
+            return getattr(services.ledger, name)
+
+        def read(self, partition, version, limit):
+            if partition.rule == "odd":
+                raise ZeroDivisionError
+            return services.ledger.read(partition, version, limit)
+
+    with pytest.raises(DeliverAgainError, match=r"^odd: an unexpected fault .*ZeroDivisionError"):
+        handle_event(event_text(17), replace(services, ledger=Odd()))
+
+    assert {"odd": "pending", "good": "started"} == {
+        each["rule"]: each["outcome"] for each in decisions()
+    }
+
+
+def test_a_broken_rule_about_another_model_keeps_nothing(make_services, decisions):
+    rules = partial(rulebook, good={}, bad={"model": "fraud", "start": "newst"})
+    handle_event(event_text(17), make_services(rules=rules))
+
+    assert ["good"] == [each["rule"] for each in decisions()]
+
+
+def test_what_a_broken_rule_kept_is_started_once_it_is_mended(make_services, decisions):
+    services = make_services(rules=partial(rulebook, churn={"start": "newst"}))
+    handle_event(event_text(17), services)
+    handle_event(event_text(17), services)
+    mended = replace(services, rules=partial(rulebook, churn={}))
+    handle_event(event_text(17), mended)
+
+    assert ["failed", "failed", "started"] == [each["outcome"] for each in decisions()]
+
+
+def test_without_storage_nothing_is_started_and_the_event_comes_again(
+    make_services, azure_devops, decisions
+):
+    connection = (
+        "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=aGVsbG8=;"
+        "TableEndpoint=http://127.0.0.1:9/a;"
+    )
+    with TableServiceClient.from_connection_string(connection, retry_total=0) as tables:
+        services = make_services(ledger=Ledger.open(tables, "test"))
+        with pytest.raises(DeliverAgainError, match=r"^churn: table 'testreleases' of http://"):
+            handle_event(event_text(17), services)
+        with pytest.raises(DeliverAgainError, match=r"^the event: no rule is about model 'fraud'"):
+            handle_event(event_text(17, model="fraud"), services)
+
+    assert ["pending", "not_matched"] == [each["outcome"] for each in decisions()]
+    assert [] == azure_devops.releases
+
+
+@pytest.mark.parametrize(
+    ("outcome", "level"),
+    [("started", "INFO"), ("not_matched", "INFO"), ("failed", "ERROR"), ("rejected", "ERROR")],
+)
+def test_what_a_person_must_see_is_logged_as_an_error(make_services, caplog, outcome, level):
+    caplog.set_level("INFO", "model_trigger")
+    events = {
+        "started": event_text(17),
+        "not_matched": event_text(17, model="fraud"),
+        "failed": event_text(17, model="churn$"),
+        "rejected": "{}",
+    }
+    handle_event(events[outcome], make_services(rules=partial(rulebook, churn={"model": "churn*"})))
+
+    (record,) = [each for each in caplog.records if each.message.startswith(DECISION)]
+    assert (outcome, level) == (
+        json.loads(record.message.removeprefix(DECISION))["outcome"],
+        record.levelname,
+    )
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        pytest.param("OPTIONS", "", id="discovery"),
+        pytest.param("GET", "/definitions/", id="the definition"),
+        pytest.param("POST", "/releases", id="the start"),
+        pytest.param("GET", "/releases", id="the look-up"),
+    ],
+)
+def test_an_event_is_answered_in_time_though_azure_devops_is_silent(
+    make_services, azure_devops, monkeypatch, verb, path
+):
+    monkeypatch.setattr(handlers, "_SECONDS", 5.0)
+    azure_devops.fault("error", status=500)
+    azure_devops.fault("hang", verb=verb, path=path, seconds=600, times=None)
+
+    with pytest.raises(DeliverAgainError):
+        handle_event(event_text(17), make_services())
+
+
+def test_an_event_is_answered_in_time_though_storage_is_silent(make_services, monkeypatch):
+    monkeypatch.setattr(handlers, "_SECONDS", 3.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connection = (
+            "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=aGVsbG8=;"
+            f"TableEndpoint=http://127.0.0.1:{silent.getsockname()[1]}/a;"
+        )
+        with TableServiceClient.from_connection_string(connection, retry_total=0) as tables:
+            services = make_services(ledger=Ledger.open(tables, "test"))
+            with pytest.raises(DeliverAgainError):
+                handle_event(event_text(17), services)
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "outcome"),
+    [(60, "started"), (90, "started"), (200, "rejected"), (700, "rejected")],
+)
+def test_an_event_is_decided_on_and_kept_however_much_is_in_its_tags(
+    make_services, decisions, kilobytes, outcome
+):
+    services = make_services()
+    tags = {f"t{number}": "x" * 1_000 for number in range(kilobytes)}
+    handle_event(event_text(17, tags=tags), services)
+
+    (decision,), (row,) = decisions(), rows_of(services)
+    assert (outcome, outcome) == (decision["outcome"], row["outcome"])
+    if outcome == "rejected":
+        assert decision["reason"].startswith("data.modelTags has ")
+
+
+def test_what_is_delivered_again_is_said_on_one_line_of_a_length_that_is_kept(make_services):
+    class Broken:
+        """A ledger whose error holds what whoever registers a model may write."""
+
+        def __getattr__(self, _name):
+            def fail(*_):
+                msg = 'busy\ndecision {"outcome": "started"}' + "x" * 100_000
+                raise LedgerError(msg)
+
+            return fail
+
+    with pytest.raises(DeliverAgainError) as raised:
+        handle_event(event_text(17), make_services(ledger=Broken()))
+
+    assert str(raised.value).isprintable()
+    assert LONGEST_LINE >= len(str(raised.value))

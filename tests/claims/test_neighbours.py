@@ -1,0 +1,228 @@
+"""Whole passes: what goes wrong with one claim, rule or step keeps its neighbours from nothing."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from model_trigger.claims.claim import Partition, State
+from model_trigger.handlers import DeliverAgainError, reconcile
+from model_trigger.ledger import rows
+from model_trigger.ports import AzureDevOpsError, AzureMLError, LedgerError
+from model_trigger.reconcile.missing import find_missing
+from model_trigger.reconcile.open_claims import finish_claims
+from model_trigger.targets.request import Unknown
+from tests.ledger.test_unreadable_rows import change
+from tests.support.build import WORKSPACE, rulebook
+from tests.support.slow import (
+    DEAD,
+    HEALTHY,
+    Clock,
+    Models,
+    Organizations,
+    claims_of,
+    in_organization,
+)
+from tests.support.trial import Interposed, raising
+
+SOON = datetime.now(UTC) + timedelta(minutes=9)
+
+
+@pytest.fixture(name="clock")
+def _clock(monkeypatch):
+    """A clock that the handlers use too."""
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("time.sleep", clock.pass_by)
+    return clock
+
+
+@pytest.fixture(name="run")
+def _run(make_services, clock):
+    """Runs a few passes over these models and organizations."""
+
+    def run(book, models, organizations):
+        services = make_services(
+            workspaces=[WORKSPACE],
+            azure_ml=lambda: models,
+            azure_devops=lambda: organizations,
+            rules=lambda: book,
+        )
+        for _ in range(3):
+            reconcile(services)
+
+    return run
+
+
+def failing_for(organizations, is_affected, fail):
+    """Let reading a definition fail for these addresses."""
+    whole = organizations.definition
+
+    def definition(address, limit):
+        if is_affected(address):
+            fail()
+        return whole(address, limit)
+
+    organizations.definition = definition
+
+
+def test_an_open_claim_of_a_model_that_cannot_be_listed_hides_no_missed_registration(
+    make_services, clock, run
+):
+    organizations = Organizations(clock)
+    models = Models(clock, ["latest-0", "latest-new"], registered_at=SOON)
+    models.faults = {"latest-0": AzureMLError("500")}
+    claims_of(make_services(), organizations, latest=(HEALTHY, 1))
+    run(
+        rulebook(latest=in_organization(HEALTHY, model="latest-*", start="latest")),
+        models,
+        organizations,
+    )
+
+    assert ["latest-new"] == organizations.started
+
+
+def test_an_open_claim_that_times_out_in_each_pass_hides_no_missed_registration(
+    make_services, clock, run
+):
+    def time_out():
+        clock.pass_by(20)
+        msg = "HTTP 504"
+        raise AzureDevOpsError(msg)
+
+    organizations = Organizations(clock)
+    failing_for(organizations, lambda address: address.definition == 9, time_out)
+    claims_of(make_services(), organizations, bad=(HEALTHY, 1))
+    bad = {"model": "bad-*", "release": {"definition": 9, "organization_url": HEALTHY}}
+    book = rulebook(bad=bad, good=in_organization(HEALTHY, model="new"))
+    run(book, Models(clock, ["new"], registered_at=SOON), organizations)
+
+    assert ["new"] == organizations.started
+
+
+def test_an_unexpected_fault_of_one_rule_keeps_no_other_rule_from_a_model(clock, run):
+    organizations = Organizations(clock)
+    failing_for(
+        organizations,
+        lambda address: address.organization_url == DEAD,
+        raising(ZeroDivisionError()),
+    )
+    book = rulebook(
+        odd=in_organization(DEAD, model="churn"), fine=in_organization(HEALTHY, model="churn")
+    )
+    run(book, Models(clock, ["churn"], registered_at=SOON), organizations)
+
+    assert ["churn"] == organizations.started
+
+
+@pytest.mark.parametrize("row", [rows.MARK_KEY, rows.claim_key("16")])
+def test_a_row_of_one_rule_that_cannot_be_read_keeps_no_other_rule_from_a_model(settled, row):
+    settled.register_before("churn", "16")
+    settled.with_rules(a={}, b={"release": {"definition": 2}}).reconcile()
+    settled.deliver("16")
+    partition = rows.partition_key(Partition("a", WORKSPACE, "churn"))
+    broken = {"ordering": None} if row == rows.MARK_KEY else {"registration": "{"}
+    change(settled.services.ledger, partition, row, **broken)
+    settled.let_a_pass_be(timedelta(minutes=5))
+    settled.with_rules(a={"version": ">=1"}, b={"release": {"definition": 2}})
+    settled.azure_ml.register("churn", "17")
+
+    assert ("b", "17", "started") in settled.reconcile()
+
+
+def test_a_step_that_fails_unexpectedly_keeps_no_other_step_from_its_turn(settled):
+    settled.azure_ml.register("churn", "17")
+    failing = Interposed(settled.services.ledger, "open_claims", before=raising(KeyError("value")))
+    settled.services = replace(settled.services, ledger=failing)
+
+    with pytest.raises(KeyError):
+        settled.reconcile()
+    assert ["17"] == settled.versions
+
+
+def test_a_claim_whose_rule_observes_something_else_is_left_alone(settled):
+    settled.azure_devops.fault("error", status=403)
+    settled.deliver("17")
+    settled.let_pass(timedelta(minutes=10))
+
+    assert [] == settled.with_rules(churn={"mode": "observe", "version": ">=99"}).reconcile()
+    assert State.FAILED is settled.claim().state
+
+
+def test_what_was_refused_before_a_downtime_is_retried_once_before_it_is_given_up(settled):
+    settled.azure_devops.fault("error", status=403)
+    settled.deliver("17")
+    settled.let_pass(timedelta(days=3))
+
+    assert [("churn", "17", "started")] == settled.reconcile()
+
+
+def test_a_look_up_that_the_ledger_fails_counts_as_tried(settled):
+    settled.azure_devops.list_lag = 3600
+    settled.azure_devops.fault("error", status=500, commit=True)
+    with suppress(Exception):
+        settled.deliver("17")
+    settled.let_pass(timedelta(minutes=3))
+    tried_at = settled.claim().tried_at
+    failing = Interposed(
+        settled.services.azure_devops(), "find", before=raising(LedgerError("a scan took too long"))
+    )
+    settled.services = replace(settled.services, azure_devops=lambda: failing)
+
+    assert [("churn", "17", "pending")] == settled.reconcile()
+    assert settled.claim().tried_at > tried_at
+
+
+def test_a_pass_that_has_used_up_its_time_leaves_deletion_to_the_next(settled, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    slow = Interposed(settled.services.ledger, "note_workspace", after=lambda: clock.pass_by(1000))
+    settled.services = replace(settled.services, ledger=slow)
+
+    assert [] == settled.reconcile()
+
+
+def test_a_post_that_a_gateway_gives_up_on_slowly_holds_up_no_other_organization(
+    make_services, clock
+):
+    organizations = Organizations(clock)
+    services = make_services(azure_devops=lambda: organizations)
+    book = claims_of(services, organizations, slow=(DEAD, 50), healthy=(HEALTHY, 1))
+    whole = organizations.start
+
+    def start(request, limit, key):
+        if request.organization_url == DEAD:
+            clock.pass_by(15)
+            return Unknown("HTTP 504")
+        return whole(request, limit, key)
+
+    organizations.start = start
+    list(finish_claims(book, services, clock.deadline(120)))
+
+    assert ["healthy-0"] == organizations.started
+
+
+def test_reading_many_claims_leaves_time_to_note_how_far_a_pass_has_come(make_services, clock):
+    models = Models(clock, ["churn"], registered_at=SOON, many={"churn": 20})
+    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
+    slow = Interposed(services.ledger, "read", after=lambda: clock.pass_by(6))
+    book = rulebook(churn={"start": "every"})
+    list(find_missing(book, replace(services, ledger=slow), clock.deadline(100)))
+
+    assert "churn" in services.ledger.memory(WORKSPACE, clock.deadline()).models
+
+
+def test_one_reading_of_a_list_serves_all_claims_of_a_pass(settled):
+    settled.with_rules(churn={"start": "every"})
+    for version in ("17", "18", "19"):
+        settled.azure_devops.fault("error", status=500)
+        with pytest.raises(DeliverAgainError):
+            settled.deliver(version)
+        settled.let_pass(timedelta(minutes=6), version)
+    before = len(settled.azure_devops.requests)
+    settled.reconcile()
+
+    sent = settled.azure_devops.requests[before:]
+    assert 1 == sum("minCreatedTime" in each.query for each in sent)
+    assert {"17", "18", "19"} == set(settled.versions)

@@ -1,0 +1,192 @@
+"""One row that cannot be read, or that the first version wrote, stops nothing beside it."""
+
+from datetime import timedelta
+
+import pytest
+from azure.data.tables import UpdateMode
+
+from model_trigger.claims.attempt import attend
+from model_trigger.claims.claim import Partition
+from model_trigger.decisions.decision import Outcome
+from model_trigger.handlers import DeliverAgainError, status_page
+from model_trigger.ledger import rows
+from model_trigger.registrations.registration import Workspace
+from tests.support.build import NOON, WORKSPACE, deadline, registration, rule
+from tests.support.organization import KEYLESS, stand_in
+from tests.support.trial import CHURN
+
+FRAUD = Partition("fraud", WORKSPACE, "fraud")
+OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
+UNREADABLE = [
+    pytest.param({"registration": "{"}, id="its registration is cut"),
+    pytest.param({"workspace": "nonsense"}, id="its workspace is none"),
+    pytest.param({"claimed_at": None}, id="it has no time"),
+    pytest.param({"attempts": None}, id="it has no number of attempts"),
+]
+# The first version had no `tried_at`, and `post_until` for today's `lease_until`.
+FIRST = {"tried_at": None, "post_until": NOON}
+
+
+def change(ledger, partition, row, **columns):
+    """Change columns of a row; None removes one."""
+    entity = {**ledger.releases.get_entity(partition, row), **columns}
+    kept = {name: value for name, value in entity.items() if value is not None}
+    ledger.releases.update_entity(kept, UpdateMode.REPLACE)
+
+
+def change_claim(ledger, partition=CHURN, **columns):
+    change(ledger, rows.partition_key(partition), rows.claim_key("17"), **columns)
+
+
+def throttle(settled, model):
+    """Leave a claim of this model that waits."""
+    settled.azure_devops.fault("error", status=429, retry_after=1)
+    with pytest.raises(DeliverAgainError):
+        settled.deliver("17", model=model)
+    settled.let_pass(timedelta(minutes=1), partition=Partition(model, WORKSPACE, model))
+
+
+@pytest.mark.parametrize("columns", UNREADABLE)
+def test_a_claim_that_cannot_be_read_stops_no_other_and_no_missed_registration(settled, columns):
+    settled.with_rules(churn={}, fraud={"model": "fraud"}).reconcile()
+    settled.let_a_pass_be(timedelta(days=7))
+    throttle(settled, "churn")
+    throttle(settled, "fraud")
+    change_claim(settled.services.ledger, **columns)
+    settled.azure_ml.register("fraud", "18")
+
+    assert {("fraud", "17", "started"), ("fraud", "18", "started")} == set(settled.reconcile())
+    assert "and RowKey 'claim|17' cannot be read" in settled.caplog.text
+
+
+@pytest.mark.parametrize("columns", UNREADABLE)
+def test_a_claim_that_cannot_be_read_hides_no_other_on_the_page(settled, columns):
+    settled.with_rules(churn={}, fraud={"model": "fraud"})
+    throttle(settled, "churn")
+    throttle(settled, "fraud")
+    change_claim(settled.services.ledger, **columns)
+    answer = status_page({}, "application/json", lambda: settled.services)
+
+    assert 200 == answer.status
+    assert '"fraud"' in answer.body
+
+
+def test_a_claim_that_cannot_be_read_keeps_no_other_rule_from_its_event(settled):
+    settled.with_rules(a={}, b={"release": {"definition": 2}})
+    throttled = Partition("a", WORKSPACE, "churn")
+    settled.azure_devops.fault("error", status=429, retry_after=1)
+    settled.azure_devops.fault("error", status=429, retry_after=1)
+    with pytest.raises(DeliverAgainError):
+        settled.deliver("17")
+    settled.let_pass(timedelta(minutes=1), partition=Partition("b", WORKSPACE, "churn"))
+    change_claim(settled.services.ledger, throttled, registration="{")
+    settled.caplog.clear()
+    with pytest.raises(DeliverAgainError, match=r"^a: the row with .* cannot be read"):
+        settled.deliver("17")
+
+    assert [("a", "pending"), ("b", "started")] == [
+        (each["rule"], each["outcome"]) for each in settled.decisions
+    ]
+
+
+def test_a_run_is_not_taken_while_a_claim_that_may_hold_it_cannot_be_read(make_services):
+    with stand_in(KEYLESS) as azure_devops:
+        services = make_services(organization_url=azure_devops.url)
+        one = registration()
+        evaluations = [
+            rule(name, release=None, pipeline={"id": KEYLESS.id}).evaluate(one)
+            for name in ("mine", "theirs")
+        ]
+        azure_devops.fault("error", verb="POST", path="runs", status=500)
+        outcomes = [
+            attend(evaluation, one, services, deadline()).outcome for evaluation in evaluations
+        ]
+        change_claim(services.ledger, Partition("theirs", WORKSPACE, "churn"), registration="{")
+        looked_up = attend(evaluations[0], one, services, deadline())
+
+    assert [Outcome.PENDING, Outcome.STARTED] == outcomes
+    assert Outcome.PENDING is looked_up.outcome
+    assert "cannot be read" in looked_up.reason
+
+
+@pytest.mark.parametrize(
+    "workspace",
+    [pytest.param(WORKSPACE, id="itself"), pytest.param(OTHER, id="one that was removed")],
+)
+def test_what_is_noted_of_a_workspace_that_cannot_be_read_stops_no_workspace(settled, workspace):
+    settled.services.ledger.releases.upsert_entity(
+        {
+            "PartitionKey": rows.WORKSPACES_KEY,
+            "RowKey": rows.workspace_key(workspace),
+            "workspace": workspace.id,
+        },
+        UpdateMode.REPLACE,
+    )
+    settled.reconcile()
+    settled.let_a_pass_be(timedelta(days=7))
+    settled.azure_ml.register("churn", "17")
+
+    assert [("churn", "17", "started")] == settled.reconcile()
+
+
+@pytest.mark.parametrize("kind", ["rule", "model"])
+def test_what_is_noted_of_a_rule_or_a_model_that_cannot_be_read_stops_nothing(settled, kind):
+    settled.register_before("churn", "16")
+    settled.reconcile()
+    ledger, partition = settled.services.ledger, rows.workspace_key(WORKSPACE)
+    (note,) = ledger.releases.query_entities(
+        f"PartitionKey eq @partition and {kind} eq 'churn'", parameters={"partition": partition}
+    )
+    change(ledger, partition, note["RowKey"], since=None, listed_at=None)
+    settled.reconcile()
+    settled.let_a_pass_be(timedelta(minutes=5))
+    settled.azure_ml.register("churn", "17")
+
+    assert [("churn", "17", "started")] == settled.reconcile()
+
+
+def test_a_decision_that_cannot_be_read_hides_no_other_on_the_page(settled):
+    settled.deliver("17")
+    settled.deliver("17", model="fraud")
+    ledger = settled.services.ledger
+    (row,) = ledger.decisions.query_entities("model eq 'churn'")
+    ledger.decisions.update_entity({**row, "clauses": "["}, UpdateMode.REPLACE)
+    answer = status_page({}, "application/json", lambda: settled.services)
+
+    assert 200 == answer.status
+    assert '"not_matched"' in answer.body
+
+
+def test_what_the_first_version_started_is_not_started_again(settled):
+    settled.azure_ml.register("churn", "17")
+    settled.deliver("17")
+    change_claim(settled.services.ledger, **FIRST)
+    settled.deliver("17")
+
+    assert ["started", "duplicate"] == [each["outcome"] for each in settled.decisions]
+    assert [] == settled.reconcile()
+
+
+def test_what_waits_since_the_first_version_is_started(settled):
+    throttle(settled, "churn")
+    change_claim(settled.services.ledger, **FIRST)
+
+    assert [("churn", "17", "started")] == settled.reconcile()
+
+
+def test_what_the_first_version_kept_for_a_broken_rule_is_evaluated_once_it_is_fixed(settled):
+    settled.with_rules(churn={"start": "newst"}).deliver("17")
+    change_claim(settled.services.ledger, state="unreadable", **FIRST)
+    settled.with_rules(churn={})
+
+    assert [("churn", "17", "started")] == settled.reconcile()
+
+
+def test_what_the_first_version_noted_of_a_model_is_listed_again_and_is_no_fault(settled):
+    row = {"PartitionKey": rows.workspace_key(WORKSPACE), "RowKey": "model|old"}
+    noted = {"model": "old", "latest_version": "17", "seen_at": NOON}
+    settled.services.ledger.releases.upsert_entity({**row, **noted})
+    settled.reconcile()
+
+    assert "cannot be read" not in settled.caplog.text
+    assert "old" in settled.services.ledger.memory(WORKSPACE, deadline()).models

@@ -1,0 +1,249 @@
+"""The answer to "where is its release?", from claims and decisions in the real ledger."""
+
+from datetime import timedelta
+
+import pytest
+
+from model_trigger.claims.claim import State
+from model_trigger.decisions.decision import Outcome
+from model_trigger.decisions.history import Cursor
+from model_trigger.ledger import table as ledger_module
+from model_trigger.pages.lookup import Question, Reading, find, past_decisions
+from model_trigger.ports import LedgerError
+from model_trigger.registrations.registration import Workspace
+from tests.support.build import NOON, WORKSPACE_ID, deadline
+from tests.support.kept import DAY, HOUR, NO_TIME, RELEASE, keep_claim, keep_decision, reading
+
+OTHER = Workspace.parse(WORKSPACE_ID.replace("ml-prod-ws", "elsewhere"))
+
+
+@pytest.fixture(name="services")
+def _services(make_services):
+    return make_services()
+
+
+def asked(services, model="churn", version="17", **fields):
+    return find(Question(model, version, **fields), reading(services))
+
+
+def versions(found):
+    return [one.version for one in found]
+
+
+def test_a_started_version_is_answered_with_its_release(services):
+    keep_claim(services, State.STARTED, release=RELEASE)
+    (answer,) = asked(services).answers
+
+    assert ("started", "Rule churn started it") == (answer.state, answer.text)
+    assert (RELEASE.id, RELEASE.url) == (answer.release_id, answer.release_url)
+    assert NOON - HOUR == answer.since
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "answer", "next_step"),
+    [
+        pytest.param(
+            State.OBSERVED, {}, "Rule churn only observes, and would have started it", "", id="seen"
+        ),
+        pytest.param(
+            State.STARTING,
+            {"lease_until": NOON + HOUR},
+            "Rule churn is starting it right now: why",
+            "the answer of Azure DevOps is awaited",
+            id="starting",
+        ),
+        pytest.param(
+            State.STARTING,
+            {"lease_until": NOON - timedelta(seconds=1)},
+            "Whether rule churn started it is not known yet: why",
+            "reconcile looks its release up",
+            id="lease over",
+        ),
+        pytest.param(
+            State.WAITING,
+            {},
+            "Rule churn has not started it yet: why",
+            "the next delivery or reconcile starts it",
+            id="waiting",
+        ),
+        pytest.param(
+            State.FAILED,
+            {"failed_since": NOON - 2 * HOUR},
+            "Rule churn could not start it: why",
+            "reconcile tries again until 2026-11-23 10:00 UTC",
+            id="failed, and given up a day after it began",
+        ),
+        pytest.param(
+            State.KEPT,
+            {},
+            "Rule churn keeps it until the rule is fixed: why",
+            "reconcile decides on it once the rule is fixed",
+            id="kept",
+        ),
+        pytest.param(State.SUPERSEDED, {}, "Rule churn did not start it: why", "", id="superseded"),
+        pytest.param(
+            State.GIVEN_UP,
+            {},
+            "Rule churn does not try to start it any more: why",
+            "it stays so until the claim is forgotten: python -m model_trigger forget",
+            id="given up",
+        ),
+        pytest.param(State.CLOSED, {}, "Rule churn will not start it: why", "", id="closed"),
+    ],
+)
+def test_every_state_of_a_claim_has_its_answer(services, state, fields, answer, next_step):
+    reason = "" if state is State.OBSERVED else "why"
+    keep_claim(services, state, reason=reason, **fields)
+    found = asked(services)
+
+    assert [answer] == [one.text for one in found.answers]
+    assert [next_step] == [one.next_step for one in found.claims]
+
+
+def test_every_rule_that_claimed_the_version_answers(services):
+    keep_claim(services, State.STARTED, rule="live", release=RELEASE)
+    keep_claim(services, State.OBSERVED, rule="shadow", observed=True)
+
+    assert {"Rule live started it", "Rule shadow only observes, and would have started it"} == {
+        answer.text for answer in asked(services).answers
+    }
+
+
+def test_without_a_claim_the_newest_decision_of_each_rule_answers(services):
+    keep_decision(services, Outcome.NOT_MATCHED, "no rule matched", rule="", ago=3 * HOUR)
+    keep_decision(services, Outcome.PENDING, "throttled", rule="a", ago=2 * HOUR)
+    keep_decision(services, Outcome.PENDING, "no answer", rule="a")
+
+    assert {
+        ("not_matched", "No release was started: no rule matched"),
+        ("pending", "Rule a has not started it yet: no answer"),
+    } == {(answer.state, answer.text) for answer in asked(services).answers}
+
+
+def test_of_what_is_not_known_it_is_said_what_to_see_to(services):
+    keep_claim(services, State.STARTED, release=RELEASE)
+    (answer,) = asked(services, model="Churn").answers
+
+    assert answer.text.startswith("Nothing is known of Churn 17: no event of it has arrived")
+    assert "Case counts in names" in answer.text
+
+
+def test_a_model_alone_finds_all_its_versions_the_newest_claim_first(services):
+    for hours, version in enumerate(("17", "16", "15"), 1):
+        keep_claim(services, State.STARTED, version, ago=hours * HOUR)
+    keep_claim(services, State.STARTED, "1", model="churn-2")
+    found = asked(services, version="")
+
+    assert ["17", "16", "15"] == versions(found.claims)
+    assert [] == found.answers
+
+
+def test_a_workspace_leaves_out_the_others(services):
+    for workspace in (OTHER, Workspace.parse(WORKSPACE_ID)):
+        keep_claim(services, State.STARTED, workspace=workspace)
+        keep_decision(services, Outcome.STARTED, workspace=workspace)
+    found = asked(services, workspace=f"{OTHER.id.upper()}/")
+
+    assert [OTHER.id] == [claim.workspace for claim in found.claims]
+    assert [OTHER.id] == [decision.workspace for decision in found.decisions]
+
+
+def test_claims_are_read_over_all_pages_of_storage(services, monkeypatch):
+    monkeypatch.setattr(ledger_module, "_LARGEST_PAGE", 2)
+    for version in range(7):
+        keep_claim(services, State.STARTED, str(version))
+
+    assert set("0123456") == set(versions(asked(services, version="").claims))
+
+
+def test_more_claims_than_are_shown_are_counted(services):
+    for version in range(52):
+        keep_claim(services, State.STARTED, str(version), ago=version * HOUR)
+    found = asked(services, version="")
+
+    assert (50, 2) == (len(found.claims), found.more_claims)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["o'brien", "a' or model ne '", "größe", "@any", "a b & c=d?#", "%27"],
+)
+def test_any_name_is_searched_as_it_is(services, model):
+    keep_claim(services, State.STARTED, model=model, release=RELEASE)
+    keep_claim(services, State.STARTED, model="other")
+    keep_decision(services, Outcome.STARTED, model=model)
+    keep_decision(services, Outcome.STARTED, model="other")
+    found = asked(services, model=model)
+
+    assert [model] == [claim.model for claim in found.claims]
+    assert [model] == [decision.model for decision in found.decisions]
+
+
+def test_decisions_are_given_newest_first_over_days_and_gaps(services):
+    for days in (0, 3, 1, 20):
+        keep_decision(services, Outcome.STARTED, version=str(days), ago=days * DAY)
+    found, _ = past_decisions(Question(), reading(services))
+
+    assert ["0", "1", "3", "20"] == versions(found)
+
+
+def test_page_after_page_gives_every_decision_once(services):
+    for hours in range(120):
+        keep_decision(services, Outcome.STARTED, version=str(hours), ago=hours * HOUR)
+    pages, before = [], None
+    while before or not pages:
+        cursor = Cursor.parse(before) if before else None
+        found, before = past_decisions(Question(before=cursor), reading(services))
+        pages.append(versions(found))
+
+    assert [str(hours) for hours in range(120)] == [one for page in pages for one in page]
+    assert [50, 50, 20] == [len(page) for page in pages if page]
+
+
+def test_looking_back_ends_with_what_is_kept(make_services):
+    services = make_services(decision_retention=3 * DAY)
+    for days in (2, 5):
+        keep_decision(services, Outcome.STARTED, version=str(days), ago=days * DAY)
+    found, older = past_decisions(Question(), reading(services))
+
+    assert (["2"], None) == (versions(found), older)
+
+
+def test_one_page_looks_back_a_month_and_says_where_to_go_on(services):
+    keep_decision(services, Outcome.STARTED, ago=40 * DAY)
+    found, older = past_decisions(Question(), reading(services))
+    assert ([], "2026-10-22") == (found, older)
+
+    found, _ = past_decisions(Question(before=Cursor.parse(older)), reading(services))
+    assert ["17"] == versions(found)
+
+
+def test_a_day_in_the_future_is_today(services):
+    keep_decision(services, Outcome.STARTED, ago=NO_TIME)
+    found, _ = past_decisions(Question(before=Cursor.parse("2099-01-01")), reading(services))
+
+    assert ["17"] == versions(found)
+
+
+def test_looking_back_stops_when_the_time_runs_out_and_can_be_gone_on_with(services):
+    keep_decision(services, Outcome.STARTED)
+    hurried = Reading(services, NOON, deadline(1))
+
+    assert ([], "2026-11-23") == past_decisions(Question(), hurried)
+
+
+def test_a_claim_that_cannot_be_read_in_time_is_an_error(services):
+    with pytest.raises(LedgerError, match="no time was left"):
+        find(Question("churn", "17"), Reading(services, NOON, deadline(0)))
+
+
+def test_the_question_is_read_from_the_query():
+    query = {"model": " churn ", "version": "17", "before": "2026-11-22", "code": "key"}
+    expected = Question("churn", "17", before=Cursor(NOON.date() - timedelta(days=1)))
+
+    assert expected == Question.parse(query)
+
+
+def test_a_name_that_is_too_long_is_refused():
+    with pytest.raises(ValueError, match="model has 1,001 characters; at most 1,000 are read"):
+        Question.parse({"model": "m" * 1001})

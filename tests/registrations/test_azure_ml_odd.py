@@ -1,0 +1,379 @@
+"""One odd answer of Azure ML never hides the others: what can be read is, the rest is named.
+
+Through the real client, over TLS, from the stand-in.
+"""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+
+import hypothesis
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
+
+from model_trigger.deadline import Deadline
+from model_trigger.ports import AzureMLError, WorkspaceAccessError
+from model_trigger.reconcile.progress import ModelSummary
+from model_trigger.registrations.azure_ml import AzureMachineLearning
+from model_trigger.registrations.registration import Registration, Workspace
+from tests.sandbox.azure_devops.messages import answer
+from tests.sandbox.azure_ml.service import Service
+from tests.sandbox.azure_ml.stand_in import AzureMachineLearning as Sandbox
+from tests.sandbox.azure_ml.workspaces import WORKSPACE, Model
+from tests.sandbox.credentials import StaticCredential
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+FABRIKAM = Workspace.parse(WORKSPACE)
+
+
+class Trial:
+    """A workspace whose documents can be changed, and what the app makes of its lists."""
+
+    def __init__(self, sandbox, monkeypatch, caplog):
+        self.sandbox = sandbox
+        self.register = sandbox.register
+        self.azure_ml = AzureMachineLearning(StaticCredential)
+        self.pauses = []
+        self.monkeypatch = monkeypatch
+        self._caplog = caplog
+
+    def deadline(self):
+        """Make a deadline on a clock that advances only during pauses."""
+        return Deadline(25, lambda: sum(self.pauses), self.pauses.append)
+
+    def models(self):
+        return self.azure_ml.models(FABRIKAM, self.deadline())
+
+    def versions(self, model="evil"):
+        return self.azure_ml.versions(FABRIKAM, model, self.deadline())
+
+    @property
+    def lines(self):
+        """What the app has logged."""
+        return [one.getMessage() for one in self._caplog.records if one.name == "model_trigger"]
+
+    def change_model(self, change):
+        """Change the document of the model `evil`."""
+        self._change("document", change, lambda model: model.name == "evil")
+
+    def change_version(self, change):
+        """Change the document of version 1 of each model."""
+        self._change("version_document", change, lambda _, version: version.name == "1")
+
+    def _change(self, method, change, is_meant):
+        plain = getattr(Model, method)
+
+        def document(*about):
+            made = plain(*about)
+            if not is_meant(*about):
+                return made
+            if isinstance(change, str):
+                return json.loads(change)
+            change(made)
+            return made
+
+        self.monkeypatch.setattr(Model, method, document)
+
+    def change_page(self, change):
+        """Change the answer to every request from now on."""
+        plain = Service.answer
+        self.monkeypatch.setattr(
+            Service, "answer", lambda service, request: change(plain(service, request), request)
+        )
+
+
+@pytest.fixture
+def trial(monkeypatch, caplog):
+    caplog.set_level("INFO", "model_trigger")
+    with Sandbox((FABRIKAM.id,), page_size=2, clock=lambda: NOON) as sandbox:
+        for name, value in sandbox.settings.items():
+            monkeypatch.setenv(name, value)
+        # The client sets this one itself; so it is taken back.
+        monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
+        yield Trial(sandbox, monkeypatch, caplog)
+
+
+EMOJI = "\N{GRINNING FACE}"
+
+
+def with_property(name, value):
+    """Return a change of a document that sets one of the model's or version's properties."""
+    return lambda document: document["properties"].update({name: value})
+
+
+def with_times(**times):
+    return lambda document: document["systemData"].update(times)
+
+
+def without_times(document):
+    document["systemData"].clear()
+
+
+# How one document is changed, and what it then yields: what differs from the plain registration, or
+# the reason for which it is left out.
+READABLE_VERSIONS = {
+    "tags null": (with_property("tags", None), {}),
+    "no properties at all": (lambda document: document.pop("properties"), {}),
+    "properties null": (lambda document: document.update(properties=None), {}),
+    "a tag that is null": (with_property("tags", {"a": None}), {"tags": {"a": ""}}),
+    "a tag that is a number": (
+        with_property("tags", {"a": 0.9, "b": 10**4200}),
+        {"tags": {"a": "0.9", "b": str(10**4200)}},
+    ),
+    "a tag that is an object": (
+        with_property("tags", {"a": {"b": [True]}}),
+        {"tags": {"a": '{"b": [true]}'}},
+    ),
+    "many tags": (
+        with_property("properties", {"a": EMOJI * 8_000}),
+        {"properties": {"a": EMOJI * 8_000}},
+    ),
+    "an odd stage": (with_property("stage", 5), {}),
+    "odd flavors": (with_property("flavors", {"a": None}), {}),
+    "an odd template": (with_property("defaultDeploymentTemplate", "x"), {}),
+    "no id": (lambda document: document.pop("id"), {}),
+    "systemData null": (lambda document: document.update(systemData=None), {"registered_at": None}),
+    "systemData is text": (
+        lambda document: document.update(systemData="x"),
+        {"registered_at": None},
+    ),
+    "no date": (without_times, {"registered_at": None}),
+    "a date that is none": (with_times(createdAt="yesterday"), {"registered_at": None}),
+    "a date that is a number": (with_times(createdAt=17), {"registered_at": None}),
+    "year 1": (with_times(createdAt="0001-01-01T00:00:00+00:00"), {"registered_at": None}),
+    "year 1 in the east": (
+        with_times(createdAt="0001-01-01T00:00:00+14:00"),
+        {"registered_at": None},
+    ),
+    "year 9999": (
+        with_times(createdAt="9999-12-31T23:59:59.9999999-12:00"),
+        {"registered_at": None},
+    ),
+    "a number for a version": (lambda document: document.update(name=17), {"version": "17"}),
+    "a line break in the version": (
+        lambda document: document.update(name='1\ndecision {"outcome": "x"}'),
+        {"version": '1\ndecision {"outcome": "x"}'},
+    ),
+}
+LEFT_OUT_VERSIONS = {
+    "version null": (lambda document: document.update(name=None), "version null", "name is null"),
+    "no version": (lambda document: document.pop("name"), "version null", "name is null"),
+    "an empty version": (lambda document: document.update(name=""), "version ''", 'name is ""'),
+    "a version that is an object": (
+        lambda document: document.update(name={"a": 1}),
+        'version {"a": "1"}',
+        "name is {",
+    ),
+    "100,000 digits": (
+        lambda document: document.update(name="9" * 100_000),
+        f"version '{'9' * 200}…'",
+        "name has 100,000 characters",
+    ),
+    "half a character in the version": (
+        lambda document: document.update(name="1\ud800"),
+        r"version '1\ud800'",
+        "name contains an unpaired surrogate",
+    ),
+    "half a character in a tag": (
+        with_property("tags", {"a": "\ud800"}),
+        "version '1'",
+        "tags contains an unpaired surrogate",
+    ),
+    "half a character in a key": (
+        with_property("properties", {"\udfff": "a"}),
+        "version '1'",
+        "properties contains an unpaired surrogate",
+    ),
+    "2 MB of tags": (
+        with_property("tags", {f"k{number}": "v" * 200 for number in range(10_000)}),
+        "version '1'",
+        "tags has 2,",
+    ),
+    "tags that are a list": (with_property("tags", ["a"]), "version '1'", 'tags is ["a"]'),
+    "tags that are text": (with_property("tags", "a"), "version '1'", 'tags is "a"'),
+    "nothing at all": ("null", "version null", "name is null"),
+    "a number": ("17", "version null", "name is null"),
+    "a list": ("[]", "version null", "name is null"),
+}
+
+
+@pytest.mark.parametrize(("change", "differs"), READABLE_VERSIONS.values(), ids=READABLE_VERSIONS)
+def test_what_can_be_read_of_an_odd_version_is_listed(trial, change, differs):
+    trial.register("evil")
+    trial.change_version(change)
+    plain = Registration(FABRIKAM, "evil", "1", registered_at=NOON, source="reconcile")
+
+    assert [replace(plain, **differs)] == list(trial.versions())
+    assert ([], []) == (trial.lines, trial.pauses)
+
+
+@pytest.mark.parametrize(
+    ("change", "named", "reason"), LEFT_OUT_VERSIONS.values(), ids=LEFT_OUT_VERSIONS
+)
+def test_a_version_that_cannot_be_read_is_named_and_left_out(trial, change, named, reason):
+    for _ in range(5):
+        trial.register("evil")
+    trial.change_version(change)
+
+    assert ["2", "3", "4", "5"] == sorted(one.version for one in trial.versions())
+    (line,) = trial.lines
+    assert line.startswith(f"{named} of model 'evil' in workspace {FABRIKAM.id} is left out: ")
+    assert reason in line
+    assert line.isprintable()
+    assert [] == trial.pauses
+
+
+ODD_MODELS = {
+    "an odd date": (with_times(lastModifiedAt="0001-01-01T00:00:00Z"), ("evil", "1", None)),
+    "no dates": (without_times, ("evil", "1", None)),
+    "latest version null": (with_property("latestVersion", None), ("evil", None, NOON)),
+    "latest version long": (
+        with_property("latestVersion", "9" * 100_000),
+        ("evil", "9" * 999 + "…", NOON),
+    ),
+    "latest version half": (with_property("latestVersion", "1\ud800"), ("evil", "1\ufffd", NOON)),
+    "latest version a list": (with_property("latestVersion", [1]), ("evil", None, NOON)),
+    "properties null": (lambda document: document.update(properties=None), ("evil", None, NOON)),
+    "no id": (lambda document: document.pop("id"), ("evil", "1", NOON)),
+}
+LEFT_OUT_MODELS = {
+    "name null": (lambda document: document.update(name=None), "model null"),
+    "name empty": (lambda document: document.update(name=""), "model ''"),
+    "name long": (lambda document: document.update(name="x" * 10_001), f"model '{'x' * 200}…'"),
+    "name half": (lambda document: document.update(name="a\ud800"), r"model 'a\ud800'"),
+    "nothing": ("null", "model null"),
+    "text": ('"x"', "model null"),
+}
+
+
+@pytest.mark.parametrize(("change", "expected"), ODD_MODELS.values(), ids=ODD_MODELS)
+def test_what_can_be_read_of_an_odd_model_is_listed(trial, change, expected):
+    for model in ("churn", "evil", "fraud"):
+        trial.register(model)
+    trial.change_model(change)
+
+    plain = {model: ModelSummary(model, "1", NOON) for model in ("churn", "fraud")}
+    listed = {model.name: model for model in trial.models()}
+    assert {**plain, "evil": ModelSummary(*expected)} == listed
+    assert [] == trial.lines
+
+
+@pytest.mark.parametrize(("change", "named"), LEFT_OUT_MODELS.values(), ids=LEFT_OUT_MODELS)
+def test_a_model_that_cannot_be_read_is_named_and_left_out(trial, change, named):
+    for model in ("churn", "evil", "fraud"):
+        trial.register(model)
+    trial.change_model(change)
+
+    assert ["churn", "fraud"] == sorted(model.name for model in trial.models())
+    (line,) = trial.lines
+    assert line.startswith(f"{named} in workspace {FABRIKAM.id} is left out: name ")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda values: st.lists(values, max_size=2) | st.dictionaries(st.text(), values, max_size=2),
+    max_leaves=4,
+)
+documents = json_values | st.fixed_dictionaries(
+    {"name": json_values | st.just("7")},
+    optional={
+        "id": json_values,
+        "properties": json_values
+        | st.fixed_dictionaries(
+            {},
+            optional=dict.fromkeys(("tags", "properties", "latestVersion", "flavors"), json_values),
+        ),
+        "systemData": json_values
+        | st.fixed_dictionaries({"createdAt": json_values, "lastModifiedAt": json_values}),
+    },
+)
+
+
+@hypothesis.settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(documents, documents)
+def test_whatever_one_document_is_the_others_are_listed(trial, model, version):
+    for number in range(3):
+        trial.register("churn", str(number))
+    for name in ("a", "evil", "z"):
+        trial.register(name)
+    with pytest.MonkeyPatch.context() as patched:
+        trial.monkeypatch = patched
+        trial.change_model(json.dumps(model))
+        trial.change_version(json.dumps(version))
+        models = {one.name for one in trial.models()}
+        versions = {one.version for one in trial.versions("churn")}
+
+    assert {"churn", "a", "z"} <= models
+    assert {"0", "2"} <= versions
+
+
+UNREADABLE_PAGES = [
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b'{"value": null}',
+    b'{"value": {}}',
+    b'{"value": [], "nextLink": {}}',
+    b'{"value": [], "nextLink": "https://[x"}',
+    b'{"value": [' + b"[" * 200_000,
+    b'{"value": [' + b"[" * 200_000 + b"]" * 200_000 + b"]}",
+    b"\xff",
+]
+
+
+@pytest.mark.parametrize("page", [0, 2], ids=["first", "second"])
+@pytest.mark.parametrize("body", UNREADABLE_PAGES, ids=range(len(UNREADABLE_PAGES)))
+def test_a_page_that_cannot_be_read_never_ends_the_list_early(trial, page, body):
+    for _ in range(4):
+        trial.register("churn")
+    versions = trial.versions("churn")
+    assert page == len(list(islice(versions, page)))
+    trial.change_page(lambda made, _: replace(made, body=body))
+
+    with pytest.raises(AzureMLError, match="could not list the versions of model 'churn' in work"):
+        list(versions)
+
+
+@pytest.mark.parametrize(
+    "link", ["http://localhost/x", "https://127.0.0.1@example.com/x", "//example.com/x", "5"]
+)
+def test_a_link_to_another_host_does_not_get_the_token(trial, link):
+    trial.change_page(lambda *_: answer({"value": [], "nextLink": link}))
+    with pytest.raises(AzureMLError, match="would hand the token to another host"):
+        list(trial.versions("churn"))
+    assert 1 == len(trial.sandbox.requests)
+
+
+def test_a_list_that_links_back_to_itself_is_an_error_and_no_endless_list(trial):
+    for _ in range(3):
+        trial.register("churn")
+
+    def linked(made, request):
+        link = f"{trial.sandbox.url}{request.path}?$skip=2"
+        return answer({**json.loads(made.body), "nextLink": link})
+
+    trial.change_page(linked)
+    with pytest.raises(AzureMLError, match="a page of the list links to one before it"):
+        list(trial.versions("churn"))
+
+
+@pytest.mark.parametrize("seconds", ["600", "9" * 12, "9" * 400, "1e99", "-1"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_however_long_the_service_asks_to_wait_the_deadline_holds(trial, status, seconds):
+    trial.sandbox.fault("error", status=status, retry_after=seconds, times=None)
+    with pytest.raises(AzureMLError):
+        list(trial.models())
+    assert sum(trial.pauses) <= 25
+
+
+def test_what_went_wrong_is_said_on_one_short_line(trial):
+    message = "x" * 10_000 + "\u2028decision {}\x1b[2J"
+    error = {"error": {"code": "a\ud800", "message": message}}
+    trial.change_page(lambda *_: answer(error, 400))
+    with pytest.raises(WorkspaceAccessError) as caught:
+        list(trial.versions("it's\n" * 500))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 2_000

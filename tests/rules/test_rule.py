@@ -1,0 +1,395 @@
+"""One rule and one registration: each clause met and not met, in words, and what it leads to."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_trigger.matching.versions import VersionError
+from model_trigger.registrations.registration import Workspace
+from model_trigger.rules.fields import Mode
+from model_trigger.rules.rule import Clause
+from tests.support.build import WORKSPACE_ID, registration, rule, rulebook
+
+relaxed = settings(deadline=None)
+EU = Workspace.parse(WORKSPACE_ID.replace("ml-prod-ws", "ml-EU"))
+INTEGER = "expected an integer such as 7"
+SEMVER = "expected MAJOR.MINOR.PATCH such as 1.4.0 or 1.4.0-rc.1"
+MET, NOT_MET = True, False
+SEMVER_TAG = {"scheme": "semver", "version_from": "tag:SemVer"}
+
+
+def clauses(fields, **described) -> dict[str, Clause]:
+    found = rule(**fields).evaluate(registration(**described)).clauses
+    return {clause.clause: clause for clause in found}
+
+
+def case(name, fields, described, clause, *expected):
+    return pytest.param(fields, described, Clause(clause, *expected), id=name)
+
+
+CLAUSES = [
+    # model
+    case(
+        "model-fits", {"model": "churn-*"}, {"model": "churn-eu"},
+        "model", "churn-*", "churn-eu", MET, "model 'churn-eu' fits 'churn-*'",
+    ),
+    case(
+        "model-fits-a-list", {"model": ["a", "churn", "!b"]}, {"model": "churn"},
+        "model", "a, churn, !b", "churn", MET, "model 'churn' fits 'a, churn, !b'",
+    ),
+    case(
+        "model-does-not-fit", {"model": "fraud"}, {"model": "churn"},
+        "model", "fraud", "churn", NOT_MET, "model 'churn' does not fit 'fraud'",
+    ),
+    case(
+        "model-in-other-case", {"model": "churn"}, {"model": "Churn"},
+        "model", "churn", "Churn", NOT_MET, "model 'Churn' does not fit 'churn'",
+    ),
+    case(
+        "model-is-excluded", {"model": ["churn-*", "!*-test"]}, {"model": "churn-test"},
+        "model", "churn-*, !*-test", "churn-test", NOT_MET,
+        "model 'churn-test' is excluded by '!*-test'",
+    ),
+    # workspace
+    case(
+        "workspace-fits", {"workspace": "ML-*"}, {"workspace": EU},
+        "workspace", "ML-*", "ml-EU", MET, "workspace 'ml-EU' fits 'ML-*'",
+    ),
+    case(
+        "workspace-does-not-fit", {"workspace": "ml-prod*"}, {"workspace": EU},
+        "workspace", "ml-prod*", "ml-EU", NOT_MET, "workspace 'ml-EU' does not fit 'ml-prod*'",
+    ),
+    case(
+        "workspace-id-fits", {"workspace": WORKSPACE_ID.upper() + "/"}, {},
+        "workspace", WORKSPACE_ID.upper() + "/", WORKSPACE_ID, MET,
+        f"workspace '{WORKSPACE_ID}' fits '{WORKSPACE_ID.upper()}/'",
+    ),
+    case(
+        "workspace-id-does-not-fit", {"workspace": WORKSPACE_ID}, {"workspace": EU},
+        "workspace", WORKSPACE_ID, EU.id, NOT_MET,
+        f"workspace '{EU.id}' does not fit '{WORKSPACE_ID}'",
+    ),
+    # version
+    case(
+        "version-in-any", {}, {"version": "17"},
+        "version", "*", "17", MET, "version 17 is in *",
+    ),
+    case(
+        "version-in-range", {"version": ">=10 <20"}, {"version": "10"},
+        "version", ">=10 <20", "10", MET, "version 10 is in >=10 <20",
+    ),
+    case(
+        "version-not-in-range", {"version": ">=10"}, {"version": "9"},
+        "version", ">=10", "9", NOT_MET, "version 9 is not in >=10",
+    ),
+    case(
+        "version-in-a-tag", {**SEMVER_TAG, "version": "^1.4"}, {"tags": {"semver": "1.5.0"}},
+        "version", "^1.4", "1.5.0", MET, "version 1.5.0 from tag 'SemVer' is in ^1.4",
+    ),
+    case(
+        "version-in-a-tag-not-in-range",
+        {**SEMVER_TAG, "version": "^1.4"}, {"tags": {"semver": "2.0.0"}},
+        "version", "^1.4", "2.0.0", NOT_MET, "version 2.0.0 from tag 'SemVer' is not in ^1.4",
+    ),
+    case(
+        "version-in-a-property",
+        {"version_from": "property:build"}, {"properties": {"Build": "7"}},
+        "version", "*", "7", MET, "version 7 from property 'build' is in *",
+    ),
+    case(
+        "version-is-a-pre-release", {**SEMVER_TAG}, {"tags": {"semver": "1.5.0-rc.1"}},
+        "version", "*", "1.5.0-rc.1", NOT_MET,
+        "version 1.5.0-rc.1 from tag 'SemVer' is not in *: `1.5.0-rc.1` is a pre-release, and "
+        "pre-releases of 1.5.0 match only beside a bound that names one, such as `>=1.5.0-0`",
+    ),
+    case(
+        "version-tag-is-absent", SEMVER_TAG, {},
+        "version", "*", "absent", NOT_MET, "the version stands in tag 'SemVer', which is absent",
+    ),
+    case(
+        "version-property-is-absent", {"version_from": "property:build"}, {"tags": {"build": "7"}},
+        "version", "*", "absent", NOT_MET,
+        "the version stands in property 'build', which is absent",
+    ),
+    case(
+        "version-tag-is-no-semver", SEMVER_TAG, {"tags": {"semver": "1.4"}},
+        "version", "*", "1.4", NOT_MET,
+        "in tag 'SemVer', `1.4` is not a version under scheme semver: "
+        f"it has fewer than three numbers; {SEMVER}",
+    ),
+    case(
+        "version-tag-is-empty", {"version_from": "tag:n"}, {"tags": {"n": ""}},
+        "version", "*", "", NOT_MET,
+        "in tag 'n', an empty text is not a version under scheme integer: "
+        f"nothing is there; {INTEGER}",
+    ),
+    case(
+        "version-is-no-integer", {}, {"version": "007"},
+        "version", "*", "007", NOT_MET,
+        f"`007` is not a version under scheme integer: it begins with 0; {INTEGER}",
+    ),
+    # tags and properties
+    case(
+        "tag-meets", {"tags": {"Stage": "prod"}}, {"tags": {"stage": "prod"}},
+        "tags.Stage", "prod", "prod", MET, "tag 'Stage' is 'prod', which meets prod",
+    ),
+    case(
+        "tag-meets-one-of-several",
+        {"tags": {"stage": ["prod", "test-*"]}}, {"tags": {"stage": "test-1"}},
+        "tags.stage", "prod or test-*", "test-1", MET,
+        "tag 'stage' is 'test-1', which meets prod or test-*",
+    ),
+    case(
+        "tag-does-not-meet", {"tags": {"stage": "prod"}}, {"tags": {"stage": "dev"}},
+        "tags.stage", "prod", "dev", NOT_MET, "tag 'stage' is 'dev', expected prod",
+    ),
+    case(
+        "tag-is-empty", {"tags": {"stage": "prod"}}, {"tags": {"stage": ""}},
+        "tags.stage", "prod", "", NOT_MET, "tag 'stage' is '', expected prod",
+    ),
+    case(
+        "tag-is-absent", {"tags": {"stage": ["prod", "test"]}}, {},
+        "tags.stage", "prod or test", "absent", NOT_MET,
+        "tag 'stage' is absent, expected prod or test",
+    ),
+    case(
+        "tag-must-be-present", {"tags": {"stage": "*"}}, {},
+        "tags.stage", "*", "absent", NOT_MET, "tag 'stage' is absent, expected *",
+    ),
+    case(
+        "tag-may-be-absent", {"tags": {"stage": "!dev"}}, {},
+        "tags.stage", "!dev", "absent", MET, "tag 'stage' is absent, which meets !dev",
+    ),
+    case(
+        "tag-must-not-be", {"tags": {"stage": "!dev"}}, {"tags": {"stage": "dev"}},
+        "tags.stage", "!dev", "dev", NOT_MET, "tag 'stage' is 'dev', expected !dev",
+    ),
+    case(
+        "tag-must-be-empty", {"tags": {"stage": ""}}, {"tags": {"stage": "dev"}},
+        "tags.stage", '""', "dev", NOT_MET, "tag 'stage' is 'dev', expected \"\"",
+    ),
+    case(
+        "property-is-high-enough",
+        {"properties": {"auc": ">=0.9"}}, {"properties": {"AUC": "0.93"}},
+        "properties.auc", ">=0.9", "0.93", MET, "property 'auc' is '0.93', which meets >=0.9",
+    ),
+    case(
+        "property-is-too-low", {"properties": {"auc": ">=0.9"}}, {"properties": {"auc": "0.89"}},
+        "properties.auc", ">=0.9", "0.89", NOT_MET, "property 'auc' is '0.89', expected >=0.9",
+    ),
+    case(
+        "property-is-no-number",
+        {"properties": {"auc": ">=0.9"}}, {"properties": {"auc": "high"}},
+        "properties.auc", ">=0.9", "high", NOT_MET,
+        "property 'auc' is 'high', which is not a number, expected >=0.9",
+    ),
+    case(
+        "property-is-absent", {"properties": {"auc": ">=0.9"}}, {"tags": {"auc": "0.95"}},
+        "properties.auc", ">=0.9", "absent", NOT_MET, "property 'auc' is absent, expected >=0.9",
+    ),
+    # mode
+    case(
+        "mode-off", {"mode": "off"}, {},
+        "mode", "live or observe", "off", NOT_MET, "the rule is switched off",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "described", "expected"), CLAUSES)
+def test_each_clause_says_whether_it_is_met_and_why(fields, described, expected):
+    assert expected == clauses(fields, **described)[expected.clause]
+
+
+def test_the_mode_of_the_app_is_told_apart_from_that_of_the_rule():
+    book = rulebook(Mode.OFF, quiet={}, off={"mode": "off"})
+    told = {one.rule.name: one.reason for one in book.evaluate(registration())}
+
+    expected = {
+        "quiet": "the app is switched off by its setting MODE",
+        "off": "the rule is switched off",
+    }
+    assert expected == told
+
+
+@pytest.mark.parametrize("mode", ["live", "observe"])
+def test_only_what_a_rule_asks_for_is_a_clause(mode):
+    assert ["model", "version"] == list(clauses({"mode": mode}))
+    everything = {
+        "workspace": "*",
+        "tags": {"a": "*", "b": "!x"},
+        "properties": {"a": "*"},
+        "mode": "off",
+    }
+    assert ["model", "workspace", "version", "tags.a", "tags.b", "properties.a", "mode"] == list(
+        clauses(everything)
+    )
+
+
+def test_a_rule_matches_when_every_clause_is_met_and_says_all_of_them():
+    evaluation = rule(version=">=10", tags={"stage": "prod"}).evaluate(
+        registration("17", tags={"stage": "prod"})
+    )
+
+    assert evaluation.matched
+    assert () == evaluation.failed
+    assert (
+        "model 'churn' fits 'churn'; version 17 is in >=10; tag 'stage' is 'prod', which meets prod"
+    ) == evaluation.reason
+
+
+def test_a_rule_that_does_not_match_says_all_that_failed_and_nothing_else():
+    evaluation = rule(version=">=10", tags={"stage": "prod", "owner": "*"}).evaluate(
+        registration("9", tags={"owner": "ml"})
+    )
+
+    assert not evaluation.matched
+    assert ["version", "tags.stage"] == [clause.clause for clause in evaluation.failed]
+    expected = "version 9 is not in >=10; tag 'stage' is absent, expected prod"
+    assert expected == evaluation.reason
+
+
+NO_INTEGERS = {
+    "007": "`007` {}: it begins with 0",
+    "1_000": "`1_000` {}: only the digits 0 to 9 may stand in it",
+    " 3 ": "` 3 ` {}: white space stands beside it",
+    "-1": "`-1` {}: it has a sign",
+    "+1": "`+1` {}: it has a sign",
+    "٣": "`٣` {}: only the digits 0 to 9 may stand in it",
+    "": "an empty text {}: nothing is there",
+    "1.0": "`1.0` {}: more than one number needs scheme: semver",
+    "1e3": "`1e3` {}: only the digits 0 to 9 may stand in it",
+    "3\n": "`3\\n` {}: white space stands beside it",
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [pytest.param(*row, id=ascii(row[0])) for row in NO_INTEGERS.items()]
+)
+def test_a_version_that_is_no_integer_harms_only_the_rules_that_need_one(version, told):
+    book = rulebook(
+        integer={}, bounded={"version": ">=1"}, semver={**SEMVER_TAG}, other={"model": "fraud"}
+    )
+    described = registration(version, tags={"semver": "1.4.0"})
+    integer, bounded, semver = book.evaluate(described)
+
+    expected = f"{told.format('is not a version under scheme integer')}; {INTEGER}"
+    assert (False, None, expected) == (integer.matched, integer.version, integer.reason)
+    assert expected == bounded.reason
+    assert semver.matched
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [({}, "17"), (SEMVER_TAG, "1.4.0"), ({"version_from": "property:n"}, "3")],
+    ids=["version", "tag", "property"],
+)
+def test_the_version_that_is_compared_comes_from_where_the_rule_says(fields, text):
+    described = registration(tags={"semver": "1.4.0"}, properties={"n": "3"})
+    evaluation = rule(**fields).evaluate(described)
+
+    assert text == evaluation.version.text
+    assert evaluation.version == rule(**fields).read_version(described)
+
+
+def test_a_version_that_is_absent_cannot_be_read():
+    with pytest.raises(VersionError) as caught:
+        rule(**SEMVER_TAG).read_version(registration())
+    assert "the version stands in tag 'SemVer', which is absent" == str(caught.value)
+
+
+def test_what_is_long_is_cut_in_every_clause():
+    long = "x" * 5_000
+    fields = {
+        "version": ">=1 " * 500,
+        "model": ["*", f"!{long}*"],
+        "tags": {"note": [long + "a", "b"]},
+        "properties": {"note": f"!{long}"},
+        "workspace": long,
+    }
+    described = registration(
+        "1" * 5_000, long, tags={"note": long}, properties={"note": long + "\n"}
+    )
+    for clause in rule(**fields).evaluate(described).clauses:
+        assert len(clause.expected) <= 201
+        assert len(clause.actual) <= 201
+        assert len(clause.sentence) <= 450
+
+
+@relaxed
+@given(st.text(), st.text(), st.dictionaries(st.text(), st.text(), max_size=3))
+def test_any_registration_is_judged_in_sentences_of_one_line(model, version, tags):
+    fields = {
+        "model": ["*", "!\n"],
+        "workspace": "\n",
+        "tags": {"a\n": "x\n", "b": ">\n1"},
+        "version_from": "tag:\n",
+        "version": ">1\n<3",
+    }
+    for each in (rule(**fields), rule(), rule(scheme="semver")):
+        evaluation = each.evaluate(registration(version, model, tags=tags))
+        assert evaluation.reason.isprintable()
+        assert evaluation.matched == (not evaluation.failed)
+
+
+SELECTORS = {
+    "model": ["churn-*", "!a"],
+    "workspace": "ml-*",
+    "scheme": "semver",
+    "version": "^1.4",
+    "version_from": "tag:semver",
+    "start": "every",
+    "tags": {"stage": ["prod", "test"], "owner": "*"},
+    "properties": {"auc": ">=0.9"},
+    "mode": "observe",
+}
+
+
+@pytest.mark.parametrize("field", SELECTORS)
+def test_a_change_of_what_a_rule_selects_changes_its_digest(field):
+    needed = {"scheme": "semver"} if field == "version" else {}
+    changed = rule(**needed | {field: SELECTORS[field]})
+
+    assert rule(**needed).selectors != changed.selectors
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"release": {"definition": 2, "variables": {"a": "b"}}},
+        {"allow_unsafe": ["tag.a"]},
+        {"tags": {"owner": "*", "stage": ["test", "prod"]}},
+        {"model": ["!a", "churn-*"]},
+    ],
+    ids=["target", "allow_unsafe", "order-of-tags", "order-of-globs"],
+)
+def test_what_selects_nothing_leaves_the_digest_as_it_is(changes):
+    assert rule(**SELECTORS).selectors == rule(**SELECTORS | changes).selectors
+
+
+def test_the_mode_of_the_app_is_part_of_the_digest():
+    live, observed = (rulebook(mode, churn={}).rules["churn"] for mode in (Mode.LIVE, Mode.OBSERVE))
+
+    assert live.selectors != observed.selectors
+
+
+@pytest.mark.parametrize("start", ["newer", "latest", "every"])
+def test_a_rule_knows_what_it_starts_and_when(start):
+    release, pipeline = rule(start=start), rule(start=start, release=None, pipeline={"id": 5})
+
+    assert (start, 1) == (release.start, release.target.definition)
+    assert (start, 5) == (pipeline.start, pipeline.target.id)
+
+
+def test_marks_are_void_when_versions_are_read_or_ordered_otherwise():
+    orderings = {
+        rule(**fields).ordering
+        for fields in (
+            {},
+            {"scheme": "semver"},
+            {"version_from": "tag:a"},
+            {"version_from": "tag:b"},
+            {"version_from": "property:a"},
+        )
+    }
+    assert 5 == len(orderings)
+    assert rule().ordering == rule(version=">=10", start="every").ordering

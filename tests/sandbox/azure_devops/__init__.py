@@ -1,0 +1,1 @@
+"""A stand-in for Azure DevOps on one loopback port, good enough for the unmodified client."""

@@ -1,0 +1,250 @@
+"""A stand-in for Azure ML's REST API over TLS, good enough for the unmodified client.
+
+    python -m tests.sandbox.azure_ml --port 8443 --ca-file ca.pem
+
+The app is pointed at it by settings alone: see `AzureMachineLearning.settings`. It keeps models in
+memory, lists them page by page, refuses what the service refuses, and plays faults. A second port
+speaks plain HTTP: there is the token endpoint of a managed identity, and from another process the
+stand-in is steered and inspected:
+
+    GET    /_sandbox/models, /_sandbox/requests, /_sandbox/faults
+    POST   /_sandbox/models    a registration: {"model": "churn", "tags": {"stage": "prod"}}
+    POST   /_sandbox/archive   a version, or the whole model: {"model": "churn", "version": "17"}
+    POST   /_sandbox/faults    a fault, or a list of them: {"kind": "error", "status": 503}
+    DELETE /_sandbox/faults    no more faults
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import Any, Self
+
+from tests.sandbox.azure_devops.faults import Fault, Faults
+from tests.sandbox.azure_devops.messages import Answer, Json, Request, ServiceError, answer
+from tests.sandbox.azure_devops.server import Server
+from tests.sandbox.azure_ml.server import Authority, TlsServer
+from tests.sandbox.azure_ml.service import Service, refused
+from tests.sandbox.azure_ml.workspaces import WORKSPACE, Version, Workspaces
+from tests.sandbox.credentials import IDENTITY_HEADER, IDENTITY_PATH, managed_identity
+
+CONTROL = "/_sandbox/"
+
+
+def utc_now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(eq=False)
+class AzureMachineLearning:
+    """The stand-in, to be started and stopped, or used in a `with` statement.
+
+    workspaces    the resource ids of what there is; the first one is meant when none is named
+    port          0 takes a free one, and keeps it when the stand-in is started again
+    control_port  the same for the port that speaks plain HTTP
+    ca_file       where the certificate goes that clients are to trust; None is a temporary file
+    page_size     how many models or versions a page of a list holds
+    list_lag      seconds that a new version is missing from the list of versions, as in the
+                  service: the client's own tests wait 30 s for its index to be up to date
+                  (Azure/azure-sdk-for-python, sdk/ml/azure-ai-ml/tests/model/e2etests)
+    clock         the present moment in UTC: what models are registered on
+    """
+
+    workspaces: tuple[str, ...] = (WORKSPACE,)
+    _: KW_ONLY
+    port: int = 0
+    control_port: int = 0
+    ca_file: Path | None = None
+    page_size: int = 30
+    list_lag: float = 0.0
+    clock: Callable[[], datetime] = utc_now
+
+    def __post_init__(self) -> None:
+        self._workspaces = Workspaces(self.workspaces)
+        self._service = Service(self._workspaces, self.page_size)
+        self._authority = Authority()
+        self._faults = Faults()
+        self._requests: list[Request] = []
+        self._stopping = Event()
+
+    def start(self) -> Self:
+        """Listen and answer, in threads of its own."""
+        self._stopping.clear()
+        self._trusted = self.ca_file or _temporary_file()
+        self._authority.write(self._trusted)
+        context = self._authority.context()
+        self._server = TlsServer(self.port, self.clock, self._respond, context)
+        self._control_server = Server(self.control_port, self.clock, self._control)
+        self.port, self.control_port = self._server.port, self._control_server.port
+        return self
+
+    def stop(self) -> None:
+        """Close the ports and every connection; models and requests stay."""
+        self._stopping.set()
+        self._server.stop()
+        self._control_server.stop()
+        if self.ca_file is None:
+            self._trusted.unlink()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The address of what stands for https://management.azure.com."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def control_url(self) -> str:
+        """The address that speaks plain HTTP."""
+        return f"http://127.0.0.1:{self.control_port}"
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The settings that lead the azure-ai-ml client here, with a managed identity."""
+        return {
+            "AZUREML_DEV_URL_MFE": self.url,
+            "REQUESTS_CA_BUNDLE": str(self._trusted),
+            "IDENTITY_ENDPOINT": f"{self.control_url}{IDENTITY_PATH}",
+            "IDENTITY_HEADER": IDENTITY_HEADER,
+        }
+
+    @property
+    def requests(self) -> list[Request]:
+        """Every request over TLS, in the order in which they arrived."""
+        return self._requests.copy()
+
+    def register(  # noqa: PLR0913 - a registration consists of so much
+        self,
+        model: str,
+        version: str | None = None,
+        *,
+        workspace: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+        created: datetime | None = None,
+    ) -> str:
+        """Register a version of a model, the next one if none is given, and return it."""
+        now = self.clock()
+        shown = now + timedelta(seconds=self.list_lag)
+        made = created or now
+        given = Version("", tags or {}, properties or {}, made, made, shown)
+        return self._workspaces.register(workspace or self.workspaces[0], model, version, given)
+
+    def archive(
+        self, model: str, version: str | None = None, *, workspace: str | None = None
+    ) -> None:
+        """Archive a version, or the model itself: both then leave the lists of active ones."""
+        found = self._workspaces.model(workspace or self.workspaces[0], model)
+        if found is None or (version is not None and version not in found.versions):
+            message = f"there is no model {model!r} with version {version!r}"
+            raise ValueError(message)
+        archived = found if version is None else found.versions[version]
+        archived.archived, archived.modified = True, self.clock()
+
+    def show_all(self) -> None:
+        """Let the lists of versions show everything that is registered, whatever their lag."""
+        for workspace in self.workspaces:
+            for model in self._workspaces.models(workspace):
+                for version in model.versions.values():
+                    version.listed_from = version.created
+
+    def fault(self, kind: str, *, verb: str = "GET", **options: Any) -> None:
+        """Play a fault once, or as `options` say: see `Fault`."""
+        self._faults.add(Fault(kind, verb, **options))
+
+    def clear_faults(self) -> None:
+        """Play no faults any more."""
+        self._faults.clear()
+
+    def _respond(self, request: Request) -> Answer:
+        self._requests.append(request)
+        fault = self._faults.take(request.method, request.path)
+        handle = partial(self._service.answer, request)
+        return self._play(fault, request, handle) if fault else handle()
+
+    def _play(self, fault: Fault, request: Request, handle: Callable[[], Answer]) -> Answer:
+        played = fault.play(handle, self._stopping.wait)
+        if fault.kind != "error":
+            return played
+        error = refused(request, fault.status or 500).answer()
+        return replace(error, headers=played.headers)
+
+    def _control(self, request: Request) -> Answer:
+        if request.path == IDENTITY_PATH:
+            return managed_identity(request)
+        what = request.path.removeprefix(CONTROL)
+        try:
+            self._change(request, what)
+        except (ServiceError, KeyError, TypeError, ValueError) as error:
+            return answer({"message": f"Not understood: {error!r}"}, 400)
+        views: dict[str, Callable[[], list[Json]]] = {
+            "models": lambda: list(self._workspaces.documents()),
+            "requests": lambda: [each.document() for each in self.requests],
+            "faults": self._faults.documents,
+        }
+        view = views.get("models" if what == "archive" else what)
+        return answer(view()) if view else answer({"message": f"no {what!r}"}, 404)
+
+    def _change(self, request: Request, what: str) -> None:
+        match request.method, what:
+            case "POST", "models":
+                self.register(**_registration(request.json))
+            case "POST", "archive":
+                self.archive(**request.json)
+            case "POST", "faults":
+                given = request.json
+                for fault in given if isinstance(given, list) else [given]:
+                    self.fault(**fault)
+            case "DELETE", "faults":
+                self.clear_faults()
+
+
+def _registration(given: Json) -> Json:
+    if "created" not in given:
+        return given
+    return {**given, "created": datetime.fromisoformat(given["created"])}
+
+
+def _temporary_file() -> Path:
+    handle, name = tempfile.mkstemp(prefix="azure-ml-", suffix=".pem")
+    os.close(handle)
+    return Path(name)
+
+
+def main() -> None:
+    """Serve one empty workspace until interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.sandbox.azure_ml", description="A stand-in for Azure ML."
+    )
+    parser.add_argument("--port", type=int, default=0, help="of TLS; 0 takes a free one (default)")
+    parser.add_argument("--control-port", type=int, default=0, help="of plain HTTP; the same")
+    parser.add_argument("--ca-file", type=Path, help="where the certificate to trust is written")
+    parser.add_argument(
+        "--list-lag", type=float, default=0, help="seconds until a version is listed"
+    )
+    options = parser.parse_args()
+    with AzureMachineLearning(**vars(options)) as azure_ml:
+        trusted = azure_ml.settings["REQUESTS_CA_BUNDLE"]
+        sys.stdout.write(
+            f"Azure ML stand-in at {azure_ml.url} with CA {trusted}, "
+            f"controlled at {azure_ml.control_url}\n"
+        )
+        sys.stdout.flush()
+        with suppress(KeyboardInterrupt):
+            Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Serve a function app on loopback as the Functions host does, through the worker library."""

@@ -1,0 +1,186 @@
+"""The app in its surroundings, and one rule on trial: what the tests of the protocol act on."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Semaphore
+from typing import Any
+
+from model_trigger.claims.attempt import attend
+from model_trigger.claims.claim import Partition
+from model_trigger.claims.lookup import Asked
+from model_trigger.handlers import handle_event, reconcile
+from tests.support.build import WORKSPACE, deadline, event_text, registration, rule, rulebook
+
+DECISION = "decision "
+LEASE = timedelta(minutes=2)
+CHURN = Partition("churn", WORKSPACE, "churn")
+
+
+@dataclass
+class App:
+    """The app, its surroundings, and what it decided since it was last asked."""
+
+    services: Any
+    azure_devops: Any
+    azure_ml: Any
+    caplog: Any
+
+    def with_rules(self, **rules):
+        self.services = replace(self.services, rules=partial(rulebook, **rules))
+        return self
+
+    def deliver(self, version="17", **options):
+        handle_event(event_text(int(version), **options), self.services)
+
+    def register_before(self, model, version):
+        """Register a version a minute ago: storage's clock shows whole seconds only."""
+        created = datetime.now(UTC) - timedelta(minutes=1)
+        self.azure_ml.register(model, version, created=created)
+
+    def reconcile(self):
+        """Run once; give the outcomes as (rule, version, outcome)."""
+        self.caplog.clear()
+        reconcile(self.services)
+        return [(each["rule"], each["version"], each["outcome"]) for each in self.decisions]
+
+    @property
+    def decisions(self):
+        lines = [each.message for each in self.caplog.records if each.message.startswith(DECISION)]
+        return [json.loads(line.removeprefix(DECISION)) for line in lines]
+
+    @property
+    def versions(self):
+        return [each["variables"]["modelVersion"]["value"] for each in self.azure_devops.releases]
+
+    def claim(self, version="17", partition=CHURN):
+        return self.services.ledger.read(partition, version, deadline()).claim
+
+    def let_pass(self, passed, version="17", partition=CHURN):
+        """Let time pass for a claim, by writing all its times earlier."""
+        claim = self.claim(version, partition)
+        earlier = {
+            name: getattr(claim, name) - passed
+            for name in (
+                "claimed_at",
+                "lease_until",
+                "tried_at",
+                "not_before",
+                "failed_since",
+                "absent_since",
+            )
+            if getattr(claim, name)
+        }
+        self.services.ledger.write(partition, replace(claim, **earlier), None, deadline())
+
+    def let_a_pass_be(self, older_by):
+        """Let the rules, the workspace and its last pass be that much older."""
+        ledger = self.services.ledger
+        notes, _ = ledger.workspace_notes(deadline())
+        note = notes[WORKSPACE.key]
+        passed_at = note.passed_at and note.passed_at - older_by
+        older = replace(note, since=note.since - older_by, passed_at=passed_at)
+        ledger.note_workspace(older, deadline())
+        memory = ledger.memory(WORKSPACE, deadline())
+        for name, noted in memory.rules.items():
+            earlier = replace(noted, since=noted.since - older_by)
+            ledger.note_rule(WORKSPACE, name, earlier, deadline())
+        for model in memory.models.values():
+            times = {name: getattr(model, name) - older_by for name in ("listed_at", "settles_at")}
+            ledger.note_model(WORKSPACE, replace(model, **times), deadline())
+
+
+@dataclass
+class Trial:
+    """A rule for churn, and what was done about it."""
+
+    services: Any
+    azure_devops: Any
+
+    @property
+    def partition(self):
+        return Partition("churn", WORKSPACE, "churn")
+
+    def attend_at_once(self, version):
+        """Deliver a version that finds no place to wait for another one's start."""
+        return self.attend(version, services=replace(self.services, waiting_room=Semaphore(0)))
+
+    def attend(self, version="17", *, limit=None, retry=False, tags=None, services=None, **fields):
+        of_version = registration(version, tags=tags or {})
+        evaluation = rule(**fields).evaluate(of_version)
+        limit = limit or deadline()
+        asked = Asked(limit.clock()) if retry else None
+        return attend(evaluation, of_version, services or self.services, limit, retry=asked)
+
+    def snapshot(self, version="17"):
+        return self.services.ledger.read(self.partition, version, deadline())
+
+    def state(self, version="17"):
+        return self.snapshot(version).claim.state
+
+    @property
+    def posts(self):
+        return [each for each in self.azure_devops.requests if each.method == "POST"]
+
+    @property
+    def versions(self):
+        return [each["variables"]["modelVersion"]["value"] for each in self.azure_devops.releases]
+
+    def let_pass(self, time, version="17"):
+        """Let time pass for a claim and for the slot, by writing all their times earlier."""
+        snapshot = self.snapshot(version)
+        claim, mark = snapshot.claim, snapshot.mark
+        earlier = {
+            name: getattr(claim, name) - time
+            for name in ("claimed_at", "lease_until", "tried_at", "not_before", "failed_since")
+            if getattr(claim, name)
+        }
+        if mark.in_flight_until:
+            mark = replace(mark, in_flight_until=mark.in_flight_until - time)
+        self.services.ledger.write(self.partition, replace(claim, **earlier), mark, deadline())
+
+
+class Interposed:
+    """A real part, with something done at one of its calls: `before` it, `after` it, or both."""
+
+    def __init__(self, part, call, before=None, after=None):
+        self._part, self._call, self._before, self._after = part, call, before, after
+
+    def __getattr__(self, name):
+        real = getattr(self._part, name)
+        if name != self._call:
+            return real
+
+        def call(*arguments, **options):
+            if self._before:
+                self._before()
+            result = real(*arguments, **options)
+            if self._after:
+                self._after()
+            return result
+
+        return call
+
+
+def once(do):
+    """Do something the first time only."""
+    calls = []
+
+    def do_once():
+        if not calls:
+            calls.append(1)
+            do()
+
+    return do_once
+
+
+def raising(error):
+    def fail():
+        raise error
+
+    return fail
+
+
+class Crash(BaseException):
+    """The process is gone."""
