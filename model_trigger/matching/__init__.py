@@ -1,1 +1,1 @@
-"""Values that match: versions, ranges of versions, globs and conditions; nothing here knows of rules."""
+"""Values that match: versions, ranges, globs and conditions; nothing here knows of rules."""

@@ -85,8 +85,8 @@ class Range:
             return None
         release = ".".join(map(str, version.pre_release_of or ()))
         return (
-            f"{backticked(version.text)} is a pre-release, and pre-releases of {release} match only "
-            f"beside a bound that names one, such as `>={release}-0`"
+            f"{backticked(version.text)} is a pre-release, and pre-releases of {release} match "
+            f"only beside a bound that names one, such as `>={release}-0`"
         )
 
     @property

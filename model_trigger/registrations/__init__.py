@@ -1,1 +1,1 @@
-"""What was registered, and the two ways it becomes known: pushed by Event Grid, pulled by a list."""
+"""What was registered, and how it becomes known: Event Grid pushes it, a list is pulled."""
