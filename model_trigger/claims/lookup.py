@@ -1,16 +1,17 @@
 """Work on one claim: record how its start ended, and look up what became of it when unknown."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from model_trigger.claims import sighting, transitions
 from model_trigger.claims.claim import Claim, Done, Mark, Partition, Snapshot, State
 from model_trigger.claims.sighting import CouldNotTell
+from model_trigger.claims.store import ClaimStore, ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome, duplicate_line
-from model_trigger.ports import AzureDevOpsError, ConflictError, LedgerError, Services
-from model_trigger.targets.request import Absent, Found, TargetError
+from model_trigger.targets.request import Absent, AzureDevOpsError, Found, TargetClient, TargetError
 
 # What completing the claim may take after Azure DevOps has answered, in seconds.
 RESERVE = 3.0
@@ -35,9 +36,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One claim, and what is needed to read, write and look it up."""
+    """One claim, and what is needed to read, write and look it up.
 
-    services: Services
+    `list_lag` is how long Azure DevOps may take to list what was started.
+    """
+
+    claims: ClaimStore
+    targets: Callable[[], TargetClient]
+    list_lag: timedelta
     deadline: Deadline
     partition: Partition
     version: str
@@ -104,7 +110,7 @@ class Hold:
                     written, _ = self.write(absent, None)
                     return written
                 case Absent():
-                    until = f"{claim.lease_until + self.services.list_lag:%H:%M:%S}"
+                    until = f"{claim.lease_until + self.list_lag:%H:%M:%S}"
                     reason = f"{unclear}; it is not there, which is certain after {until} UTC"
                     done = Done(Outcome.PENDING, reason)
                 case CouldNotTell(reason):
@@ -136,7 +142,7 @@ class Hold:
 
     def _asked(self, claim: Claim, snapshot: Snapshot) -> Asked:
         """Return from when on a reading serves; `on` is None where it cannot prove absence."""
-        lag = self.services.list_lag
+        lag = self.list_lag
         if self.asked.on and sighting.may_prove_absence(claim, self.asked.on, lag):
             return self.asked
         if self.partition.observed or sighting.may_prove_absence(claim, snapshot.read_at, lag):
@@ -161,12 +167,10 @@ class Hold:
         request = claim.request
         if request is None or self.partition.observed:
             return Absent()
-        seen = self.services.azure_devops().find(
-            request, claim.key, claim.claimed_at, began_after, deadline
-        )
+        seen = self.targets().find(request, claim.key, claim.claimed_at, began_after, deadline)
         if isinstance(seen, Found | Absent):
             return seen
-        others = self.services.ledger.claims_on_target(request, deadline)
+        others = self.claims.on_target(request, deadline)
         me = (self.partition, claim.version)
         return sighting.resolve(
             seen, request, [other for one, other in others if (one, other.version) != me]
@@ -174,11 +178,11 @@ class Hold:
 
     def read(self) -> Snapshot:
         """Read the claim and the mark. Raises LedgerError."""
-        return self.services.ledger.read(self.partition, self.version, self.deadline)
+        return self.claims.read(self.partition, self.version, self.deadline)
 
     def write(self, claim: Claim | None, mark: Mark | None) -> tuple[Claim | None, Mark | None]:
         """Write a claim, a mark or both. Raises ConflictError, LedgerError."""
-        return self.services.ledger.write(self.partition, claim, mark, self.deadline)
+        return self.claims.write(self.partition, claim, mark, self.deadline)
 
     def _report_second(self, claim: Claim) -> None:
         if claim.second_release:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
+from typing import Protocol
 
+from model_trigger.deadline import Deadline
 from model_trigger.registrations.registration import Registration
 from model_trigger.rules.rule import Clause, Evaluation
 from model_trigger.targets.request import Release
@@ -17,6 +19,10 @@ _MOST_CLAUSES = 300
 # Seven texts, two ids and the names of the fields add up to less than LONGEST_LINE.
 _LONGEST_REASON = 10_000
 _LONGEST_FIELD = 2_000
+
+
+class OutcomeError(Exception):
+    """An outcome event could not be published; nothing else depends on it."""
 
 
 class Outcome(StrEnum):
@@ -79,6 +85,14 @@ class Decision:
     def log_line(self, milliseconds: int) -> str:
         """Return the log line: `decision {...}`, one line of JSON, its long texts cut."""
         return _line("decision", self.log_fields(milliseconds))
+
+
+class OutcomePublisher(Protocol):
+    """Publishes decisions to whoever subscribes to them."""
+
+    def publish(self, decision: Decision, milliseconds: int, deadline: Deadline) -> None:
+        """Publish a decision. Raises OutcomeError."""
+        ...
 
 
 def duplicate_line(

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
+from model_trigger.deadline import Deadline
 from model_trigger.registrations.registration import Registration
 from model_trigger.rules.fields import PipelineFields, ReleaseFields
 from model_trigger.rules.rule import Rule
@@ -31,6 +33,17 @@ _DEFAULT_DESCRIPTION = Template.parse("{model_name} {model_version} registered i
 
 class TargetError(ValueError):
     """The target cannot be started as the rule says; a person must change one of the two."""
+
+
+class AzureDevOpsError(Exception):
+    """Azure DevOps could not be asked just now; it may pass.
+
+    `answered` is whether the organization answered at all.
+    """
+
+    def __init__(self, message: str = "", *, answered: bool = True) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 class TargetKind(StrEnum):
@@ -319,6 +332,44 @@ class Candidates:
 
 
 Sighting = Found | Absent | Candidates
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDefaults:
+    """Where the targets are of rules that do not say so."""
+
+    organization_url: str | None
+    project: str | None
+
+
+class TargetClient(Protocol):
+    """Starts targets. The errors are TargetError (a person must act) and AzureDevOpsError."""
+
+    def definition(self, address: TargetAddress, deadline: Deadline) -> Definition:
+        """Read what is known of a target."""
+        ...
+
+    def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
+        """Send one POST; a refusal that only concerns the `key` comes with a corrected request."""
+        ...
+
+    def find(
+        self,
+        request: StartRequest,
+        key: str,
+        since: datetime,
+        began_after: float,
+        deadline: Deadline,
+    ) -> Sighting:
+        """Look for what a POST may have started, to the last page of the list.
+
+        The reading of the list begins at or after `began_after`, on the deadline's clock.
+        """
+        ...
+
+    def rehearse(self, request: StartRequest, deadline: Deadline) -> str:
+        """Do all of a start except the starting; return what could not be verified."""
+        ...
 
 
 def address_of(rule: Rule, organization_url: str | None, project: str | None) -> TargetAddress:

@@ -15,11 +15,11 @@ from model_trigger import __main__ as commands
 from model_trigger import handlers, services
 from model_trigger.handlers import DeliverAgainError
 from model_trigger.outbound import authorities, proxies_for
-from model_trigger.ports import AzureDevOpsError
 from model_trigger.settings import Settings
 from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
 from model_trigger.targets.azure_devops.connection import Authorization
 from model_trigger.targets.request import (
+    AzureDevOpsError,
     Refused,
     StartRequest,
     TargetAddress,
@@ -103,7 +103,7 @@ def _stranger(request, listen):
 @pytest.fixture(name="put")
 def _put(azurite, ledger, monkeypatch):
     """Sets app settings, and forgets the services of those before."""
-    prefix = ledger.releases.table_name.removesuffix("releases")
+    prefix = ledger.claims.table.client.table_name.removesuffix("releases")
 
     def put(**environment):
         settings = {

@@ -13,13 +13,14 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from model_trigger import identity, services
 from model_trigger.claims.claim import Partition
+from model_trigger.claims.store import LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.identity import Identity, azure_cli, managed_identity
-from model_trigger.ledger.table import Ledger
-from model_trigger.ports import AzureDevOpsError, AzureMLError, LedgerError, WorkspaceAccessError
+from model_trigger.ledger.ledger import Ledger
+from model_trigger.registrations.listing import AzureMLError, WorkspaceAccessError
 from model_trigger.settings import Settings
 from model_trigger.targets.azure_devops.answers import NoTokenError
-from model_trigger.targets.request import TargetAddress, TargetError, TargetKind
+from model_trigger.targets.request import AzureDevOpsError, TargetAddress, TargetError, TargetKind
 from tests.sandbox.azure_devops.messages import Answer, answer
 from tests.sandbox.azure_devops.server import Server
 from tests.sandbox.credentials import IDENTITY_HEADER

@@ -21,8 +21,7 @@ from model_trigger.claims.lookup import Asked
 from model_trigger.claims.protocol import LookUp, Settle, Take
 from model_trigger.claims.sighting import CouldNotTell
 from model_trigger.decisions.decision import Outcome
-from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets.request import Absent, Unknown
+from model_trigger.targets.request import Absent, AzureDevOpsError, Unknown
 from tests.checker.scenario import Delivery, Scenario
 
 NO_TIME = timedelta(0)
@@ -381,7 +380,7 @@ MUTATIONS = (
     ),
     Mutation(
         "rows are written whatever has changed meanwhile",
-        "ledger.table:_operation",
+        "ledger.table:conditional",
         _unconditional,
         "started twice",
         scenario(ONE, ONE),
@@ -416,14 +415,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a rule that returns is not new",
-        "ledger.table:Ledger.forget_rule",
+        "ledger.notes:Notes.forget_rule",
         _nothing_forgotten,
         "baseline started",
         scenario(passes=2, changes=("book removed", "register 18", "book base")),
     ),
     Mutation(
         "a workspace that returns is not new",
-        "ledger.table:Ledger.forget_workspace",
+        "ledger.notes:Notes.forget_workspace",
         _nothing_forgotten,
         "baseline started",
         scenario(passes=2, changes=("workspaces 1", "register 18", "workspaces 0")),
@@ -442,7 +441,7 @@ MUTATIONS = (
     ),
     Mutation(
         "open claims of a removed workspace are started",
-        "reconcile.open_claims:_OpenClaim.is_left_alone",
+        "reconcile.open_claims:_is_left_alone",
         _no,
         "started for a removed workspace",
         scenario(

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from model_trigger.claims.claim import Claim
-from model_trigger.ledger import rows
+from model_trigger.ledger.claims import read_claim
 from model_trigger.registrations.registration import Workspace
 from model_trigger.targets.request import KEY_PARAMETER, StartRequest, TargetKind
 from tests.checker.moves import State, Stepper, Thread
@@ -326,7 +326,7 @@ def _read(world: World, *, observed: bool = False) -> Iterator[tuple[Delivery, C
 @lru_cache(10_000)
 def _read_row(etag: str, stored: Stored) -> tuple[Delivery, Claim]:
     workspace = Workspace.parse(stored.values["workspace"])
-    claim = rows.read_claim(stored.values, etag)
+    claim = read_claim(stored.values, etag)
     return Delivery(claim.version, WORKSPACES.index(workspace)), claim
 
 

@@ -17,12 +17,12 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableErrorCode, TableTransactionError
 
-from model_trigger.ports import AzureDevOpsError, AzureMLError, WorkspaceAccessError
-from model_trigger.reconcile.progress import ModelSummary
+from model_trigger.registrations.listing import AzureMLError, ModelSummary, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration
 from model_trigger.targets.request import (
     KEY_PARAMETER,
     Absent,
+    AzureDevOpsError,
     Candidates,
     Definition,
     Found,

@@ -10,11 +10,10 @@ from model_trigger.claims import transitions
 from model_trigger.claims.claim import Done, State
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError
-from model_trigger.reconcile.missing import find_missing
 from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.fields import Mode
 from tests.support.build import WORKSPACE, deadline, rulebook
-from tests.support.trial import CHURN, LEASE
+from tests.support.trial import CHURN, LEASE, find_missed, with_changes
 
 OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 DAY = timedelta(days=1)
@@ -71,11 +70,11 @@ def test_a_rule_that_is_removed_and_returns_starts_nothing_of_the_time_between(s
 
 
 def test_a_workspace_that_is_removed_and_returns_starts_nothing_of_the_time_between(settled):
-    settled.services = replace(settled.services, workspaces=[])
+    settled.services = with_changes(settled.services, workspaces=[])
     for days, version in ((6, "17"), (3, "18")):
         settled.azure_ml.register("churn", version, created=datetime.now(UTC) - days * DAY)
     settled.reconcile()
-    settled.services = replace(settled.services, workspaces=[WORKSPACE])
+    settled.services = with_changes(settled.services, workspaces=[WORKSPACE])
     settled.reconcile()
 
     assert [] == settled.versions
@@ -88,15 +87,17 @@ def test_an_outage_is_no_absence(settled):
 
 
 def test_a_rule_has_a_baseline_in_each_workspace_since_that_was_added(settled):
-    settled.services = replace(settled.services, workspaces=[OTHER])
+    settled.services = with_changes(settled.services, workspaces=[OTHER])
     settled.azure_ml.fault("error", verb="GET", status=403, times=None)
     settled.reconcile()
     settled.azure_ml.clear_faults()
     settled.register_before("churn", "17")
-    settled.services = replace(settled.services, workspaces=[WORKSPACE])
+    settled.services = with_changes(settled.services, workspaces=[WORKSPACE])
     settled.reconcile()
 
-    assert "17" == settled.services.ledger.read(CHURN, "17", deadline()).mark.baseline.version
+    assert (
+        "17" == settled.services.ledger.claims.read(CHURN, "17", deadline()).mark.baseline.version
+    )
     assert [] == settled.versions
 
 
@@ -129,7 +130,7 @@ def test_an_open_claim_is_left_alone_meanwhile_and_started_afterwards(
 
 def test_switching_the_app_off_loses_nothing_that_waits(settled):
     throttle_once(settled)
-    settled.services = replace(settled.services, rules=partial(rulebook, Mode.OFF, churn={}))
+    settled.services = with_changes(settled.services, rules=partial(rulebook, Mode.OFF, churn={}))
 
     assert [] == settled.reconcile()
     settled.with_rules(churn={}).deliver("17")
@@ -138,7 +139,7 @@ def test_switching_the_app_off_loses_nothing_that_waits(settled):
 
 def test_what_waits_for_a_removed_workspace_is_left_alone(settled):
     refuse_once(settled)
-    settled.services = replace(settled.services, workspaces=[OTHER])
+    settled.services = with_changes(settled.services, workspaces=[OTHER])
     settled.azure_ml.fault("error", verb="GET", status=403, times=None)
 
     assert [] == settled.reconcile()
@@ -161,10 +162,10 @@ def test_an_absence_that_has_ended_does_not_count_for_the_next_one(settled):
     refuse_once(settled)
     settled.with_rules(other={"model": "x"}).reconcile()
     settled.let_pass(2 * DAY)
-    settled.services = replace(settled.services, retry_for=10 * DAY)
+    settled.services = with_changes(settled.services, retry_for=10 * DAY)
     settled.azure_devops.fault("error", status=400)
     settled.with_rules(churn={}).reconcile()
-    settled.services = replace(settled.services, retry_for=DAY)
+    settled.services = with_changes(settled.services, retry_for=DAY)
     settled.let_pass(timedelta(hours=2))
 
     assert [] == settled.with_rules(other={"model": "x"}).reconcile()
@@ -184,7 +185,7 @@ def test_a_claim_is_never_closed_while_others_look_its_release_up(settled):
     settled.azure_devops.list_lag = 3600
     lose_the_answer(settled, commit=True)
     settled.with_rules(churn={"version": ">=100"})
-    real = settled.services.ledger
+    real = settled.services.ledger.claims
 
     class Meanwhile:
         """Another instance, which still has the former rule, writes to the claim."""
@@ -198,10 +199,10 @@ def test_a_claim_is_never_closed_while_others_look_its_release_up(settled):
             real.write(CHURN, replace(claim, reason="looked up meanwhile"), None, limit)
             return found
 
-    settled.services = replace(settled.services, ledger=Meanwhile())
+    settled.services = with_changes(settled.services, claims=Meanwhile())
     settled.reconcile()
     assert State.UNKNOWN is settled.claim().state
-    settled.services = replace(settled.services, ledger=real)
+    settled.services = with_changes(settled.services, claims=real)
     settled.azure_devops.list_lag = 0
     settled.reconcile()
 
@@ -262,7 +263,7 @@ def test_an_unknown_start_is_given_up_only_long_after_its_last_post(settled):
 
 def test_a_second_in_which_the_rule_became_known_belongs_to_its_baseline(app):
     app.reconcile()
-    since = app.services.ledger.memory(WORKSPACE, deadline()).rules["churn"].since
+    since = app.services.ledger.notes.memory(WORKSPACE, deadline()).rules["churn"].since
     app.azure_ml.register("churn", "17", created=since + timedelta(milliseconds=900))
     app.reconcile()
 
@@ -337,7 +338,7 @@ def test_a_baseline_holds_after_something_older_that_was_kept_has_started(settle
     for version in ("12", "17"):
         settled.register_before("churn", version)
     settled.with_rules(fresh={})
-    list(find_missing(settled.services.rules(), settled.services, deadline(100)))
+    list(find_missed(settled.services.rules(), settled.services, deadline(100)))
     settled.reconcile()
     settled.deliver("12")
 
@@ -350,7 +351,7 @@ def refuse_a_newer(churn):
     churn.attend("5", tags={"build": "9"}, version_from="tag:build")
     claim = churn.snapshot("5").claim
     closed = transitions.settled(claim, Done(Outcome.CLOSED, "the rule no longer wants it"))
-    churn.services.ledger.write(churn.partition, closed, None, deadline())
+    churn.services.ledger.claims.write(churn.partition, closed, None, deadline())
 
 
 def supersede_a_newer(churn):
@@ -394,7 +395,7 @@ def test_an_app_that_was_stopped_for_long_gives_nothing_up_for_one_fault(settled
 
 
 def test_an_unknown_start_is_looked_up_once_before_it_is_given_up_without_retries(settled):
-    settled.services = replace(settled.services, retry_for=timedelta(0))
+    settled.services = with_changes(settled.services, retry_for=timedelta(0))
     lose_the_answer(settled)
     settled.let_pass(LEASE * 2)
     settled.reconcile()

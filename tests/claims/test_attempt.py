@@ -2,21 +2,19 @@
 
 import threading
 import time
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
 
-from model_trigger.claims.attempt import attend
 from model_trigger.claims.claim import State
+from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
-from model_trigger.ledger import rows
-from model_trigger.ports import ConflictError, LedgerError
+from model_trigger.ledger.claims import partition_key
 from model_trigger.rules.fields import Mode
 from tests.support.build import deadline, registration, rule, standing_still
-from tests.support.trial import LEASE, Crash, Interposed, once, raising
+from tests.support.trial import LEASE, Crash, Interposed, once, raising, with_changes
 
 
 def test_a_matching_registration_starts_the_release_with_that_version(churn):
@@ -387,9 +385,9 @@ def test_what_was_observed_does_not_touch_what_is_live(churn):
 
 
 def test_a_process_that_ends_before_the_post_leaves_a_claim_that_is_finished(churn):
-    gone = Interposed(churn.services.azure_devops(), "start", before=raising(Crash()))
+    gone = Interposed(churn.services.targets(), "start", before=raising(Crash()))
     with pytest.raises(Crash):
-        churn.attend(services=replace(churn.services, azure_devops=lambda: gone))
+        churn.attend(services=with_changes(churn.services, targets=lambda: gone))
     churn.let_pass(LEASE + timedelta(seconds=1))
     early = churn.attend()
     churn.let_pass(LEASE * 2)
@@ -400,9 +398,9 @@ def test_a_process_that_ends_before_the_post_leaves_a_claim_that_is_finished(chu
 
 
 def test_a_process_that_ends_after_the_post_leaves_a_release_that_is_found(churn):
-    gone = Interposed(churn.services.azure_devops(), "start", after=raising(Crash()))
+    gone = Interposed(churn.services.targets(), "start", after=raising(Crash()))
     with pytest.raises(Crash):
-        churn.attend(services=replace(churn.services, azure_devops=lambda: gone))
+        churn.attend(services=with_changes(churn.services, targets=lambda: gone))
     beside = churn.attend()
     churn.let_pass(LEASE + timedelta(seconds=1))
     after = churn.attend()
@@ -413,8 +411,8 @@ def test_a_process_that_ends_after_the_post_leaves_a_release_that_is_found(churn
 
 def test_a_newer_version_waits_for_the_start_in_flight(churn):
     waiting = threading.Thread(target=partial(churn.attend, "18", limit=standing_still()))
-    slow = Interposed(churn.services.azure_devops(), "start", before=waiting.start)
-    churn.attend("17", services=replace(churn.services, azure_devops=lambda: slow))
+    slow = Interposed(churn.services.targets(), "start", before=waiting.start)
+    churn.attend("17", services=with_changes(churn.services, targets=lambda: slow))
     waiting.join()
 
     assert ["17", "18"] == churn.versions
@@ -449,8 +447,8 @@ def test_a_superseded_start_whose_release_is_there_after_all_is_started(churn):
 
 
 def test_a_write_whose_answer_was_lost_is_recognised_as_ours(churn):
-    lost = Interposed(churn.services.ledger, "write", after=once(raising(ConflictError())))
-    decision = churn.attend(services=replace(churn.services, ledger=lost))
+    lost = Interposed(churn.services.ledger.claims, "write", after=once(raising(ConflictError())))
+    decision = churn.attend(services=with_changes(churn.services, claims=lost))
 
     assert Outcome.STARTED == decision.outcome
     assert 1 == len(churn.posts)
@@ -458,24 +456,22 @@ def test_a_write_whose_answer_was_lost_is_recognised_as_ours(churn):
 
 def test_a_completion_whose_answer_was_lost_is_recognised_as_ours(churn):
     services = churn.services
-    lossy = Interposed(services.ledger, "write", after=raising(ConflictError()))
-    cut = Interposed(
-        services.azure_devops(), "start", after=lambda: ledger.__setattr__("_part", lossy)
-    )
-    ledger = Interposed(services.ledger, "none")
-    decision = churn.attend(services=replace(services, ledger=ledger, azure_devops=lambda: cut))
+    lossy = Interposed(services.ledger.claims, "write", after=raising(ConflictError()))
+    cut = Interposed(services.targets(), "start", after=lambda: ledger.__setattr__("_part", lossy))
+    ledger = Interposed(services.ledger.claims, "none")
+    decision = churn.attend(services=with_changes(services, claims=ledger, targets=lambda: cut))
 
     assert (Outcome.STARTED, State.STARTED) == (decision.outcome, churn.state())
 
 
 def test_a_release_that_cannot_be_written_down_is_found_by_the_next_delivery(churn):
     services = churn.services
-    down = Interposed(services.ledger, "write", before=raising(LedgerError("storage is down")))
-    ledger = Interposed(services.ledger, "none")
-    cut = Interposed(
-        services.azure_devops(), "start", after=lambda: ledger.__setattr__("_part", down)
+    down = Interposed(
+        services.ledger.claims, "write", before=raising(LedgerError("storage is down"))
     )
-    first = churn.attend(services=replace(services, ledger=ledger, azure_devops=lambda: cut))
+    ledger = Interposed(services.ledger.claims, "none")
+    cut = Interposed(services.targets(), "start", after=lambda: ledger.__setattr__("_part", down))
+    first = churn.attend(services=with_changes(services, claims=ledger, targets=lambda: cut))
     churn.let_pass(LEASE + timedelta(seconds=1))
     second = churn.attend()
 
@@ -484,15 +480,17 @@ def test_a_release_that_cannot_be_written_down_is_found_by_the_next_delivery(chu
 
 
 def test_the_post_is_not_sent_when_half_of_the_lease_is_over(churn):
-    services = replace(churn.services, claim_lease=timedelta(seconds=1))
-    slow = Interposed(services.ledger, "write", after=once(partial(threading.Event().wait, 0.6)))
-    decision = churn.attend(services=replace(services, ledger=slow))
+    services = with_changes(churn.services, claim_lease=timedelta(seconds=1))
+    slow = Interposed(
+        services.ledger.claims, "write", after=once(partial(threading.Event().wait, 0.6))
+    )
+    decision = churn.attend(services=with_changes(services, claims=slow))
 
     assert (Outcome.PENDING, State.WAITING, []) == (decision.outcome, churn.state(), churn.posts)
 
 
 def test_a_short_lease_is_long_enough_to_start(churn):
-    services = replace(churn.services, claim_lease=timedelta(seconds=1))
+    services = with_changes(churn.services, claim_lease=timedelta(seconds=1))
 
     assert Outcome.STARTED == churn.attend(services=services, limit=standing_still()).outcome
 
@@ -511,8 +509,8 @@ def freeze_until_another_has_taken_over(churn):
         churn.let_pass(LEASE * 3)
         assert Outcome.STARTED == churn.attend().outcome
 
-    frozen = Interposed(churn.services.azure_devops(), "start", before=meanwhile)
-    return churn.attend(services=replace(churn.services, azure_devops=lambda: frozen))
+    frozen = Interposed(churn.services.targets(), "start", before=meanwhile)
+    return churn.attend(services=with_changes(churn.services, targets=lambda: frozen))
 
 
 def test_a_second_release_of_a_frozen_process_is_detected_recorded_and_told(churn, caplog):
@@ -529,12 +527,10 @@ def test_a_second_release_of_a_frozen_process_is_detected_recorded_and_told(chur
 def test_a_process_that_was_frozen_beyond_its_deadline_sends_nothing(churn):
     now = [0.0]
     limit = Deadline(25, lambda: now[0], lambda _: None)
-    frozen = Interposed(
-        churn.services.azure_devops(), "start", before=partial(now.__setitem__, 0, 60.0)
-    )
+    frozen = Interposed(churn.services.targets(), "start", before=partial(now.__setitem__, 0, 60.0))
     of_version = registration()
-    services = replace(churn.services, azure_devops=lambda: frozen)
-    decision = attend(rule().evaluate(of_version), of_version, services, limit)
+    services = with_changes(churn.services, targets=lambda: frozen)
+    decision = services.starter.attend(rule().evaluate(of_version), of_version, limit)
 
     assert (Outcome.PENDING, []) == (decision.outcome, churn.posts)
 
@@ -544,8 +540,8 @@ def test_a_frozen_process_whose_release_was_found_by_another_is_no_duplicate(chu
         churn.let_pass(LEASE + timedelta(seconds=1))
         assert Outcome.STARTED == churn.attend().outcome
 
-    frozen = Interposed(churn.services.azure_devops(), "start", after=meanwhile)
-    decision = churn.attend(services=replace(churn.services, azure_devops=lambda: frozen))
+    frozen = Interposed(churn.services.targets(), "start", after=meanwhile)
+    decision = churn.attend(services=with_changes(churn.services, targets=lambda: frozen))
 
     assert (Outcome.STARTED, 1) == (decision.outcome, len(churn.posts))
     assert "duplicate_release" not in caplog.text
@@ -554,5 +550,5 @@ def test_a_frozen_process_whose_release_was_found_by_another_is_no_duplicate(chu
 def test_rows_of_a_test_are_those_of_its_partition(churn):
     churn.attend()
 
-    (mark,) = churn.services.ledger.releases.query_entities("RowKey eq 'mark'")
-    assert rows.partition_key(churn.partition) == mark["PartitionKey"]
+    (mark,) = churn.services.ledger.claims.table.client.query_entities("RowKey eq 'mark'")
+    assert partition_key(churn.partition) == mark["PartitionKey"]

@@ -13,10 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model_trigger.claims.claim import Baseline, Claim, Mark, Partition, State
+from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.decisions.decision import Decision, Outcome
-from model_trigger.ledger import rows
-from model_trigger.ledger.table import Ledger
-from model_trigger.ports import ConflictError, LedgerError
+from model_trigger.ledger.claims import (
+    claim_key,
+    claim_row,
+    mark_row,
+    partition_key,
+    read_claim,
+    read_mark,
+)
+from model_trigger.ledger.decisions import decision_row, read_decision
+from model_trigger.ledger.ledger import Ledger
 from model_trigger.reconcile.progress import WorkspaceNote
 from model_trigger.rules.rule import Clause
 from model_trigger.targets.request import Release, StartRequest, TargetKind
@@ -48,8 +56,8 @@ BASELINE = Baseline("9", "1.0.0", "semver version")
 
 
 def test_what_is_written_is_read_back_whole(ledger):
-    ledger.write(PARTITION, CLAIM, MARK, deadline())
-    snapshot = ledger.read(PARTITION, "17", deadline())
+    ledger.claims.write(PARTITION, CLAIM, MARK, deadline())
+    snapshot = ledger.claims.read(PARTITION, "17", deadline())
 
     assert CLAIM == replace(snapshot.claim, etag="")
     assert MARK == replace(snapshot.mark, etag="")
@@ -65,8 +73,8 @@ def test_a_claim_with_nothing_optional_is_read_back_whole(ledger):
         failed_since=None,
         not_before=None,
     )
-    ledger.write(PARTITION, bare, Mark("17", None, "integer version"), deadline())
-    snapshot = ledger.read(PARTITION, "17", deadline())
+    ledger.claims.write(PARTITION, bare, Mark("17", None, "integer version"), deadline())
+    snapshot = ledger.claims.read(PARTITION, "17", deadline())
 
     assert bare == replace(snapshot.claim, etag="")
     assert snapshot.mark.compared is None
@@ -83,20 +91,20 @@ def test_a_claim_with_nothing_optional_is_read_back_whole(ledger):
     ],
 )
 def test_a_baseline_is_read_back_whole(ledger, mark):
-    ledger.write(PARTITION, None, mark, deadline())
+    ledger.claims.write(PARTITION, None, mark, deadline())
 
-    assert mark == replace(ledger.read(PARTITION, "17", deadline()).mark, etag="")
+    assert mark == replace(ledger.claims.read(PARTITION, "17", deadline()).mark, etag="")
 
 
 def test_nothing_is_read_from_tables_that_do_not_exist_yet(ledger):
-    snapshot = ledger.read(PARTITION, "17", deadline())
+    snapshot = ledger.claims.read(PARTITION, "17", deadline())
 
     assert (None, None) == (snapshot.claim, snapshot.mark)
 
 
 def test_leases_are_judged_by_the_clock_of_the_storage_service(ledger):
     before = datetime.now(UTC) - timedelta(seconds=2)
-    read_at = ledger.read(PARTITION, "17", deadline()).read_at
+    read_at = ledger.claims.read(PARTITION, "17", deadline()).read_at
 
     assert before <= read_at <= datetime.now(UTC)
 
@@ -104,7 +112,7 @@ def test_leases_are_judged_by_the_clock_of_the_storage_service(ledger):
 def test_a_claim_is_written_once_however_many_write_it_at_the_same_time(ledger):
     def write(number):
         try:
-            ledger.write(PARTITION, replace(CLAIM, owner=str(number)), None, deadline())
+            ledger.claims.write(PARTITION, replace(CLAIM, owner=str(number)), None, deadline())
         except ConflictError:
             return 0
         return 1
@@ -114,39 +122,39 @@ def test_a_claim_is_written_once_however_many_write_it_at_the_same_time(ledger):
 
 
 def test_claim_and_mark_are_written_both_or_not_at_all(ledger):
-    ledger.write(PARTITION, None, MARK, deadline())
+    ledger.claims.write(PARTITION, None, MARK, deadline())
 
     with pytest.raises(ConflictError):
-        ledger.write(PARTITION, CLAIM, MARK, deadline())
-    assert ledger.read(PARTITION, "17", deadline()).claim is None
+        ledger.claims.write(PARTITION, CLAIM, MARK, deadline())
+    assert ledger.claims.read(PARTITION, "17", deadline()).claim is None
 
 
 def test_what_has_changed_since_it_was_read_is_not_overwritten(ledger):
-    first, _ = ledger.write(PARTITION, CLAIM, None, deadline())
-    second, _ = ledger.write(PARTITION, replace(first, owner="second"), None, deadline())
+    first, _ = ledger.claims.write(PARTITION, CLAIM, None, deadline())
+    second, _ = ledger.claims.write(PARTITION, replace(first, owner="second"), None, deadline())
 
     with pytest.raises(ConflictError):
-        ledger.write(PARTITION, replace(first, owner="late"), None, deadline())
-    assert "second" == ledger.read(PARTITION, "17", deadline()).claim.owner
-    assert second.etag == ledger.read(PARTITION, "17", deadline()).claim.etag
+        ledger.claims.write(PARTITION, replace(first, owner="late"), None, deadline())
+    assert "second" == ledger.claims.read(PARTITION, "17", deadline()).claim.owner
+    assert second.etag == ledger.claims.read(PARTITION, "17", deadline()).claim.etag
 
 
 def test_what_has_been_removed_since_it_was_read_is_a_conflict(ledger):
-    written, _ = ledger.write(PARTITION, CLAIM, None, deadline())
-    ledger.releases.delete_entity(rows.partition_key(PARTITION), rows.claim_key("17"))
+    written, _ = ledger.claims.write(PARTITION, CLAIM, None, deadline())
+    ledger.claims.table.client.delete_entity(partition_key(PARTITION), claim_key("17"))
 
     with pytest.raises(ConflictError):
-        ledger.write(PARTITION, written, None, deadline())
+        ledger.claims.write(PARTITION, written, None, deadline())
 
 
 def test_all_claims_of_a_partition_are_read_and_no_others(ledger):
     for version in ("1", "2", "3"):
         claim = replace(CLAIM, registration=registration(version))
-        ledger.write(PARTITION, claim, None, deadline())
-    ledger.write(PARTITION, None, MARK, deadline())
-    ledger.write(replace(PARTITION, model="fraud"), CLAIM, None, deadline())
+        ledger.claims.write(PARTITION, claim, None, deadline())
+    ledger.claims.write(PARTITION, None, MARK, deadline())
+    ledger.claims.write(replace(PARTITION, model="fraud"), CLAIM, None, deadline())
 
-    found = ledger.claims(PARTITION, deadline())
+    found = ledger.claims.all_in(PARTITION, deadline())
 
     assert {"1", "2", "3"} == {claim.version for claim in found}
 
@@ -165,14 +173,14 @@ def test_all_claims_of_a_partition_are_read_and_no_others(ledger):
 def test_any_text_can_be_model_and_version(ledger, version):
     partition = replace(PARTITION, model=version)
     claim = replace(CLAIM, registration=registration(version, model=version))
-    ledger.write(partition, claim, MARK, deadline())
+    ledger.claims.write(partition, claim, MARK, deadline())
 
-    assert version == ledger.read(partition, version, deadline()).claim.version
+    assert version == ledger.claims.read(partition, version, deadline()).claim.version
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=2, max_size=2, unique=True))
 def test_different_versions_have_different_keys(versions):
-    first, second = (rows.claim_key(version) for version in versions)
+    first, second = (claim_key(version) for version in versions)
 
     assert first != second
 
@@ -192,7 +200,7 @@ def test_different_versions_have_different_keys(versions):
     )
 )
 def test_different_partitions_have_different_keys(partitions):
-    first, second = (rows.partition_key(partition) for partition in partitions)
+    first, second = (partition_key(partition) for partition in partitions)
 
     assert first != second
 
@@ -200,7 +208,7 @@ def test_different_partitions_have_different_keys(partitions):
 def test_a_workspace_id_in_another_case_is_the_same_partition():
     upper = replace(WORKSPACE, id=WORKSPACE.id.upper(), name=WORKSPACE.name.upper())
 
-    assert rows.partition_key(PARTITION) == rows.partition_key(replace(PARTITION, workspace=upper))
+    assert partition_key(PARTITION) == partition_key(replace(PARTITION, workspace=upper))
 
 
 def test_texts_longer_than_a_property_are_kept_whole(ledger):
@@ -210,9 +218,9 @@ def test_texts_longer_than_a_property_are_kept_whole(ledger):
         registration=registration(tags={"notes": "\N{GRINNING FACE}" * 40_000}),
         request=replace(REQUEST, body={"description": "d" * 100_000}),
     )
-    ledger.write(PARTITION, claim, None, deadline())
+    ledger.claims.write(PARTITION, claim, None, deadline())
 
-    assert claim == replace(ledger.read(PARTITION, "17", deadline()).claim, etag="")
+    assert claim == replace(ledger.claims.read(PARTITION, "17", deadline()).claim, etag="")
 
 
 def test_a_decision_is_kept_with_its_clauses_under_its_day(ledger):
@@ -220,9 +228,9 @@ def test_a_decision_is_kept_with_its_clauses_under_its_day(ledger):
     decision = Decision(
         Outcome.NOT_MATCHED, "because", registration=registration("9"), clauses=(clause,)
     )
-    ledger.record(decision, 12, NOON, deadline())
+    ledger.decisions.record(decision, 12, NOON, deadline())
 
-    (row,) = ledger.decisions.query_entities("PartitionKey eq '2026-11-22'")
+    (row,) = ledger.decisions.table.client.query_entities("PartitionKey eq '2026-11-22'")
     assert ("not_matched", "churn", "9", "because", 12) == tuple(
         row[name] for name in ("outcome", "model", "version", "reason", "milliseconds")
     )
@@ -232,17 +240,17 @@ def test_a_decision_is_kept_with_its_clauses_under_its_day(ledger):
 def test_the_newest_decision_of_a_day_comes_first(ledger):
     for second in (1, 3, 2):
         decision = Decision(Outcome.REJECTED, f"at {second}")
-        ledger.record(decision, 0, NOON + timedelta(seconds=second), deadline())
+        ledger.decisions.record(decision, 0, NOON + timedelta(seconds=second), deadline())
 
-    found = ledger.decisions.query_entities("PartitionKey eq '2026-11-22'")
+    found = ledger.decisions.table.client.query_entities("PartitionKey eq '2026-11-22'")
     assert ["at 3", "at 2", "at 1"] == [row["reason"] for row in found]
 
 
 def test_a_decision_with_the_longest_event_is_kept(ledger):
     decision = Decision(Outcome.REJECTED, "r" * 100_000, event="\N{GRINNING FACE}" * 50_000)
-    ledger.record(decision, 0, NOON, deadline())
+    ledger.decisions.record(decision, 0, NOON, deadline())
 
-    (row,) = ledger.decisions.query_entities("PartitionKey eq '2026-11-22'")
+    (row,) = ledger.decisions.table.client.query_entities("PartitionKey eq '2026-11-22'")
     assert row["event"].startswith("\N{GRINNING FACE}")
 
 
@@ -302,7 +310,7 @@ decisions_of_any_size = st.builds(
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 @given(decisions_of_any_size)
 def test_a_decision_fits_into_an_entity_whatever_it_holds(decision):
-    row = rows.decision_row(decision, 12, NOON, "u" * 32)
+    row = decision_row(decision, 12, NOON, "u" * 32)
 
     texts = {name: value for name, value in row.items() if isinstance(value, str)}
     assert {} == {name: text for name, text in texts.items() if utf16_units(text) > 32_768}
@@ -311,7 +319,7 @@ def test_a_decision_fits_into_an_entity_whatever_it_holds(decision):
     assert len(row) <= 252
     for text in texts.values():
         text.encode()
-    assert decision.outcome == rows.read_decision(row, "").outcome
+    assert decision.outcome == read_decision(row, "").outcome
 
 
 @pytest.mark.parametrize(
@@ -329,10 +337,10 @@ def test_the_longest_decision_is_kept(ledger, text):
         closest=text,
         event=text,
     )
-    ledger.record(decision, 12, NOON, deadline())
+    ledger.decisions.record(decision, 12, NOON, deadline())
 
-    (row,) = ledger.decisions.query_entities("PartitionKey eq '2026-11-22'")
-    kept = rows.read_decision(row, "")
+    (row,) = ledger.decisions.table.client.query_entities("PartitionKey eq '2026-11-22'")
+    kept = read_decision(row, "")
     assert kept.reason.endswith("…")
     assert kept.event.endswith("…")
     assert 2 < len(kept.clauses) < 300
@@ -342,9 +350,9 @@ def test_of_clauses_that_do_not_all_fit_the_first_ones_are_kept():
     clauses = tuple(
         Clause(str(number), "x" * 1_000, "y", met=False, sentence="") for number in range(300)
     )
-    row = rows.decision_row(Decision(Outcome.FAILED, "because", clauses=clauses), 1, NOON, "u")
+    row = decision_row(Decision(Outcome.FAILED, "because", clauses=clauses), 1, NOON, "u")
 
-    kept = [clause["clause"] for clause in rows.read_decision(row, "").clauses]
+    kept = [clause["clause"] for clause in read_decision(row, "").clauses]
     assert 90 < len(kept) < 100
     assert kept == [clause.clause for clause in clauses[: len(kept)]]
 
@@ -358,30 +366,30 @@ def test_storage_that_does_not_answer_is_named_within_the_deadline():
         lost = Ledger.open(tables, "test")
 
         with pytest.raises(LedgerError, match=r"^table 'testreleases' of http://127.0.0.1:9/a: "):
-            lost.read(PARTITION, "17", deadline(1))
+            lost.claims.read(PARTITION, "17", deadline(1))
 
 
 def test_without_time_left_storage_is_not_called(ledger):
     with pytest.raises(LedgerError, match=r"^no time was left to reach the ledger$"):
-        ledger.read(PARTITION, "17", deadline(0))
+        ledger.claims.read(PARTITION, "17", deadline(0))
 
 
 def test_a_claim_fits_into_a_row_however_long_its_reason_is(ledger):
     one = replace(CLAIM, reason="\U0001f600" * 500_000)
-    ledger.write(PARTITION, one, None, deadline())
+    ledger.claims.write(PARTITION, one, None, deadline())
 
-    assert ledger.read(PARTITION, CLAIM.version, deadline()).claim.reason.endswith("…")
+    assert ledger.claims.read(PARTITION, CLAIM.version, deadline()).claim.reason.endswith("…")
 
 
 def test_a_row_of_the_first_version_is_read(ledger):
-    row = dict(rows.claim_row(PARTITION, replace(CLAIM, state=State.STARTING)))
+    row = dict(claim_row(PARTITION, replace(CLAIM, state=State.STARTING)))
     row["post_until"] = row["lease_until"]
     row["lease_until"] = row["claimed_at"]
     del row["tried_at"]
-    read = rows.read_claim(row, "")
-    ledger.releases.create_table()
-    ledger.releases.upsert_entity({**row, "state": "unreadable"})
-    ((_, kept),), _ = ledger.open_claims(deadline())
+    read = read_claim(row, "")
+    ledger.claims.table.client.create_table()
+    ledger.claims.table.client.upsert_entity({**row, "state": "unreadable"})
+    ((_, kept),), _ = ledger.claims.open_claims(deadline())
 
     assert (CLAIM.lease_until, CLAIM.claimed_at) == (read.lease_until, read.tried_at)
     assert State.KEPT is kept.state
@@ -390,15 +398,15 @@ def test_a_row_of_the_first_version_is_read(ledger):
 def test_a_row_that_cannot_be_read_is_named_and_hides_no_other(ledger, caplog):
     for version in ("17", "18"):
         one = replace(CLAIM, state=State.WAITING, registration=registration(version))
-        ledger.write(PARTITION, one, None, deadline())
-    row = ledger.releases.get_entity(rows.partition_key(PARTITION), rows.claim_key("17"))
-    ledger.releases.update_entity({**row, "registration": "{"})
-    found, _ = ledger.open_claims(deadline())
+        ledger.claims.write(PARTITION, one, None, deadline())
+    row = ledger.claims.table.client.get_entity(partition_key(PARTITION), claim_key("17"))
+    ledger.claims.table.client.update_entity({**row, "registration": "{"})
+    found, _ = ledger.claims.open_claims(deadline())
 
     assert ["18"] == [claim.version for _, claim in found]
     assert "and RowKey 'claim|17' cannot be read" in caplog.text
     with pytest.raises(LedgerError, match=r"and RowKey 'claim\|17' cannot be read"):
-        ledger.read(PARTITION, "17", deadline())
+        ledger.claims.read(PARTITION, "17", deadline())
 
 
 @pytest.mark.parametrize(
@@ -410,41 +418,41 @@ def test_a_row_that_cannot_be_read_is_named_and_hides_no_other(ledger, caplog):
 )
 def test_a_baseline_that_the_first_version_wrote_as_the_mark_is_a_baseline(compared, baseline):
     row = {
-        **rows.mark_row(PARTITION, Mark("9", compared, "semver version")),
+        **mark_row(PARTITION, Mark("9", compared, "semver version")),
         "baseline": True,
     }
 
-    assert Mark("", None, "semver version", baseline) == rows.read_mark(row, "")
+    assert Mark("", None, "semver version", baseline) == read_mark(row, "")
 
 
 def test_a_mark_that_the_first_version_moved_is_a_mark():
-    row = {**rows.mark_row(PARTITION, MARK), "baseline": False}
+    row = {**mark_row(PARTITION, MARK), "baseline": False}
 
-    assert MARK == rows.read_mark(row, "")
+    assert MARK == read_mark(row, "")
 
 
 def read(ledger):
-    ledger.read(PARTITION, "17", deadline())
+    ledger.claims.read(PARTITION, "17", deadline())
 
 
 def read_page(ledger):
-    ledger.claims_on_target(REQUEST, deadline())
+    ledger.claims.on_target(REQUEST, deadline())
 
 
 def record(ledger):
-    ledger.record(Decision(Outcome.STARTED, "because"), 12, NOON, deadline())
+    ledger.decisions.record(Decision(Outcome.STARTED, "because"), 12, NOON, deadline())
 
 
 def note(ledger):
-    ledger.note_workspace(WorkspaceNote(WORKSPACE, NOON), deadline())
+    ledger.notes.note_workspace(WorkspaceNote(WORKSPACE, NOON), deadline())
 
 
 def write(ledger):
-    ledger.write(PARTITION, CLAIM, None, deadline())
+    ledger.claims.write(PARTITION, CLAIM, None, deadline())
 
 
 def clean_up(ledger):
-    ledger.clean_up(NOON, deadline())
+    ledger.decisions.delete_before(NOON, deadline())
 
 
 @pytest.mark.parametrize("status", [404, 409, 412])

@@ -9,7 +9,7 @@ from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.rules.sources import RulesUnreadableError
 from tests.support.build import WORKSPACE, deadline
-from tests.support.trial import CHURN, LEASE
+from tests.support.trial import CHURN, LEASE, with_changes
 
 
 def test_nothing_is_done_when_there_is_nothing_to_do(app):
@@ -217,7 +217,7 @@ def test_a_claim_that_is_being_started_is_left_alone(settled):
     with pytest.raises(Exception, match="churn: "):
         settled.deliver("17")
     starting = replace(settled.claim(), state=State.STARTING)
-    settled.services.ledger.write(CHURN, starting, None, deadline())
+    settled.services.ledger.claims.write(CHURN, starting, None, deadline())
 
     assert [] == settled.reconcile()
 
@@ -351,7 +351,7 @@ def test_while_the_rules_cannot_be_read_releases_are_looked_up_and_nothing_else(
     settled.azure_devops.fault("error", status=400)
     settled.deliver("18")
     settled.azure_devops.list_lag = 0
-    settled.services = replace(settled.services, rules=unreadable)
+    settled.services = with_changes(settled.services, rules=unreadable)
     with pytest.raises(RulesUnreadableError):
         settled.reconcile()
 
@@ -361,10 +361,14 @@ def test_while_the_rules_cannot_be_read_releases_are_looked_up_and_nothing_else(
 def test_decisions_are_removed_when_they_are_old_enough(app):
     for days in (89, 91, 200):
         at = datetime.now(UTC) - timedelta(days=days)
-        app.services.ledger.record(Decision(Outcome.REJECTED, str(days)), 0, at, deadline())
+        app.services.ledger.decisions.record(
+            Decision(Outcome.REJECTED, str(days)), 0, at, deadline()
+        )
     app.reconcile()
 
-    assert ["89"] == [row["reason"] for row in app.services.ledger.decisions.list_entities()]
+    assert ["89"] == [
+        row["reason"] for row in app.services.ledger.decisions.table.client.list_entities()
+    ]
 
 
 def test_claims_and_marks_stay(app):
@@ -418,6 +422,6 @@ def test_latest_without_the_right_to_list_is_kept_for_a_person(settled):
 def test_rows_of_the_ledger_that_are_no_claims_are_left_alone(settled):
     settled.azure_ml.register("churn", "17")
     settled.reconcile()
-    memory = settled.services.ledger.memory(WORKSPACE, deadline())
+    memory = settled.services.ledger.notes.memory(WORKSPACE, deadline())
 
     assert (["churn"], ["churn"]) == (list(memory.rules), list(memory.models))

@@ -11,9 +11,8 @@ import requests
 from azure.core.exceptions import ClientAuthenticationError
 
 from model_trigger.deadline import Deadline
-from model_trigger.ports import AzureMLError, WorkspaceAccessError
-from model_trigger.reconcile.progress import ModelSummary
 from model_trigger.registrations.azure_ml import AzureMachineLearning
+from model_trigger.registrations.listing import AzureMLError, ModelSummary, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration, Workspace
 from tests.sandbox.azure_ml.stand_in import AzureMachineLearning as Sandbox
 from tests.sandbox.azure_ml.workspaces import WORKSPACE

@@ -14,9 +14,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from model_trigger.deadline import Deadline
-from model_trigger.ports import AzureMLError, WorkspaceAccessError
-from model_trigger.reconcile.progress import ModelSummary
 from model_trigger.registrations.azure_ml import AzureMachineLearning
+from model_trigger.registrations.listing import AzureMLError, ModelSummary, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration, Workspace
 from tests.sandbox.azure_devops.messages import answer
 from tests.sandbox.azure_ml.service import Service

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from model_trigger.claims.claim import Claim, State
+from model_trigger.claims.policy import Policy
 from model_trigger.deadline import Deadline
 from model_trigger.registrations.event_grid import EVENT_TYPE
 from model_trigger.registrations.registration import Registration, Workspace
@@ -19,6 +20,15 @@ WORKSPACE_ID = (
     "/providers/Microsoft.MachineLearningServices/workspaces/ml-prod-ws"
 )
 WORKSPACE = Workspace.parse(WORKSPACE_ID)
+# The durations of the app's own defaults.
+POLICY = Policy(
+    claim_lease=timedelta(minutes=2),
+    list_lag=timedelta(minutes=2),
+    retry_pause=timedelta(minutes=5),
+    retry_for=timedelta(days=1),
+    reconcile_lookback=timedelta(days=1),
+    decision_retention=timedelta(days=90),
+)
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 

@@ -209,7 +209,7 @@ def test_what_is_seen_held_got_and_started(row, target, authorization, make_serv
     with AzureDevOps((replace(FABRIKAM, identities=(identity,)),)) as azure_devops:
         adapter = Adapter(lambda _: header, time.monotonic)
         services = make_services(
-            azure_devops=lambda: adapter,
+            targets=lambda: adapter,
             organization_url=azure_devops.url,
             rules=partial(rulebook, churn=TARGETS[target]),
         )
@@ -217,7 +217,7 @@ def test_what_is_seen_held_got_and_started(row, target, authorization, make_serv
         for fault in row.faults:
             azure_devops.fault(**fault)
         first = deliver(services)
-        claim = services.ledger.read(PARTITION, "17", deadline()).claim
+        claim = services.ledger.claims.read(PARTITION, "17", deadline()).claim
         made = [each["id"] for each in azure_devops.releases + azure_devops.runs]
         azure_devops.clear_faults()
         again = deliver(services)
