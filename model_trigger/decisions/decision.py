@@ -95,13 +95,8 @@ class OutcomePublisher(Protocol):
         ...
 
 
-def duplicate_line(
-    rule: str, registration: Registration, first: Release | None, second: Release
-) -> str:
-    """Return the log line of a registration that was started twice: `duplicate_release {...}`.
-
-    `first` is None as long as it is being started.
-    """
+def duplicate_line(rule: str, registration: Registration, first: Release, second: Release) -> str:
+    """Return the log line of a registration that was started twice: `duplicate_release {...}`."""
     reason = (
         "two releases were started: abandon one of them. A process was frozen between its last "
         "check and the POST until another took over"
@@ -114,8 +109,8 @@ def duplicate_line(
             "version": registration.version,
             "workspace": registration.workspace.id,
             "reason": reason,
-            "release_id": first.id if first else None,
-            "release_url": first.url if first else None,
+            "release_id": first.id,
+            "release_url": first.url,
             "second_release_id": second.id,
             "second_release_url": second.url,
         },

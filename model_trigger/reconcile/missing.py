@@ -33,7 +33,7 @@ from model_trigger.rules.rule import Evaluation, Rule
 _ONE_START = 25.0
 # What a workspace may take at least, in seconds, however many there are.
 _SHORTEST_LOOK = 60.0
-# So many models in a row could not be listed: Azure ML or storage is down.
+# So many models, or rules of a model, failed in a row: Azure ML or storage is down.
 _MOST_FAILURES = 3
 # What is left, in seconds, to note how far a look has come.
 _TO_NOTE = 10.0
@@ -207,15 +207,19 @@ class _Look:
         """Go through a model's versions for each rule that is about it."""
         azure_ml = self.starter.models()
         versions = list(azure_ml.versions(self.workspace, model.name, self._before_notes))
-        decided = True
+        decided, failures = True, 0
         for rule in rules:
             try:
                 decided = (yield from self._for_rule(rule, this, versions)) and decided
+                failures = 0
             except UnreadableRowError as error:
                 _log.error("reconcile: %s", error)
                 decided = False
-            except (LedgerError, ConflictError):
-                raise
+            except (LedgerError, ConflictError) as error:
+                _log.error("reconcile: rule %r, model %r: %s", rule.name, model.name, error)
+                decided, failures = False, failures + 1
+                if failures == _MOST_FAILURES:
+                    raise
             except Exception:  # noqa: BLE001 - a fault in one rule stops no other
                 _log.exception("reconcile: rule %r, model %r", rule.name, model.name)
                 decided = False

@@ -17,6 +17,7 @@ from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.rule import Evaluation, Rule
+from model_trigger.targets.request import Found
 
 # What one claim may take, in seconds, as for a delivery.
 _ONE_CLAIM = 25.0
@@ -214,9 +215,14 @@ class _OpenClaim:
             return None
         reason = f"given up, look for [model-trigger:{claim.key}]: {decision.reason}"
         with suppress(ConflictError, LedgerError):  # the next pass gives it up
-            current = self._hold.read().claim
-            if current and current.state is State.UNKNOWN and current.owner == claim.owner:
-                return replace(self, claim=current).settle(Outcome.GIVEN_UP, reason)
+            snapshot = self._hold.read()
+            current = snapshot.claim
+            if current is None or (current.state, current.owner) != (State.UNKNOWN, claim.owner):
+                return None
+            if current.second_release:
+                done = self._hold.found(current, snapshot, Found(current.second_release))
+                return done and self._decision(done)
+            return replace(self, claim=current).settle(Outcome.GIVEN_UP, reason)
         return None
 
     def _is_over(self, since: datetime | None) -> bool:

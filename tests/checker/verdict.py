@@ -93,6 +93,9 @@ def _of_what_was_kept(scenario: Scenario, before: World, after: World) -> Iterat
     claims = dict(_read(after))
     for about, old in _read(before):
         new = claims.get(about)
+        is_taken = new is not None and new.state.value == "starting" and new.owner != old.owner
+        if is_taken and (old.release or old.second_release):
+            yield f"started again though its release is recorded: {about.version}"
         if new is None or _is_final(old) or not _is_final(new):
             continue
         state, what = new.state.value, f"{about.version}: {new.reason}"

@@ -114,6 +114,30 @@ def test_an_unexpected_fault_of_one_rule_keeps_no_other_rule_from_a_model(clock,
     assert ["churn"] == organizations.started
 
 
+def test_storage_that_fails_for_one_rule_keeps_no_other_rule_from_a_model(settled, caplog):
+    whole = settled.services.ledger.claims
+
+    class Failing:
+        """A store of which one partition cannot be read."""
+
+        def __getattr__(self, name):
+            return getattr(whole, name)
+
+        def read(self, partition, version, limit):
+            if partition.rule == "a":
+                msg = "timed out"
+                raise LedgerError(msg)
+            return whole.read(partition, version, limit)
+
+    settled.with_rules(a={}, b={"release": {"definition": 2}}).reconcile()
+    settled.let_a_pass_be(timedelta(minutes=5))
+    settled.azure_ml.register("churn", "17")
+    settled.services = with_changes(settled.services, claims=Failing())
+
+    assert [("b", "17", "started")] == settled.reconcile()
+    assert "rule 'a', model 'churn': timed out" in caplog.text
+
+
 @pytest.mark.parametrize("row", [MARK_KEY, claim_key("16")])
 def test_a_row_of_one_rule_that_cannot_be_read_keeps_no_other_rule_from_a_model(settled, row):
     settled.register_before("churn", "16")
