@@ -382,7 +382,7 @@ MUTATIONS = (
         "rows are written whatever has changed meanwhile",
         "ledger.table:conditional",
         _unconditional,
-        "started twice",
+        "started again though its release is recorded",
         scenario(ONE, ONE),
     ),
     Mutation(
