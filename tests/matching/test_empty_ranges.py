@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from model_trigger.matching.ranges import Range
 from tests.matching import npm
+from tests.support.drawn import relaxed
 from tests.support.versions import (
     COMPARISONS,
     INTEGER,
@@ -16,7 +17,6 @@ from tests.support.versions import (
     in_digits,
     integer,
     numbers,
-    relaxed,
     semver,
     vast_numbers,
     whole,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from model_trigger.matching.ranges import Range, RangeError
 from model_trigger.matching.versions import Scheme
 from tests.matching import npm
-from tests.support.versions import INTEGER, SEMVER, any_text, complaint, relaxed
+from tests.support.drawn import relaxed
+from tests.support.versions import INTEGER, SEMVER, any_text, complaint
 
 # Refused by npm too, or let through by it only by accident (the last seven), so that no typing
 # error becomes a range.

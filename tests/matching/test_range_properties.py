@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.matching.ranges import Range
+from tests.support.drawn import relaxed
 from tests.support.versions import (
     COMPARISONS,
     INTEGER,
@@ -18,7 +19,6 @@ from tests.support.versions import (
     partials,
     pre_releases,
     precedence,
-    relaxed,
     releases,
     semver,
     vast_numbers,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from model_trigger.matching.versions import Scheme, VersionError, parse_version
 from tests.matching import npm
+from tests.support.drawn import relaxed
 from tests.support.versions import (
     any_text,
     complaint,
@@ -16,7 +17,6 @@ from tests.support.versions import (
     integer,
     numbers,
     precedence,
-    relaxed,
     semver,
     vast_numbers,
     versions,

@@ -2,7 +2,6 @@
 
 import operator
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from model_trigger.matching.ranges import RangeError
@@ -37,7 +36,7 @@ COMPARISONS = {
     "<": operator.lt,
     "<=": operator.le,
 }
-relaxed = settings(deadline=None)
+
 numbers = st.integers(0, 3)
 releases = st.tuples(numbers, numbers, numbers)
 partials = st.integers(1, 3).flatmap(lambda length: st.tuples(*[numbers] * length))
