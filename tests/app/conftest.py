@@ -1,10 +1,12 @@
 """Settings of the app, and servers that none of its credentials may reach."""
 
+import os
 from contextlib import ExitStack
 
 import pytest
 
 from model_trigger import services
+from model_trigger.settings import Settings
 from tests.sandbox.azure_ml.server import Authority
 from tests.sandbox.credentials import IDENTITY_HEADER, managed_identity
 from tests.support.strangers import PAT, Listener, rules
@@ -38,12 +40,12 @@ def _stranger(request, listen):
 # The ways into the app, each with everything in the environment.
 
 
-@pytest.fixture(name="put")
-def _put(azurite, ledger, monkeypatch):
+@pytest.fixture(name="configure")
+def _configure(azurite, ledger, monkeypatch):
     """Sets app settings, and forgets the services of those before."""
     prefix = ledger.releases.table_name.removesuffix("releases")
 
-    def put(**environment):
+    def configure(**environment):
         settings = {
             "AzureWebJobsStorage": azurite.connection_string,
             "AZURE_DEVOPS_PROJECT": "ml",
@@ -55,23 +57,25 @@ def _put(azurite, ledger, monkeypatch):
             monkeypatch.setenv(name, value)
         services.services.cache_clear()
 
-    yield put
+    yield configure
     services.services.cache_clear()
 
 
 @pytest.fixture(name="with_pat")
-def _with_pat(put, azure_devops):
+def _with_pat(configure, azure_devops):
     def with_pat(stranger):
-        put(AZURE_DEVOPS_PAT=PAT, AZURE_DEVOPS_ORG_URL=azure_devops.url, RULES=rules(stranger.url))
+        configure(
+            AZURE_DEVOPS_PAT=PAT, AZURE_DEVOPS_ORG_URL=azure_devops.url, RULES=rules(stranger.url)
+        )
 
     return with_pat
 
 
 @pytest.fixture(name="with_identity")
-def _with_identity(put, listen):
+def _with_identity(configure, listen):
     def with_identity(stranger):
         endpoint = listen(managed_identity)
-        put(
+        configure(
             IDENTITY_ENDPOINT=endpoint.url,
             IDENTITY_HEADER=IDENTITY_HEADER,
             RULES=rules(stranger.url),
@@ -81,10 +85,10 @@ def _with_identity(put, listen):
 
 
 @pytest.fixture(name="with_identity_and_server")
-def _with_identity_and_server(put, listen):
+def _with_identity_and_server(configure, listen):
     def with_identity_and_server(stranger):
         endpoint = listen(managed_identity)
-        put(
+        configure(
             IDENTITY_ENDPOINT=endpoint.url,
             IDENTITY_HEADER=IDENTITY_HEADER,
             AZURE_DEVOPS_ORG_URL=stranger.url,
@@ -92,3 +96,23 @@ def _with_identity_and_server(put, listen):
         )
 
     return with_identity_and_server
+
+
+@pytest.fixture(name="nothing_set")
+def _nothing_set(monkeypatch):
+    """Settings of the shell that runs the tests count for nothing."""
+    known = {name.lower() for name in Settings.model_fields}
+    for name in os.environ:
+        if name.lower() in known or name.upper().startswith(("AZUREWEBJOBSSTORAGE", "RULES")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(name="put")
+def _put(monkeypatch):
+    """Sets app settings."""
+
+    def put(**environment: str) -> None:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+
+    return put

@@ -27,9 +27,9 @@ def test_check_refuses_a_rule_of_a_stranger(  # noqa: PLR0913, PLR0917 - fixture
     assert all(" goes " in one["message"] for one in problems)
 
 
-def test_check_names_the_setting_that_gave_the_address(put, capsys):
+def test_check_names_the_setting_that_gave_the_address(configure, capsys):
     url = "https://tfs.contoso.com/tfs"
-    put(
+    configure(
         RULES=rules(None),
         RULES__churn__release__organization_url=url,
         RULES__fraud__pipeline=json.dumps({"id": 1, "organization_url": url}),
@@ -42,8 +42,8 @@ def test_check_names_the_setting_that_gave_the_address(put, capsys):
     ] == [one["path"] for one in json.loads(capsys.readouterr().out)["problems"]]
 
 
-def test_check_refuses_a_server_without_a_pat(put, capsys):
-    put(RULES=rules(None), AZURE_DEVOPS_ORG_URL="https://tfs.contoso.com/tfs")
+def test_check_refuses_a_server_without_a_pat(configure, capsys):
+    configure(RULES=rules(None), AZURE_DEVOPS_ORG_URL="https://tfs.contoso.com/tfs")
 
     assert 1 == commands.main(["check"])
     assert (
@@ -57,23 +57,23 @@ def test_check_refuses_a_server_without_a_pat(put, capsys):
     [(SERVICES, ""), (SERVICES, PAT), ("https://tfs.contoso.com/tfs", PAT)],
     ids=["identity", "PAT", "PAT of a server"],
 )
-def test_check_accepts_a_rule_that_needs_no_more(put, capsys, url, pat):
-    put(RULES=rules(url), AZURE_DEVOPS_ORG_URL=url, AZURE_DEVOPS_PAT=pat)
+def test_check_accepts_a_rule_that_needs_no_more(configure, capsys, url, pat):
+    configure(RULES=rules(url), AZURE_DEVOPS_ORG_URL=url, AZURE_DEVOPS_PAT=pat)
 
     assert 0 == commands.main(["check"])
     assert "problem" not in capsys.readouterr().out
 
 
-def test_check_reports_the_settings_that_are_wrong_beside_the_rules(put, capsys):
-    put(RULES='{"churn": {"model": "churn"}}', MODE="lvie", CLAIM_LEASE="PT1S")
+def test_check_reports_the_settings_that_are_wrong_beside_the_rules(configure, capsys):
+    configure(RULES='{"churn": {"model": "churn"}}', MODE="lvie", CLAIM_LEASE="PT1S")
 
     assert 1 == commands.main(["check", "--json"])
     problems = json.loads(capsys.readouterr().out)["problems"]
     assert ["MODE", "CLAIM_LEASE", "churn"] == [one["path"] for one in problems]
 
 
-def test_check_of_a_file_needs_no_other_setting(put, tmp_path):
-    put(MODE="lvie")
+def test_check_of_a_file_needs_no_other_setting(configure, tmp_path):
+    configure(MODE="lvie")
     (tmp_path / "rules.json").write_text(rules(SERVICES))
 
     assert 0 == commands.main(["check", str(tmp_path / "rules.json")])

@@ -71,9 +71,9 @@ def test_a_start_at_a_stranger_fails_with_what_is_allowed(request, stranger, set
     assert all(allowed in one["reason"] for one in decisions)
 
 
-def test_an_event_that_waits_for_a_token_is_delivered_again(put, listen):
+def test_an_event_that_waits_for_a_token_is_delivered_again(configure, listen):
     endpoint = listen(lambda _: answer({"statusCode": 503, "message": "busy"}, 503))
-    put(
+    configure(
         IDENTITY_ENDPOINT=endpoint.url,
         IDENTITY_HEADER=IDENTITY_HEADER,
         AZURE_DEVOPS_ORG_URL=SERVICES,

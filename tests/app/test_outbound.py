@@ -186,12 +186,12 @@ def test_authorities_of_ones_own_are_trusted(listen, monkeypatch, tmp_path, name
 
 
 @pytest.fixture(name="storage_of")
-def _storage_of(put, listen):
+def _storage_of(configure, listen):
     """Leads the ledger to a server that answers so, asked with the app's identity."""
 
     def storage_of(respond):
         endpoint, storage = listen(managed_identity), listen(respond, tls=True)
-        put(
+        configure(
             AzureWebJobsStorage="",
             AzureWebJobsStorage__tableServiceUri=storage.address,
             IDENTITY_ENDPOINT=endpoint.url,

@@ -13,11 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.registrations.event_grid import parse_event
-from model_trigger.registrations.registration import (
-    Registration,
-    RejectedEventError,
-    Workspace,
-)
+from model_trigger.registrations.registration import Registration, RejectedEventError, Workspace
 from tests.support.drawn import json_values, relaxed
 from tests.support.events import changed, payload, with_data
 

@@ -6,11 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.registrations.registration import (
-    Registration,
-    Workspace,
-    lookup,
-)
+from model_trigger.registrations.registration import Registration, Workspace, lookup
 from tests.support.build import WORKSPACE, WORKSPACE_ID, registration
 from tests.support.drawn import relaxed
 

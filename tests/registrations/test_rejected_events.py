@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.registrations.event_grid import EVENT_TYPE, parse_event
-from model_trigger.registrations.registration import (
-    RejectedEventError,
-)
+from model_trigger.registrations.registration import RejectedEventError
 from tests.support.build import event
 from tests.support.drawn import json_values, relaxed
 from tests.support.events import changed, payload, with_data

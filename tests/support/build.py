@@ -20,6 +20,8 @@ WORKSPACE_ID = (
 )
 WORKSPACE = Workspace.parse(WORKSPACE_ID)
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CONTOSO = "https://dev.azure.com/contoso"
+NEVER_SHOWN = "s3cr3t-never-shown"
 
 
 def registration(version: str = "17", model: str = "churn", **fields: Any) -> Registration:
