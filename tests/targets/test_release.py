@@ -1,33 +1,25 @@
-"""What a target is asked to start: the whole POST, from a rule, a registration and a definition."""
-
-import json
-from dataclasses import replace
+"""What a release is asked for: the whole POST, from a rule, a registration and a definition."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.targets.request import (
     DEFAULT_VARIABLES,
     Definition,
-    NotStarted,
     StartRequest,
     TargetAddress,
     TargetError,
     TargetKind,
-    address_of,
     key_mark,
-    organization_key,
     request_for,
 )
 from model_trigger.targets.values import UnsafeValueError
-from tests.support.build import registration, rule
+from tests.support.build import CONTOSO, registration, rule
+from tests.support.drawn import relaxed
 
-relaxed = settings(deadline=None)
-CONTOSO = "https://dev.azure.com/contoso"
 RELEASE = TargetAddress(TargetKind.RELEASE, CONTOSO, "ml", "Deploy")
-PIPELINE = TargetAddress(TargetKind.PIPELINE, CONTOSO, "ml", "deploy")
 ALL_SETTABLE = dict.fromkeys(DEFAULT_VARIABLES, True)
 
 
@@ -41,13 +33,6 @@ def released(
     body = dict(request.body)
     body["variables"] = {name: one.pop("value") for name, one in body["variables"].items()}
     return body
-
-
-def run(fields=None, *, takes_key=False, described: Registration | None = None, **more):
-    """Give the body of the POST for a run of a pipeline."""
-    made = rule(release=None, pipeline={"id": 5} | (fields or {}), **more)
-    definition = Definition(5, "deploy", takes_key=takes_key)
-    return request_for(made, described or registration(), PIPELINE, definition, "k1").body
 
 
 def test_the_request_is_complete_by_itself():
@@ -235,220 +220,8 @@ def test_the_only_key_in_a_description_is_the_last_word(template, value, key):
     assert 1 == body["description"].lower().count("[model-trigger:")
 
 
-# Pipelines.
-
-
-def test_a_run_gets_model_name_and_version_and_nothing_else():
-    assert {"templateParameters": {"modelName": "churn", "modelVersion": "17"}} == run()
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({"parameters": {"version": "{model_version}"}}, {"templateParameters": {"version": "17"}}),
-        ({"parameters": {}}, {"templateParameters": {}}),
-        (
-            {"parameters": {}, "variables": {"a": "{rule}"}},
-            {"templateParameters": {}, "variables": {"a": {"value": "churn"}}},
-        ),
-        (
-            {"parameters": {}, "branch": "main"},
-            {
-                "templateParameters": {},
-                "resources": {"repositories": {"self": {"refName": "refs/heads/main"}}},
-            },
-        ),
-        (
-            {"parameters": {}, "branch": "refs/tags/v1"},
-            {
-                "templateParameters": {},
-                "resources": {"repositories": {"self": {"refName": "refs/tags/v1"}}},
-            },
-        ),
-        (
-            {"parameters": {}, "stages_to_skip": ["test", "dev"]},
-            {"templateParameters": {}, "stagesToSkip": ["test", "dev"]},
-        ),
-    ],
-    ids=["parameters", "no-parameters", "variables", "branch", "ref", "stages"],
-)
-def test_a_run_gets_what_the_rule_says(fields, expected):
-    assert expected == run(fields)
-
-
-@pytest.mark.parametrize("fields", [{}, {"parameters": {}}], ids=["defaults", "none"])
-def test_a_run_gets_the_key_where_its_pipeline_takes_it(fields):
-    assert "k1" == run(fields, takes_key=True)["templateParameters"]["modelTriggerKey"]
-    assert "modelTriggerKey" not in run(fields)["templateParameters"]
-
-
-@pytest.mark.parametrize("where", ["parameters", "variables"])
-def test_a_dangerous_value_is_refused_in_a_run(where):
-    with pytest.raises(UnsafeValueError, match=r"^\{model_version\} begins with '-'"):
-        run({"parameters": {}} | {where: {"x": "{model_version}"}}, described=registration("-1"))
-    with pytest.raises(UnsafeValueError, match=r"^\{model_version\} begins with '-'"):
-        run(described=registration("-1"))
-
-
-# Where a target is.
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        (
-            {"release": {"definition": "Deploy"}},
-            TargetAddress(TargetKind.RELEASE, "https://dev.azure.com/app", "app", "Deploy"),
-        ),
-        (
-            {"release": {"definition": 3, "project": "ml", "organization_url": CONTOSO}},
-            TargetAddress(TargetKind.RELEASE, CONTOSO, "ml", 3),
-        ),
-        (
-            {"release": None, "pipeline": {"id": 4, "project": "ml"}},
-            TargetAddress(TargetKind.PIPELINE, "https://dev.azure.com/app", "ml", 4),
-        ),
-        (
-            {"release": None, "pipeline": {"id": 4, "branch": "main"}},
-            TargetAddress(TargetKind.PIPELINE, "https://dev.azure.com/app", "app", 4, "main"),
-        ),
-    ],
-    ids=["of-the-app", "of-the-rule", "pipeline", "branch"],
-)
-def test_a_target_is_in_the_organisation_and_project_of_the_rule_or_else_of_the_app(
-    fields, expected
-):
-    assert expected == address_of(rule(**fields), "https://dev.azure.com/app/", "app")
-
-
-@pytest.mark.parametrize(
-    ("fields", "url", "project", "told"),
-    [
-        (
-            {},
-            None,
-            "ml",
-            (
-                "no organization_url is configured: set the app setting AZURE_DEVOPS_ORG_URL, "
-                "or churn.release.organization_url"
-            ),
-        ),
-        (
-            {},
-            CONTOSO,
-            None,
-            (
-                "no project is configured: set the app setting AZURE_DEVOPS_PROJECT, "
-                "or churn.release.project"
-            ),
-        ),
-        (
-            {"release": None, "pipeline": {"id": 1}},
-            CONTOSO,
-            "",
-            (
-                "no project is configured: set the app setting AZURE_DEVOPS_PROJECT, "
-                "or churn.pipeline.project"
-            ),
-        ),
-    ],
-    ids=["organisation", "project", "pipeline"],
-)
-def test_a_target_that_is_nowhere_is_told_with_both_places_to_name_it(fields, url, project, told):
-    with pytest.raises(TargetError) as caught:
-        address_of(rule(**fields), url, project)
-    assert told == str(caught.value)
-
-
-def test_what_the_ledger_keeps_of_a_target_is_read_by_later_versions_of_the_app():
-    kept = {
-        "kind": "pipeline",
-        "organization_url": CONTOSO,
-        "project": "ml",
-        "definition": 5,
-        "body": {"templateParameters": {"modelName": "churn"}},
-    }
-    request = StartRequest(TargetKind.PIPELINE, CONTOSO, "ml", 5, kept["body"])
-
-    assert request == StartRequest.from_json(json.dumps(kept))
-    assert kept == json.loads(request.to_json())
-    assert ["release", "pipeline"] == list(TargetKind)
-
-
-def test_what_is_not_known_of_a_target_is_not_assumed():
-    definition = Definition(12, "Deploy")
-
-    assert ({}, {}, (), False) == (
-        definition.variables,
-        definition.artifacts,
-        definition.triggers,
-        definition.takes_key,
-    )
-    assert 0 == NotStarted("why").retry_after
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=10,
-)
-
-
-@relaxed
-@given(
-    st.builds(
-        StartRequest,
-        kind=st.sampled_from(TargetKind),
-        organization_url=st.text(),
-        project=st.text(),
-        definition=st.integers(),
-        body=st.dictionaries(st.text(), json_values, max_size=3),
-    )
-)
-def test_a_request_is_read_back_as_it_was_written(written):
-    read = StartRequest.from_json(written.to_json())
-
-    assert written == read
-    assert isinstance(read.kind, TargetKind)
-    assert json.loads(written.to_json())["kind"] == written.kind
-
-
 def test_a_workspace_may_have_a_name_that_a_script_may_not_get():
     workspace = Workspace.parse(registration().workspace.id.replace("ml-prod/", "ml(prod)/"))
 
     with pytest.raises(UnsafeValueError, match=r"^\{resource_group\} holds '\('"):
         released(variables={"resourceGroup": True}, described=registration(workspace=workspace))
-
-
-@pytest.mark.parametrize(
-    ("url", "key"),
-    [
-        pytest.param("https://dev.azure.com/contoso", "https://dev.azure.com/contoso", id="as is"),
-        pytest.param("https://dev.azure.com/Contoso/", "https://dev.azure.com/contoso", id="case"),
-        pytest.param(
-            "https://Contoso.visualstudio.com", "https://dev.azure.com/contoso", id="older"
-        ),
-        pytest.param(
-            "https://contoso.visualstudio.com/DefaultCollection/",
-            "https://dev.azure.com/contoso",
-            id="older, with the collection",
-        ),
-        pytest.param(
-            "https://tfs.example/tfs/Contoso", "https://tfs.example/tfs/contoso", id="a server"
-        ),
-    ],
-)
-def test_an_organization_is_compared_in_one_spelling(url, key):
-    assert key == organization_key(url)
-
-
-def test_what_is_started_is_compared_without_the_project():
-    spelled = [
-        StartRequest(TargetKind.PIPELINE, url, project, 5, {})
-        for url in ("https://dev.azure.com/contoso", "https://CONTOSO.visualstudio.com/")
-        for project in ("ml", "ML", "9a1c0f6e-0000-4000-8000-000000000001")
-    ]
-
-    assert 1 == len({one.target for one in spelled})
-    assert spelled[0].target != replace(spelled[0], definition=6).target
-    assert spelled[0].target != replace(spelled[0], kind=TargetKind.RELEASE).target
