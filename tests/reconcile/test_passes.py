@@ -16,7 +16,7 @@ from model_trigger.reconcile.missing import find_missing
 from model_trigger.reconcile.open_claims import finish_claims
 from model_trigger.reconcile.progress import WorkspaceNote
 from model_trigger.registrations.registration import Workspace
-from tests.support.build import WORKSPACE, deadline, rulebook
+from tests.support.build import OTHER, WORKSPACE, deadline, rulebook
 from tests.support.kept import keep_claim
 from tests.support.slow import (
     DEAD,
@@ -29,8 +29,6 @@ from tests.support.slow import (
     progress,
 )
 from tests.support.trial import Interposed, raising
-
-OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 
 
 @pytest.fixture(name="clock")

@@ -19,6 +19,7 @@ WORKSPACE_ID = (
     "/providers/Microsoft.MachineLearningServices/workspaces/ml-prod-ws"
 )
 WORKSPACE = Workspace.parse(WORKSPACE_ID)
+OTHER = Workspace.parse(WORKSPACE_ID.replace("ml-prod-ws", "ml-test-ws"))
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CONTOSO = "https://dev.azure.com/contoso"
 NEVER_SHOWN = "s3cr3t-never-shown"
