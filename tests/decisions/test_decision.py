@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.decisions.decision import (
@@ -17,8 +17,7 @@ from model_trigger.rules.rule import Clause
 from model_trigger.targets.request import Release
 from model_trigger.text import utf16_units, well_formed
 from tests.support.build import WORKSPACE_ID, registration, rulebook
-
-relaxed = settings(deadline=None)
+from tests.support.drawn import relaxed
 
 
 def logged(decision: Decision, milliseconds: int = 42) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """One rule and one registration: each clause met and not met, in words, and what it leads to."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.matching.versions import VersionError
@@ -9,8 +9,7 @@ from model_trigger.rules.fields import Mode
 from model_trigger.rules.rule import Clause
 from tests.rules.clauses import CLAUSES, INTEGER, SEMVER_TAG
 from tests.support.build import registration, rule, rulebook
-
-relaxed = settings(deadline=None)
+from tests.support.drawn import relaxed
 
 
 def clauses(fields, **described) -> dict[str, Clause]:
