@@ -228,6 +228,23 @@ README_BOUNDS = {
     "^0.x": "<1.0.0-0",
 }
 
+# What npm allows without saying so: a range, and the same in plain bounds.
+ODDITIES = {
+    "equals signs before a partial version": ("==1.2", ">=1.2.0 <1.3.0-0"),
+    "several v before a partial version": ("vv1.2", ">=1.2.0 <1.3.0-0"),
+    "a v between an operator and a version": ("=v1.2.3", "1.2.3"),
+    "an equals sign after a tilde": ("~=1.2.3", ">=1.2.3 <1.3.0-0"),
+    "an operator in two halves": ("> =1", ">=1.0.0"),
+    "a number after a wildcard, after a caret": ("^1.x.5", ">=1.0.0 <2.0.0-0"),
+    "a number after a wildcard that comes first": ("^x.1", "*"),
+    "a number after a wildcard, in a hyphen": ("1.x.5 - 2", ">=1.0.0 <3.0.0-0"),
+    "v and = before the ends of a hyphen": ("=1.2 - v2", ">=1.2.0 <3.0.0-0"),
+    "any version beside a pre-release": ("* || 1.2.3-rc", "*"),
+    "every release beside a pre-release": (">=0.0.0 || 1.2.3-rc", "*"),
+    "nothing beside a pre-release": ("||1.2.3-rc", "*"),
+    "every release, with a v": (">=v0.0.0 || 1.2.3-rc", ">=0.0.0||1.2.3-rc"),
+}
+
 INVALID_RANGES = [
     "1.x.5",
     "1.*.5",

@@ -10,6 +10,8 @@ from model_trigger.matching.versions import Scheme, VersionError, parse_version
 from tests.matching import npm
 from tests.support.drawn import relaxed
 from tests.support.versions import (
+    INTEGER,
+    SEMVER,
     any_text,
     complaint,
     in_digits,
@@ -125,23 +127,20 @@ NOT_SEMANTIC = {
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
-    [pytest.param(*row, id=ascii(row[0][:40])) for row in NOT_INTEGERS.items()],
+    ("scheme", "text", "message"),
+    [
+        pytest.param(scheme, text, sentence + expected, id=f"{scheme} {text[:40]!a}")
+        for scheme, sentences, expected in (
+            (INTEGER, NOT_INTEGERS, INTEGER_EXPECTED),
+            (SEMVER, NOT_SEMANTIC, SEMVER_EXPECTED),
+        )
+        for text, sentence in sentences.items()
+    ],
 )
-def test_a_text_that_is_not_an_integer_is_told_why(text, sentence):
+def test_a_text_that_is_not_a_version_of_its_scheme_is_told_why(scheme, text, message):
     with pytest.raises(VersionError) as caught:
-        integer(text)
-    assert sentence + INTEGER_EXPECTED == str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [pytest.param(*row, id=ascii(row[0][:40])) for row in NOT_SEMANTIC.items()],
-)
-def test_a_text_that_is_not_a_semantic_version_is_told_why(text, sentence):
-    with pytest.raises(VersionError) as caught:
-        semver(text)
-    assert sentence + SEMVER_EXPECTED == str(caught.value)
+        parse_version(text, scheme)
+    assert message == str(caught.value)
 
 
 @relaxed
