@@ -114,7 +114,7 @@ def _ask(request, endpoint):
 
     def ledger():
         with services._tables(settings) as tables:  # noqa: SLF001
-            Ledger.open(tables, "t").read(Partition("r", WORKSPACE, "m"), "1", limit)
+            Ledger.open(tables, "t").claims.read(Partition("r", WORKSPACE, "m"), "1", limit)
 
     passing = {"azure_devops": AzureDevOpsError, "azure_ml": AzureMLError, "ledger": LedgerError}
     lasting = {"azure_devops": TargetError, "azure_ml": WorkspaceAccessError, "ledger": LedgerError}

@@ -17,14 +17,11 @@ from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
 from model_trigger.ledger.ledger import Ledger
-from model_trigger.registrations.registration import Workspace
 from tests.sandbox.flaky import FlakyProxy
-from tests.support.build import WORKSPACE, deadline, registration, rule
+from tests.support.build import OTHER, deadline, registration, rule
 from tests.support.organization import DEPLOY_CHURN, KEYLESS, changed, stand_in
 from tests.support.slow import Clock
 from tests.support.trial import CHURN, LEASE, Interposed, once, raising, with_changes
-
-OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 
 
 def commit_and_lose(churn):

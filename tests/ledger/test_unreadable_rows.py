@@ -10,13 +10,11 @@ from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError, status_page
 from model_trigger.ledger.claims import claim_key, partition_key
 from model_trigger.ledger.notes import WORKSPACES_KEY, workspace_key
-from model_trigger.registrations.registration import Workspace
-from tests.support.build import NOON, WORKSPACE, deadline, registration, rule
+from tests.support.build import NOON, OTHER, WORKSPACE, deadline, registration, rule
 from tests.support.organization import KEYLESS, stand_in
 from tests.support.trial import CHURN
 
 FRAUD = Partition("fraud", WORKSPACE, "fraud")
-OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 UNREADABLE = [
     pytest.param({"registration": "{"}, id="its registration is cut"),
     pytest.param({"workspace": "nonsense"}, id="its workspace is none"),

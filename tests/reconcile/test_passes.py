@@ -15,7 +15,7 @@ from model_trigger.handlers import reconcile, status_page
 from model_trigger.reconcile.progress import WorkspaceNote
 from model_trigger.registrations.listing import AzureMLError, WorkspaceAccessError
 from model_trigger.registrations.registration import Workspace
-from tests.support.build import WORKSPACE, deadline, rulebook
+from tests.support.build import OTHER, WORKSPACE, deadline, rulebook
 from tests.support.kept import keep_claim
 from tests.support.slow import (
     DEAD,
@@ -28,8 +28,6 @@ from tests.support.slow import (
     progress,
 )
 from tests.support.trial import Interposed, find_missed, finish, raising, with_changes
-
-OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 
 
 @pytest.fixture(name="clock")

@@ -29,7 +29,10 @@ POLICY = Policy(
     reconcile_lookback=timedelta(days=1),
     decision_retention=timedelta(days=90),
 )
+OTHER = Workspace.parse(WORKSPACE_ID.replace("ml-prod-ws", "ml-test-ws"))
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CONTOSO = "https://dev.azure.com/contoso"
+NEVER_SHOWN = "s3cr3t-never-shown"
 
 
 def registration(version: str = "17", model: str = "churn", **fields: Any) -> Registration:
