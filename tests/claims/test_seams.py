@@ -213,7 +213,7 @@ def test_a_run_without_a_key_is_found_when_nobody_else_may_have_started_it(make_
     "spelled",
     [
         pytest.param(lambda _: "ML", id="in another case"),
-        pytest.param(lambda service: service.organisations[0].projects[0].id, id="by its id"),
+        pytest.param(lambda service: service.organizations[0].projects[0].id, id="by its id"),
     ],
 )
 def test_a_run_without_a_key_is_not_taken_from_a_claim_that_spells_its_project_otherwise(

@@ -20,7 +20,7 @@ from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
     FRAUD,
     Identity,
-    Organisation,
+    Organization,
     Parameter,
     Project,
     ReleaseDefinition,
@@ -43,8 +43,8 @@ PROJECT = Project("ml", (CHURN, FRAUD, *PLACES, SILENT, DOUBLED), (DEPLOY_CHURN,
 ME = Identity("trigger", "pat")
 
 
-def organisation(**identity):
-    return Organisation("fabrikam", (PROJECT,), (replace(ME, **identity),))
+def organization(**identity):
+    return Organization("fabrikam", (PROJECT,), (replace(ME, **identity),))
 
 
 def found(azure_devops, *rules, organization_url=None, project="ml", scheme="Basic OnBhdA=="):
@@ -55,8 +55,8 @@ def found(azure_devops, *rules, organization_url=None, project="ml", scheme="Bas
 
 
 def finding(of_rule, identity=None, **options):
-    """Check one rule; give what is said, where `{url}` stands for the organisation's address."""
-    with AzureDevOps((organisation(**identity or {}),)) as azure_devops:
+    """Check one rule; give what is said, where `{url}` stands for the organization's address."""
+    with AzureDevOps((organization(**identity or {}),)) as azure_devops:
         (one,) = found(azure_devops, of_rule, **options)
         assert [] == azure_devops.releases + azure_devops.runs
         return replace(one, sentence=one.sentence.replace(azure_devops.url, "{url}"))
@@ -276,7 +276,7 @@ def test_a_host_that_does_not_exist_is_found():
 
 
 def test_an_identity_that_may_not_ask_for_its_permissions_is_no_mistake():
-    with AzureDevOps((organisation(),)) as azure_devops:
+    with AzureDevOps((organization(),)) as azure_devops:
         azure_devops.fault("error", verb="GET", path="/permissions/", status=403, times=None)
         (one,) = found(azure_devops, release(1))
 
@@ -293,7 +293,7 @@ def test_an_identity_that_may_not_ask_for_its_permissions_is_no_mistake():
 
 
 def test_a_server_that_cannot_preview_runs_is_no_mistake():
-    with AzureDevOps((replace(organisation(), highest_version=6.0),)) as azure_devops:
+    with AzureDevOps((replace(organization(), highest_version=6.0),)) as azure_devops:
         (one,) = found(azure_devops, pipeline(5))
 
     assert (
@@ -308,7 +308,7 @@ def test_a_server_that_cannot_preview_runs_is_no_mistake():
 
 
 def test_every_rule_is_told_for_itself():
-    with AzureDevOps((organisation(),)) as azure_devops:
+    with AzureDevOps((organization(),)) as azure_devops:
         rules = [
             rule("a", release={"definition": 1}),
             rule("b", release={"definition": 4711}),

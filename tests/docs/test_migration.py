@@ -16,7 +16,7 @@ from model_trigger.targets.request import KEY_PARAMETER
 from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
     SPECIFY_AT_RELEASE,
-    Organisation,
+    Organization,
     Project,
     ReleaseDefinition,
     Variable,
@@ -40,7 +40,7 @@ def started(rules, definition, make_services, version="17", **tags):
     project = Project("ml", (definition,), (DEPLOY_CHURN,))
     (rule,) = book(rules).rules.values()
     of_version = registration(version, tags=tags)
-    with AzureDevOps((Organisation("fabrikam", (project,)),)) as azure_devops:
+    with AzureDevOps((Organization("fabrikam", (project,)),)) as azure_devops:
         adapter = Adapter(lambda _: "Basic OnBhdA==", time.monotonic)
         services = make_services(azure_devops=lambda: adapter, organization_url=azure_devops.url)
         decision = attend(rule.evaluate(of_version), of_version, services, deadline())

@@ -101,7 +101,7 @@ def test_the_version_stands_where_version_from_says(written, expected):
         "http://127.0.0.1:8081/contoso",
     ],
 )
-def test_an_organisation_is_named_by_its_address_without_a_slash_at_the_end(address):
+def test_an_organization_is_named_by_its_address_without_a_slash_at_the_end(address):
     assert address == read_release(organization_url=address).organization_url
     assert address == read_pipeline(organization_url=f"{address}/").organization_url
 

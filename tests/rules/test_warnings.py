@@ -114,13 +114,13 @@ def test_the_same_target_is_found_in_whatever_order_and_spelling(one, other):
         pytest.param(
             {"pipeline": {"id": 1, "organization_url": "https://dev.azure.com/contoso"}},
             {"pipeline": {"id": 1, "organization_url": "https://dev.azure.com/fabrikam"}},
-            id="two-organisations",
+            id="two-organizations",
         ),
         pytest.param({"release": {"definition": 1}}, {}, id="a-project-that-is-not-known-here"),
         pytest.param(
             {"release": RELEASE["release"] | {"organization_url": "https://dev.azure.com/contoso"}},
             {},
-            id="another-organisation",
+            id="another-organization",
         ),
         pytest.param({"pipeline": {"id": 1, "project": "ml"}}, {}, id="a-pipeline-and-a-release"),
     ],

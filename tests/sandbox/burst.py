@@ -19,7 +19,7 @@ from threading import Event, Thread
 from typing import Self
 
 from tests.sandbox.azure_devops.organization import (
-    Organisation,
+    Organization,
     Parameter,
     Pipeline,
     Project,
@@ -42,7 +42,7 @@ RULES = {
 VARIABLES = {"modelName": Variable(), "modelVersion": Variable()}
 PARAMETERS = (Parameter("modelName"), Parameter("modelVersion"))
 DEFINITIONS = tuple(ReleaseDefinition(n, f"Deploy {n}", variables=VARIABLES) for n in (1, 2))
-FABRIKAM = Organisation(
+FABRIKAM = Organization(
     "fabrikam", (Project("ml", DEFINITIONS, (Pipeline(3, "deploy", parameters=PARAMETERS),)),)
 )
 FAULTS = (

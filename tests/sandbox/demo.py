@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.sandbox.azure_devops.organization import (
-    Organisation,
+    Organization,
     Project,
     ReleaseDefinition,
     Variable,
@@ -26,7 +26,7 @@ PAYLOADS = ROOT / "tests" / "payloads"
 DEFINITION = ReleaseDefinition(
     7, "Deploy regression", variables={"modelName": Variable(), "modelVersion": Variable()}
 )
-CONTOSO = Organisation("contoso", (Project("ml", (DEFINITION,)),))
+CONTOSO = Organization("contoso", (Project("ml", (DEFINITION,)),))
 RULES = {
     "regression": {
         "model": "sklearn_*",

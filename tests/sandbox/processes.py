@@ -1,7 +1,7 @@
 """Starts the programs of the sandbox as child processes, keeps what they print, and ends them.
 
 A child gets the settings that it is given, and of this process's environment only what programs
-need to run at all: the shell that starts the tests may hold the settings of a real organisation.
+need to run at all: the shell that starts the tests may hold the settings of a real organization.
 """
 
 import json

@@ -4,7 +4,7 @@
 
 Settings come from the environment, then from local.settings.json. What they leave open is taken
 from the sandbox: Azurite (its data in .azurite/) for the storage, a stand-in for Azure DevOps, and
-a rule to try it with. So the same command serves a real organisation and a real storage account.
+a rule to try it with. So the same command serves a real organization and a real storage account.
 """
 
 import argparse
@@ -62,12 +62,12 @@ def fill_gaps(sandbox: ExitStack) -> None:
         say(f"storage: Azurite, its data in {folder}")
     if "AZURE_DEVOPS_ORG_URL" not in os.environ:
         azure_devops = sandbox.enter_context(AzureDevOps())
-        organisation = {
+        organization = {
             "AZURE_DEVOPS_ORG_URL": azure_devops.url,
             "AZURE_DEVOPS_PROJECT": "ml",
             "AZURE_DEVOPS_PAT": "any",
         }
-        os.environ.update(organisation)
+        os.environ.update(organization)
         say(f"Azure DevOps: a stand-in, its releases at {azure_devops.address}/_sandbox/releases")
     if not any(name.upper().startswith("RULES") for name in os.environ):
         os.environ["RULES"] = json.dumps(RULES)

@@ -1,4 +1,4 @@
-"""Makes what tests of the adapter for Azure DevOps are about: organisations, requests, answers."""
+"""Makes what tests of the adapter for Azure DevOps are about: organizations, requests, answers."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from model_trigger.targets.request import TargetAddress, TargetKind, address_of,
 from tests.sandbox.azure_devops.messages import Answer
 from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
-    Organisation,
+    Organization,
     Pipeline,
     Project,
     ReleaseDefinition,
@@ -29,15 +29,15 @@ KEYLESS = replace(DEPLOY_CHURN, parameters=DEPLOY_CHURN.parameters[:2])
 KEY = "0123456789abcdef"
 
 
-def organisation(*targets, name="fabrikam", **fields):
-    """Make an organisation with one project, ml."""
+def organization(*targets, name="fabrikam", **fields):
+    """Make an organization with one project, ml."""
     releases = tuple(one for one in targets if isinstance(one, ReleaseDefinition))
     pipelines = tuple(one for one in targets if isinstance(one, Pipeline))
-    return Organisation(name, (Project("ml", releases, pipelines),), **fields)
+    return Organization(name, (Project("ml", releases, pipelines),), **fields)
 
 
 def stand_in(*targets, port=0, **fields):
-    return AzureDevOps((organisation(*targets, **fields),), port=port)
+    return AzureDevOps((organization(*targets, **fields),), port=port)
 
 
 class Clock:

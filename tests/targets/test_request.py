@@ -315,7 +315,7 @@ def test_a_dangerous_value_is_refused_in_a_run(where):
     ],
     ids=["of-the-app", "of-the-rule", "pipeline", "branch"],
 )
-def test_a_target_is_in_the_organisation_and_project_of_the_rule_or_else_of_the_app(
+def test_a_target_is_in_the_organization_and_project_of_the_rule_or_else_of_the_app(
     fields, expected
 ):
     assert expected == address_of(rule(**fields), "https://dev.azure.com/app/", "app")
@@ -352,7 +352,7 @@ def test_a_target_is_in_the_organisation_and_project_of_the_rule_or_else_of_the_
             ),
         ),
     ],
-    ids=["organisation", "project", "pipeline"],
+    ids=["organization", "project", "pipeline"],
 )
 def test_a_target_that_is_nowhere_is_told_with_both_places_to_name_it(fields, url, project, told):
     with pytest.raises(TargetError) as caught:

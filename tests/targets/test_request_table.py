@@ -102,7 +102,7 @@ ROWS = {
         },
         identity={"expired": True},
     ),
-    "unknown to the organisation": Row(
+    "unknown to the organization": Row(
         "failed",
         State.FAILED,
         "failed",

@@ -20,7 +20,7 @@ from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
     SPECIFY_AT_RELEASE,
     Identity,
-    Organisation,
+    Organization,
     Parameter,
     Pipeline,
     Project,
@@ -88,7 +88,7 @@ def basic(secret):
 
 
 def send(azure_devops, method, path, body=None, authorization=None):
-    """Send one request below the organisation, and return (status, headers, parsed JSON)."""
+    """Send one request below the organization, and return (status, headers, parsed JSON)."""
     headers = {
         "Accept": "application/json;api-version=7.1",
         "Authorization": basic("secret") if authorization is None else authorization,
@@ -112,11 +112,11 @@ def run(azure_devops, pipeline=5, **body):
 
 
 def with_definition(**changes):
-    return Organisation("contoso", (Project("ml", (replace(CHURN, **changes),)),))
+    return Organization("contoso", (Project("ml", (replace(CHURN, **changes),)),))
 
 
 def with_pipeline(**changes):
-    return Organisation("contoso", (Project("ml", (), (replace(DEPLOY_CHURN, **changes),)),))
+    return Organization("contoso", (Project("ml", (), (replace(DEPLOY_CHURN, **changes),)),))
 
 
 # The real client
@@ -239,7 +239,7 @@ def test_an_error_reaches_the_real_client_with_its_message_and_type_key(azure_de
 
 
 @pytest.mark.parametrize(
-    ("organisation", "body", "status", "message"),
+    ("organization", "body", "status", "message"),
     [
         pytest.param(
             with_definition(), {"definitionId": 9}, 404, "ID 9 does not exist", id="no definition"
@@ -305,9 +305,9 @@ def test_an_error_reaches_the_real_client_with_its_message_and_type_key(azure_de
     ],
 )
 def test_a_release_that_the_service_would_refuse_is_refused_and_not_created(
-    organisation, body, status, message
+    organization, body, status, message
 ):
-    with AzureDevOps((organisation,)) as azure_devops:
+    with AzureDevOps((organization,)) as azure_devops:
         refused, _, error = create(azure_devops, **body)
         assert (status, True) == (refused, message in error["message"])
         assert {
@@ -383,7 +383,7 @@ def test_lists_of_definitions_filter_by_name_and_folder_and_expand_on_demand():
         ReleaseDefinition(2, "Deploy churn weekly", path="\\Teams\\B"),
         replace(CHURN, id=3, name="DEPLOY CHURN"),
     )
-    with AzureDevOps((Organisation("contoso", (Project("ml", definitions),)),)) as azure_devops:
+    with AzureDevOps((Organization("contoso", (Project("ml", definitions),)),)) as azure_devops:
         listed = client(azure_devops, "release").get_release_definitions
 
         def ids(**query):
@@ -421,11 +421,11 @@ def test_lists_of_releases_filter_by_definition_time_and_name():
 
 def test_a_project_shows_its_own_releases_and_runs_only():
     pipelines = (Pipeline(5, "deploy"),)
-    organisation = Organisation(
+    organization = Organization(
         "contoso",
         (Project("ml", (CHURN,), pipelines), Project("web", (CHURN,), (Pipeline(6, "other"),))),
     )
-    with AzureDevOps((organisation,)) as azure_devops:
+    with AzureDevOps((organization,)) as azure_devops:
         create(azure_devops, definitionId=1)
         run(azure_devops)
         for resource in ("release/releases", "build/builds"):
@@ -623,7 +623,7 @@ def test_what_does_not_exist_is_not_found(azure_devops, method, path, type_key):
 
 def test_a_run_is_found_only_under_its_own_pipeline():
     pipelines = (DEPLOY_CHURN, Pipeline(6, "other"))
-    with AzureDevOps((Organisation("contoso", (Project("ml", (), pipelines),)),)) as azure_devops:
+    with AzureDevOps((Organization("contoso", (Project("ml", (), pipelines),)),)) as azure_devops:
         run(azure_devops, 6)
         assert 200 == send(azure_devops, "GET", "ml/_apis/pipelines/6/runs/1")[0]
         assert 404 == send(azure_devops, "GET", "ml/_apis/pipelines/5/runs/1")[0]
@@ -635,7 +635,7 @@ READER = Identity("Reader", "reader", create_releases=(), queue_builds=())
 TEAM = Identity("Team", "team", create_releases=(2,), queue_builds=(5,))
 STRANGER = Identity("Stranger", "stranger", view=False)
 EXPIRED = Identity("Expired", "old", expired=True)
-GUARDED = Organisation(
+GUARDED = Organization(
     "contoso",
     (Project("ml", (CHURN, replace(CHURN, id=2)), (DEPLOY_CHURN,)),),
     (READER, TEAM, STRANGER, EXPIRED),

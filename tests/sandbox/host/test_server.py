@@ -365,7 +365,7 @@ def test_settings_come_from_the_environment_then_from_local_settings(
 
 
 def test_the_environment_of_the_tests_stays_with_the_tests(tmp_path, monkeypatch):
-    monkeypatch.setenv("SETTING", "of a real organisation")
+    monkeypatch.setenv("SETTING", "of a real organization")
 
     with start(write_app(tmp_path)) as host:
         host.deliver([EVENT], "on_event")

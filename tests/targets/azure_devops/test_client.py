@@ -202,7 +202,7 @@ class TestRuns:
 
 
 class TestPlaces:
-    """Organisations, projects, servers."""
+    """Organizations, projects, servers."""
 
     @pytest.mark.parametrize(
         ("organization_url", "expected"),
@@ -221,7 +221,7 @@ class TestPlaces:
     def test_releases_have_a_host_of_their_own_in_services_only(self, organization_url, expected):
         assert expected == release_url(organization_url)
 
-    def test_one_app_starts_in_several_organisations_and_projects(self):
+    def test_one_app_starts_in_several_organizations_and_projects(self):
         with stand_in(CHURN) as one, AzureDevOps() as other:
             using = adapter()
             there = {"definition": 1, "organization_url": other.url}

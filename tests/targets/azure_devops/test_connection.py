@@ -17,7 +17,7 @@ from tests.support.organization import (
     adapter,
     address,
     found,
-    organisation,
+    organization,
     patience,
     posts,
     request,
@@ -142,7 +142,7 @@ class TestDeadline:
 
     def test_a_start_ends_with_its_time_and_not_with_the_answer(self, make):
         clock = Clock(time.monotonic())
-        with Late((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+        with Late((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
             azure_devops.clock_to_move = clock

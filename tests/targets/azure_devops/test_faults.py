@@ -29,7 +29,7 @@ from tests.support.organization import (
     changed,
     found,
     now,
-    organisation,
+    organization,
     patience,
     pipeline_request,
     posts,
@@ -284,7 +284,7 @@ class TestOddAnswers:
         ids=["release", "run"],
     )
     def test_what_an_odd_answer_started_is_unknown(self, make, path, body):
-        with OddService((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+        with OddService((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
             azure_devops.answer_oddly("POST", path, body)
@@ -293,7 +293,7 @@ class TestOddAnswers:
 
     @pytest.mark.parametrize("body", ODD)
     def test_where_things_are_is_asked_again_after_an_odd_answer(self, body):
-        with OddService((organisation(CHURN),)) as azure_devops:
+        with OddService((organization(CHURN),)) as azure_devops:
             asked_for, using = request(azure_devops, adapter()), adapter()
             azure_devops.answer_oddly("OPTIONS", "/_apis", body)
             odd = using.start(asked_for, deadline())
@@ -313,7 +313,7 @@ class TestOddAnswers:
         ],
     )
     def test_what_is_read_oddly_may_pass(self, kind, definition, method, path, body):
-        with OddService((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+        with OddService((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             azure_devops.answer_oddly(method, path, body)
             where, using = address(azure_devops, definition, kind), adapter()
             with pytest.raises(AzureDevOpsError):
@@ -329,7 +329,7 @@ class TestOddAnswers:
         ids=["release", "run"],
     )
     def test_an_odd_list_does_not_say_that_nothing_was_started(self, make, path, body):
-        with OddService((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+        with OddService((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
             azure_devops.answer_oddly("GET", path, body)
@@ -340,7 +340,7 @@ class TestOddAnswers:
         "links", ["null", '{"web": null}', '{"web": []}', '{"web": {"href": 1}}']
     )
     def test_a_release_without_its_page_is_started_all_the_same(self, links):
-        with OddService((organisation(CHURN),)) as azure_devops:
+        with OddService((organization(CHURN),)) as azure_devops:
             using = adapter()
             asked_for = request(azure_devops, using)
             azure_devops.answer_oddly("POST", "/releases", f'{{"id": 7, "_links": {links}}}')

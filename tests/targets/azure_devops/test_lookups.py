@@ -23,7 +23,7 @@ from tests.support.organization import (
     found,
     keyed,
     now,
-    organisation,
+    organization,
     pipeline_request,
     request,
     stand_in,
@@ -83,7 +83,7 @@ class TestKeys:
             assert Absent() == found(using, keyed(asked_for, "k120"), "k120")
 
     def test_what_the_list_leaves_out_is_read_by_itself_once(self, make):
-        with Reticent((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+        with Reticent((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
             using.start(keyed(asked_for, "other"), deadline())
@@ -127,7 +127,7 @@ class TestReleases:
             assert 1 == found(using, asked_for, "last").release.id
 
     def test_a_release_of_its_own_without_a_description_is_not_ours(self):
-        with Reticent((organisation(CHURN),)) as azure_devops:
+        with Reticent((organization(CHURN),)) as azure_devops:
             using = adapter()
             asked_for = request(azure_devops, using)
             using.start(asked_for, deadline())
@@ -173,7 +173,7 @@ class TestRuns:
         [pytest.param(DEPLOY_CHURN, True, id="key"), pytest.param(KEYLESS, False, id="no key")],
     )
     def test_a_run_that_never_says_what_it_was_given_is_silent(self, pipeline, with_key):
-        with Reticent((organisation(pipeline),)) as azure_devops:
+        with Reticent((organization(pipeline),)) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
             run = using.start(asked_for, deadline()).release
@@ -183,7 +183,7 @@ class TestRuns:
             assert Candidates((), (run,)) == found(using, asked_for)
 
     def test_a_list_that_shows_no_parameters_at_all_is_not_believed(self):
-        with OddService((organisation(DEPLOY_CHURN),)) as azure_devops:
+        with OddService((organization(DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
             using.start(asked_for, deadline())
@@ -194,7 +194,7 @@ class TestRuns:
             assert 1 == found(using, asked_for).release.id
 
     def test_a_run_that_is_gone_when_it_is_read_by_itself_proves_nothing(self):
-        with Reticent((organisation(DEPLOY_CHURN),)) as azure_devops:
+        with Reticent((organization(DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
             using.start(asked_for, deadline())
@@ -205,7 +205,7 @@ class TestRuns:
 
     def test_a_run_is_read_by_itself_for_its_variables_only_where_variables_were_sent(self):
         pipeline = replace(KEYLESS, variables=("colour",))
-        with Reticent((organisation(pipeline),)) as azure_devops:
+        with Reticent((organization(pipeline),)) as azure_devops:
             using = adapter()
             plain = pipeline_request(azure_devops, using)
             red = pipeline_request(azure_devops, using, variables={"colour": "red"})
@@ -222,7 +222,7 @@ class TestRuns:
         numbered = replace(
             DEPLOY_CHURN, parameters=(*DEPLOY_CHURN.parameters, Parameter("n", "number", "1"))
         )
-        with OddService((organisation(numbered),)) as azure_devops:
+        with OddService((organization(numbered),)) as azure_devops:
             asked_for = StartRequest(
                 PIPELINE,
                 azure_devops.url,

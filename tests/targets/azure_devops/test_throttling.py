@@ -72,7 +72,7 @@ def test_a_short_pause_is_made():
     assert pytest.approx([2]) == paused
 
 
-def test_another_organisation_need_not_wait():
+def test_another_organization_need_not_wait():
     with stand_in(CHURN) as one, stand_in(CHURN) as other:
         using = adapter()
         one.fault("retry-after", retry_after=60)
