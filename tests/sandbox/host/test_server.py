@@ -414,7 +414,10 @@ def test_an_unpacked_package_is_served_from_its_own_modules_and_packages(tmp_pat
             APP, {"SCHEDULE": "0 61 * * * *"}, r"minute is '61', allowed: 0-59", id="bad-schedule"
         ),
         pytest.param(
-            APP.replace("{shelf}", "{shelf:int}"), {}, r"parameters as {name} only", id="route"
+            APP.replace("{shelf}", "{shelf:int}"),
+            {},
+            r"supports {name} parameters only",
+            id="route",
         ),
     ],
 )
@@ -433,7 +436,7 @@ def test_a_folder_without_an_app_is_named(tmp_path):
 def test_a_port_that_is_taken_is_named(host, tmp_path):
     port = host.url.rpartition(":")[2]
 
-    with pytest.raises(ChildError, match=rf"Port {port}: .* Take another"):
+    with pytest.raises(ChildError, match=rf"Port {port}: .* Choose another"):
         start(write_app(tmp_path), "--port", port)
 
 
