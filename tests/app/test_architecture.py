@@ -115,13 +115,13 @@ def test_a_module_imports_only_what_the_table_allows(module):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_only_adapters_and_what_builds_them_know_an_sdk(module):
+def test_only_adapters_and_services_import_an_sdk(module):
     allowed = f"{SDKS.get(unit(module), '')} {LIBRARIES.get(unit(module), '')}".split()
 
     assert set() == outside(module) - {*allowed}
 
 
-def test_adapters_are_known_to_those_who_build_them_only():
+def test_only_services_imports_adapters():
     users = {
         unit(module)
         for module in MODULES
@@ -132,7 +132,7 @@ def test_adapters_are_known_to_those_who_build_them_only():
     assert {"services"} == users
 
 
-def test_no_module_imports_one_that_imports_it():
+def test_no_imports_are_circular():
     seen, path = set(), []
 
     def visit(module):
@@ -154,7 +154,7 @@ def uses(module, names):
     return bool(names & {*attributes, *imports(module)})
 
 
-def test_only_the_roots_have_a_clock():
+def test_only_the_roots_use_a_clock():
     assert {unit(each) for each in MODULES if uses(each, CLOCKS)} == CLOCKED
 
 

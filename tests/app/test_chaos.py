@@ -16,7 +16,7 @@ from tests.support.build import event
 
 
 @pytest.mark.timeout(600)
-def test_everything_fails_and_still_each_release_starts_once(record_property):
+def test_each_release_starts_once_although_everything_fails(record_property):
     seeds = count(int(os.environ.get("CHAOS_SEED") or randbelow(10**6)))
 
     def attempt():
@@ -30,7 +30,7 @@ def test_everything_fails_and_still_each_release_starts_once(record_property):
 
 
 @pytest.mark.timeout(600)
-def test_no_registration_is_started_twice_though_answers_are_lost_all_the_time(record_property):
+def test_no_registration_starts_twice_although_responses_keep_getting_lost(record_property):
     seeds = count(int(os.environ.get("BLACKBOX_SEED") or randbelow(10**6)))
 
     def attempt():
@@ -42,7 +42,7 @@ def test_no_registration_is_started_twice_though_answers_are_lost_all_the_time(r
 
 
 @pytest.mark.timeout(600)
-def test_a_burst_of_faults_leaves_nothing_undone(record_property):
+def test_every_registration_is_started_despite_a_burst_of_faults(record_property):
     seeds = count(int(os.environ.get("BURST_SEED") or randbelow(10**6)))
     small = {"models": 3, "versions": 5, "at_once": 45, "kills": 2, "faults_seconds": 10}
     times = {"CLAIM_LEASE": "PT6S", "LIST_LAG": "PT2S"}
@@ -56,7 +56,7 @@ def test_a_burst_of_faults_leaves_nothing_undone(record_property):
     trustworthy(attempt)
 
 
-def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
+def test_a_second_release_by_a_frozen_process_is_recorded_and_reported(
     azure_devops, ledger, settings_for
 ):
     rules = {"churn": {"model": "churn", "release": {"definition": 1}}}

@@ -198,14 +198,14 @@ ENTRIES = {
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 @pytest.mark.parametrize("setting", ["with_pat", "with_identity", "with_identity_and_server"])
-def test_a_stranger_is_sent_nothing(request, stranger, setting, entry):
+def test_an_unknown_host_is_sent_nothing(request, stranger, setting, entry):
     request.getfixturevalue(setting)(stranger)
     entry()
 
     assert [] == stranger.requests
 
 
-def test_every_command_is_among_the_ways_into_the_app():
+def test_every_command_is_listed_as_an_entry_point():
     (action,) = (
         one
         for one in commands._parser()._actions  # noqa: SLF001 - argparse shows them nowhere else
@@ -215,7 +215,9 @@ def test_every_command_is_among_the_ways_into_the_app():
 
 
 @pytest.mark.parametrize("setting", ["with_pat", "with_identity", "with_identity_and_server"])
-def test_a_start_at_a_stranger_fails_with_what_is_allowed(request, stranger, setting, caplog):
+def test_a_start_at_an_unknown_host_fails_and_names_what_is_allowed(
+    request, stranger, setting, caplog
+):
     request.getfixturevalue(setting)(stranger)
     with caplog.at_level("INFO", "model_trigger"):
         deliver()
@@ -230,7 +232,7 @@ def test_a_start_at_a_stranger_fails_with_what_is_allowed(request, stranger, set
 @pytest.mark.parametrize("online", [[], ["--online"]], ids=["offline", "online"])
 @pytest.mark.parametrize("from_file", [False, True], ids=["settings", "file"])
 @pytest.mark.parametrize("setting", ["with_pat", "with_identity"])
-def test_check_refuses_a_rule_of_a_stranger(  # noqa: PLR0913, PLR0917 - fixtures
+def test_check_refuses_a_rule_for_an_unknown_host(  # noqa: PLR0913, PLR0917 - fixtures
     request, stranger, setting, from_file, online, tmp_path, capsys
 ):
     request.getfixturevalue(setting)(stranger)
@@ -246,7 +248,7 @@ def test_check_refuses_a_rule_of_a_stranger(  # noqa: PLR0913, PLR0917 - fixture
     assert all(" goes " in one["message"] for one in problems)
 
 
-def test_check_names_the_setting_that_gave_the_address(put, capsys):
+def test_check_names_the_setting_that_holds_the_address(put, capsys):
     url = "https://tfs.contoso.com/tfs"
     put(
         RULES=rules(None),
@@ -276,14 +278,14 @@ def test_check_refuses_a_server_without_a_pat(put, capsys):
     [(SERVICES, ""), (SERVICES, PAT), ("https://tfs.contoso.com/tfs", PAT)],
     ids=["identity", "PAT", "PAT of a server"],
 )
-def test_check_accepts_a_rule_that_needs_no_more(put, capsys, url, pat):
+def test_check_accepts_a_rule_for_an_allowed_host(put, capsys, url, pat):
     put(RULES=rules(url), AZURE_DEVOPS_ORG_URL=url, AZURE_DEVOPS_PAT=pat)
 
     assert 0 == commands.main(["check"])
     assert "problem" not in capsys.readouterr().out
 
 
-def test_check_reports_the_settings_that_are_wrong_beside_the_rules(put, capsys):
+def test_check_reports_invalid_settings_along_with_the_rules(put, capsys):
     put(RULES='{"churn": {"model": "churn"}}', MODE="lvie", CLAIM_LEASE="PT1S")
 
     assert 1 == commands.main(["check", "--json"])
@@ -313,7 +315,7 @@ def target(url, kind=TargetKind.RELEASE):
 
 
 @pytest.mark.parametrize("kind", TargetKind)
-def test_nothing_that_can_be_asked_for_is_asked_of_a_stranger(listen, stranger, kind):
+def test_no_request_is_sent_to_an_unknown_host(listen, stranger, kind):
     using = adapter(listen().url)
     stored = StartRequest(kind, stranger.url, "ml", 1, {"definitionId": 1})
     asking = [
@@ -330,7 +332,7 @@ def test_nothing_that_can_be_asked_for_is_asked_of_a_stranger(listen, stranger, 
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_takes_no_credential_along(listen, stranger, status):
+def test_a_redirect_does_not_forward_the_credential(listen, stranger, status):
     own = listen(
         lambda request: Answer(status, headers={"Location": stranger.address + request.path})
     )
@@ -342,7 +344,7 @@ def test_a_redirect_takes_no_credential_along(listen, stranger, status):
 
 
 @pytest.mark.parametrize("before", ["", "/", "//127.0.0.1@", "\\\\"])
-def test_a_location_on_another_host_takes_no_credential_along(listen, stranger, before):
+def test_a_location_on_another_host_does_not_receive_the_credential(listen, stranger, before):
     template = (
         f"{before}{stranger.address}/{{project}}/_apis/{{area}}/{{resource}}/{{definitionId}}"
     )
@@ -379,7 +381,7 @@ def test_each_request_is_signed_for_the_address_that_it_is_sent_to(stranger):
     assert [] == stranger.requests
 
 
-def test_a_password_from_netrc_replaces_no_credential(listen, monkeypatch, tmp_path):
+def test_a_password_from_netrc_does_not_replace_the_credential(listen, monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("default login me password from-netrc\n")
     (tmp_path / "netrc").chmod(0o600)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -399,7 +401,7 @@ def test_a_password_from_netrc_replaces_no_credential(listen, monkeypatch, tmp_p
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "all_proxy", "HTTP_PROXY"])
-def test_a_proxy_never_sees_what_is_meant_for_this_machine(listen, monkeypatch, name):
+def test_a_proxy_never_sees_requests_to_this_machine(listen, monkeypatch, name):
     own, proxy = listen(), listen()
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv(name, proxy.address)
@@ -432,7 +434,7 @@ def test_a_proxy_is_used_over_tls_and_gets_no_password(listen, monkeypatch):
         ("http://proxy:3128", "http://proxy:3128"),
     ],
 )
-def test_a_proxy_is_taken_without_its_password(monkeypatch, proxy, without):
+def test_a_proxy_is_used_without_its_password(monkeypatch, proxy, without):
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("https_proxy", proxy)
 
@@ -447,7 +449,7 @@ def test_a_host_that_needs_no_proxy_gets_none(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_authorities_of_ones_own_are_trusted(listen, monkeypatch, tmp_path, name):
+def test_custom_certificate_authorities_are_trusted(listen, monkeypatch, tmp_path, name):
     own = listen(tls=True)
     for either in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(either, raising=False)
@@ -480,7 +482,7 @@ def _storage_of(put, listen):
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_of_the_storage_takes_no_token_along(storage_of, stranger, status):
+def test_a_redirect_by_storage_does_not_forward_the_token(storage_of, stranger, status):
     storage = storage_of(lambda _: Answer(status, headers={"Location": stranger.url}))
     with pytest.raises(DeliverAgainError):
         deliver()
@@ -489,7 +491,7 @@ def test_a_redirect_of_the_storage_takes_no_token_along(storage_of, stranger, st
     assert [] == stranger.requests
 
 
-def test_a_password_from_netrc_does_not_replace_the_token_of_the_storage(
+def test_a_password_from_netrc_does_not_replace_the_storage_token(
     storage_of, monkeypatch, tmp_path
 ):
     (tmp_path / "netrc").write_text("default login me password from-netrc\n")

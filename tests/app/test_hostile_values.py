@@ -88,7 +88,7 @@ def test_no_name_version_or_event_id_breaks_forges_or_hides_a_line(settings):
 
 
 @pytest.mark.timeout(120)
-def test_nothing_that_is_rejected_breaks_forges_or_hides_a_line(settings):
+def test_no_rejected_event_breaks_forges_or_hides_a_line(settings):
     texts = [*TEXTS.values(), "\ud800\n"]
     events = [
         {**event(17), field: text} for field in ("eventType", "topic", "data") for text in texts

@@ -127,7 +127,7 @@ def _ask(request, endpoint):
 
 
 @pytest.mark.parametrize("given", PASSING)
-def test_what_may_pass_is_pending_for_whoever_asks(ask, endpoint, monkeypatch, given):
+def test_a_temporary_fault_is_pending_for_every_client(ask, endpoint, monkeypatch, given):
     if given == "hang":
         monkeypatch.setattr(identity, "_READ", 0.3)
     endpoint.answers = [given] * 100
@@ -138,7 +138,7 @@ def test_what_may_pass_is_pending_for_whoever_asks(ask, endpoint, monkeypatch, g
 
 
 @pytest.mark.parametrize("given", LASTING)
-def test_what_a_person_must_change_fails_for_whoever_asks(ask, endpoint, given):
+def test_a_permanent_fault_fails_for_every_client(ask, endpoint, given):
     endpoint.answers = [given] * 100
     message = ask["lasting"]()
 
@@ -146,7 +146,7 @@ def test_what_a_person_must_change_fails_for_whoever_asks(ask, endpoint, given):
     assert "check the app's managed identity, and AZURE_CLIENT_ID" in message
 
 
-def test_what_may_pass_is_asked_for_once_more_at_once(endpoint):
+def test_a_temporary_fault_is_retried_once_immediately(endpoint):
     endpoint.answers = [said(503, **{"Retry-After": "3600"})]
     token = managed_identity(None).get_token(SCOPE)
 
@@ -156,7 +156,7 @@ def test_what_may_pass_is_asked_for_once_more_at_once(endpoint):
     )
 
 
-def test_a_failure_is_not_remembered_for_as_long_as_it_asks(endpoint):
+def test_a_failure_is_not_cached_for_its_retry_after(endpoint):
     endpoint.answers = [said(503, **{"Retry-After": "3600"})] * 2
     asking = managed_identity(None)
     with pytest.raises(services.AzureError):
@@ -165,20 +165,20 @@ def test_a_failure_is_not_remembered_for_as_long_as_it_asks(endpoint):
     assert asking.get_token(SCOPE).token
 
 
-def test_a_token_is_asked_for_once_while_it_lasts(endpoint):
+def test_a_token_is_requested_once_while_it_is_valid(endpoint):
     asking = managed_identity(None)
 
     assert asking.get_token(SCOPE).token == asking.get_token(SCOPE).token
     assert 1 == len(endpoint.requests)
 
 
-def test_the_identity_that_the_settings_name_is_asked_for(endpoint):
+def test_the_configured_identity_is_requested(endpoint):
     managed_identity("a-client").get_token(SCOPE)
 
     assert "a-client" == endpoint.requests[0].query["client_id"]
 
 
-def test_a_proxy_of_the_environment_never_sees_the_secret_of_the_endpoint(endpoint, monkeypatch):
+def test_a_proxy_never_sees_the_secret_of_the_endpoint(endpoint, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
 
@@ -207,7 +207,9 @@ def test_an_endpoint_that_does_not_listen_may_listen_soon(monkeypatch):
         pytest.param(None, False, id="no Azure CLI"),
     ],
 )
-def test_the_azure_cli_is_told_apart_alike(tmp_path, monkeypatch, script, may_pass):
+def test_faults_of_the_azure_cli_are_classified_the_same_way(
+    tmp_path, monkeypatch, script, may_pass
+):
     if script:
         (tmp_path / "az").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "az").chmod(0o755)
@@ -220,7 +222,7 @@ def test_the_azure_cli_is_told_apart_alike(tmp_path, monkeypatch, script, may_pa
     assert may_pass != isinstance(caught.value, ClientAuthenticationError)
 
 
-def test_the_azure_cli_gives_the_token_that_it_has(tmp_path, monkeypatch):
+def test_the_azure_cli_returns_its_token(tmp_path, monkeypatch):
     token = json.dumps({"accessToken": "mine", "expires_on": int(time.time()) + 3600})
     (tmp_path / "az").write_text(f"#!/bin/sh\necho '{token}'\n")
     (tmp_path / "az").chmod(0o755)
@@ -229,7 +231,7 @@ def test_the_azure_cli_gives_the_token_that_it_has(tmp_path, monkeypatch):
     assert "mine" == azure_cli().get_token(SCOPE).token
 
 
-def test_no_client_of_the_app_asks_azure_identity_itself():
+def test_no_client_of_the_app_uses_azure_identity_directly():
     of_azure = Settings(IDENTITY_ENDPOINT="http://127.0.0.1:9/", IDENTITY_HEADER="x")
     for settings in (of_azure, Settings()):
         assert isinstance(services._credential(settings, None), Identity)  # noqa: SLF001

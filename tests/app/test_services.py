@@ -32,7 +32,7 @@ def headers(credential, count=2, url=SERVICES):
     return [bearer.header(url) for _ in range(count)]
 
 
-def test_a_token_is_used_as_long_as_it_lasts():
+def test_a_token_is_used_while_it_is_valid():
     assert ["Bearer token-1"] * 2 == headers(Credential(3600, 3600))
 
 
@@ -40,11 +40,11 @@ def test_a_token_is_renewed_before_it_expires():
     assert ["Bearer token-1", "Bearer token-2"] == headers(Credential(200, 3600))
 
 
-def test_a_token_that_still_lasts_is_used_when_there_is_no_new_one():
+def test_a_valid_token_is_used_if_there_is_no_new_one():
     assert ["Bearer token-1"] * 2 == headers(Credential(200))
 
 
-def test_without_any_token_the_error_is_told():
+def test_without_any_token_the_error_is_raised():
     with pytest.raises(ClientAuthenticationError):
         headers(Credential())
 
@@ -66,7 +66,7 @@ def test_a_token_is_sent_to_azure_devops_services_over_tls_only(url):
 
 
 @pytest.mark.parametrize("url", [SERVICES, "https://contoso.visualstudio.com"])
-def test_both_addresses_of_azure_devops_services_take_tokens(url):
+def test_both_addresses_of_azure_devops_services_receive_tokens(url):
     assert ["Bearer token-1"] == headers(Credential(3600), 1, url)
 
 
@@ -91,7 +91,7 @@ def test_a_personal_access_token_is_refused_to_another_host_than_that_of_the_app
     )
 
 
-def test_a_storage_string_that_the_sdk_refuses_is_a_setting_that_is_wrong():
+def test_a_connection_string_that_the_sdk_refuses_is_an_invalid_setting():
     settings = Settings.model_construct(storage="AccountKey=s3cr3t")
     with pytest.raises(SettingsError) as caught:
         services._tables(settings)  # noqa: SLF001 (as above)

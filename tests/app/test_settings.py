@@ -53,7 +53,7 @@ def told() -> str:
     return str(caught.value)
 
 
-def test_without_any_setting_the_defaults_hold():
+def test_the_defaults_apply_without_any_setting():
     expected = {
         "azure_devops_org_url": None,
         "azure_devops_project": None,
@@ -132,14 +132,14 @@ def test_without_any_setting_the_defaults_hold():
         ("OUTCOME_TOPIC_ENDPOINT", "https://t/api/events", "outcome_topic_endpoint", None),
     ],
 )
-def test_each_setting_is_read_without_regard_to_case(put, name, text, field, value):
+def test_names_of_settings_are_case_insensitive(put, name, text, field, value):
     put(**{name: text})
 
     assert (text if value is None else value) == getattr(read_settings(), field)
 
 
 @pytest.mark.parametrize("name", ["WORKSPACES", "MODE", "CLAIM_LEASE", "AZURE_DEVOPS_ORG_URL"])
-def test_an_empty_setting_is_as_good_as_none(put, name):
+def test_an_empty_setting_counts_as_unset(put, name):
     put(**{name: ""})
 
     assert read_settings() == Settings.model_construct()
@@ -254,7 +254,7 @@ WRONG = [
 @pytest.mark.parametrize(
     ("name", "text", "expected"), WRONG, ids=[f"{name}={text[:30]}" for name, text, _ in WRONG]
 )
-def test_a_setting_that_is_wrong_is_told_with_what_is_expected(put, name, text, expected):
+def test_an_invalid_setting_is_reported_with_what_is_expected(put, name, text, expected):
     put(**{name: text})
 
     assert f"wrong app settings: {name}: {expected}" == told()
@@ -318,7 +318,7 @@ def test_a_setting_that_is_wrong_is_told_with_what_is_expected(put, name, text, 
         pytest.param("https://tfs.contoso.com\\@dev.azure.com/a", "", "", id="backslash"),
     ],
 )
-def test_an_address_that_is_no_organization_is_refused_with_the_nearest_right_one(
+def test_an_address_that_is_not_an_organization_is_refused_with_the_closest_valid_one(
     put, url, why, meant
 ):
     put(AZURE_DEVOPS_ORG_URL=url)
@@ -351,7 +351,7 @@ def test_a_key_vault_reference_that_azure_could_not_resolve_is_named(put, name):
     )
 
 
-def test_all_settings_that_are_wrong_are_told_at_once(put):
+def test_all_invalid_settings_are_reported_together(put):
     put(MODE="x", CLAIM_LEASE="x", WORKSPACES="x")
 
     names = [
@@ -360,7 +360,7 @@ def test_all_settings_that_are_wrong_are_told_at_once(put):
     assert ["WORKSPACES", "MODE", "CLAIM_LEASE"] == names
 
 
-def test_nothing_secret_is_in_what_is_shown(put):
+def test_no_secret_is_shown(put):
     put(
         AZURE_DEVOPS_PAT=NEVER_SHOWN,
         AzureWebJobsStorage=f"AccountName=a;SharedAccessSignature={NEVER_SHOWN}",
@@ -370,7 +370,7 @@ def test_nothing_secret_is_in_what_is_shown(put):
     assert NEVER_SHOWN not in str(read_settings())
 
 
-def test_nothing_secret_is_in_what_is_said_about_a_mistake(put):
+def test_no_secret_is_in_an_error_message(put):
     put(
         AZURE_DEVOPS_PAT=NEVER_SHOWN,
         AzureWebJobsStorage=f"AccountKey={NEVER_SHOWN}",
@@ -392,7 +392,7 @@ def test_nothing_secret_is_in_what_is_said_about_a_mistake(put):
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1)
     | st.from_regex(r"P?[0-9]{0,3}[WDHMS]?T?[0-9.]{0,3}[HMS]?", fullmatch=True).filter(bool),
 )
-def test_any_text_is_read_or_told_in_our_own_words(name, text):
+def test_any_text_is_accepted_or_reported_in_our_own_words(name, text):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name, text)
         try:
@@ -427,7 +427,7 @@ def test_without_a_setting_for_rules_there_are_none():
     [(None, "No such file or directory"), (b"\xff\xfe", "it is not UTF-8")],
     ids=["missing", "not-utf-8"],
 )
-def test_a_file_of_rules_that_cannot_be_read_is_told(put, tmp_path, content, why):
+def test_an_unreadable_rules_file_is_reported(put, tmp_path, content, why):
     if content:
         (tmp_path / "my rules.json").write_bytes(content)
     put(RULES_FILE="my rules.json")
@@ -437,7 +437,7 @@ def test_a_file_of_rules_that_cannot_be_read_is_told(put, tmp_path, content, why
     assert f"RULES_FILE 'my rules.json' cannot be read in {tmp_path}: {why}" == str(caught.value)
 
 
-def test_a_folder_is_not_a_file_of_rules(put, tmp_path):
+def test_a_folder_is_not_a_rules_file(put, tmp_path):
     put(RULES_FILE=".")
 
     with pytest.raises(
@@ -446,7 +446,7 @@ def test_a_folder_is_not_a_file_of_rules(put, tmp_path):
         read_rules(tmp_path)
 
 
-def test_a_file_of_rules_that_is_not_json_is_named(put, tmp_path):
+def test_a_rules_file_that_is_not_json_is_named(put, tmp_path):
     (tmp_path / "rules.json").write_text("churn:")
     put(RULES_FILE="rules.json")
 
@@ -454,14 +454,14 @@ def test_a_file_of_rules_that_is_not_json_is_named(put, tmp_path):
         read_rules(tmp_path)
 
 
-def test_two_files_of_rules_that_differ_only_in_case_are_not_guessed(put, tmp_path):
+def test_rules_files_that_differ_only_in_case_are_ambiguous(put, tmp_path):
     put(RULES_FILE="a", Rules_File="b")
 
     with pytest.raises(RulesUnreadableError, match=r"^RULES_FILE and Rules_File differ"):
         read_rules(tmp_path)
 
 
-def test_settings_that_were_read_cannot_be_changed():
+def test_settings_are_immutable():
     with pytest.raises(ValidationError, match="frozen"):
         read_settings().mode = Mode.OFF
 
@@ -470,7 +470,7 @@ def test_the_app_is_where_function_app_is():
     assert (APP_ROOT / "function_app.py").is_file()
 
 
-def test_a_workspace_of_the_settings_keeps_its_spelling(put):
+def test_a_workspace_id_in_the_settings_keeps_its_spelling(put):
     put(WORKSPACES=f'["{WORKSPACE_ID.upper()}"]')
     (workspace,) = read_settings().workspaces
 

@@ -49,7 +49,7 @@ def test_a_second_delivery_is_a_duplicate_with_the_same_link(churn):
     assert 1 == len(churn.posts)
 
 
-def test_versions_start_in_their_order_and_never_back(churn):
+def test_versions_start_in_order_and_never_step_back(churn):
     outcomes = [churn.attend(version).outcome for version in ("9", "10", "8", "9", "11")]
 
     assert ["started", "started", "superseded", "duplicate", "started"] == outcomes
@@ -62,13 +62,13 @@ def test_every_starts_each_version_once_in_any_order(churn):
     assert ["started", "started", "duplicate", "started", "duplicate"] == outcomes
 
 
-def test_a_rule_that_goes_over_from_every_to_newer_knows_what_was_started(churn):
+def test_a_rule_changed_from_every_to_newer_knows_what_was_started(churn):
     churn.attend("10", start="every")
 
     assert Outcome.SUPERSEDED == churn.attend("9", start="newer").outcome
 
 
-def test_a_rule_that_changes_its_ordering_makes_its_mark_anew(churn):
+def test_a_rule_that_changes_its_ordering_rebuilds_its_mark(churn):
     semantic = {"scheme": "semver", "version_from": "tag:v"}
     churn.attend("1", tags={"v": "2.0.0"})
     churn.attend("2", tags={"v": "1.0.0"})
@@ -77,7 +77,7 @@ def test_a_rule_that_changes_its_ordering_makes_its_mark_anew(churn):
     assert Outcome.STARTED == churn.attend("4", tags={"v": "2.1.0"}, **semantic).outcome
 
 
-def test_many_deliveries_at_the_same_time_start_one_release(churn):
+def test_many_concurrent_deliveries_start_one_release(churn):
     outcomes = []
     threads = [
         threading.Thread(target=lambda: outcomes.append(churn.attend().outcome)) for _ in range(8)
@@ -91,7 +91,7 @@ def test_many_deliveries_at_the_same_time_start_one_release(churn):
     assert 1 == len(churn.posts)
 
 
-def test_many_versions_at_the_same_time_never_step_back(churn):
+def test_many_concurrent_versions_never_step_back(churn):
     threads = [
         threading.Thread(target=partial(churn.attend, str(version), limit=standing_still()))
         for version in range(1, 9)
@@ -195,7 +195,7 @@ def test_many_versions_at_the_same_time_never_step_back(churn):
         pytest.param({"kind": "reset"}, State.UNKNOWN, Outcome.PENDING, None, id="reset"),
     ],
 )
-def test_each_fault_before_anything_was_started_is_told_for_what_it_is(
+def test_each_fault_before_the_start_is_reported_for_what_it_is(
     churn, fault, state, outcome, reason
 ):
     churn.azure_devops.fault(**fault)
@@ -223,7 +223,7 @@ def test_each_fault_before_anything_was_started_is_told_for_what_it_is(
         pytest.param({"kind": "reset"}, id="then reset"),
     ],
 )
-def test_a_release_whose_answer_was_lost_is_found_and_not_started_again(churn, fault):
+def test_a_release_whose_response_was_lost_is_found_and_not_started_again(churn, fault):
     churn.azure_devops.fault(commit=True, **fault)
     found, again = churn.attend(), churn.attend()
 
@@ -232,14 +232,14 @@ def test_a_release_whose_answer_was_lost_is_found_and_not_started_again(churn, f
     assert (Outcome.DUPLICATE, found.release) == (again.outcome, again.release)
 
 
-def test_a_success_that_carries_retry_after_is_a_success(churn):
+def test_a_success_with_retry_after_is_a_success(churn):
     churn.azure_devops.fault("retry-after", retry_after=30)
 
     assert Outcome.STARTED == churn.attend().outcome
     assert 1 == len(churn.posts)
 
 
-def test_an_answer_that_takes_too_long_is_unknown_and_found_later(churn):
+def test_a_response_that_takes_too_long_is_unknown_and_found_later(churn):
     churn.azure_devops.fault("hang", commit=True, seconds=600)
     # The answer does not come in the 1.5 s that the POST may take, and then it is late.
     began = time.monotonic()
@@ -253,7 +253,7 @@ def test_an_answer_that_takes_too_long_is_unknown_and_found_later(churn):
     assert 1 == len(churn.azure_devops.releases)
 
 
-def test_an_unknown_start_is_repeated_only_well_after_its_lease(churn):
+def test_an_unknown_start_is_retried_only_well_after_its_lease(churn):
     churn.azure_devops.fault("error", status=500)
     churn.attend()
     early = churn.attend()
@@ -268,7 +268,7 @@ def test_an_unknown_start_is_repeated_only_well_after_its_lease(churn):
     assert ["17"] == churn.versions
 
 
-def test_a_list_that_lags_behind_does_not_start_a_release_twice(churn):
+def test_a_lagging_list_does_not_start_a_release_twice(churn):
     churn.azure_devops.list_lag = 3600
     churn.azure_devops.fault("close", commit=True)
     first, second = churn.attend(), churn.attend()
@@ -279,7 +279,7 @@ def test_a_list_that_lags_behind_does_not_start_a_release_twice(churn):
     assert 1 == len(churn.posts)
 
 
-def test_a_look_up_reads_to_the_last_page(churn):
+def test_a_lookup_reads_every_page(churn):
     for number in range(110):
         churn.attend(str(number), start="every", release={"definition": 1})
     churn.azure_devops.list_lag = 3600
@@ -290,7 +290,7 @@ def test_a_look_up_reads_to_the_last_page(churn):
     assert Outcome.STARTED == churn.attend("200", start="every").outcome
 
 
-def test_a_look_up_that_is_refused_says_so_and_repeats_nothing(churn):
+def test_a_refused_lookup_is_reported_and_repeats_nothing(churn):
     churn.azure_devops.fault("error", status=500)
     churn.azure_devops.fault("error", verb="GET", path="/releases", status=500)
     churn.attend()
@@ -304,7 +304,7 @@ def test_a_look_up_that_is_refused_says_so_and_repeats_nothing(churn):
     assert State.UNKNOWN == churn.state()
 
 
-def test_what_is_throttled_waits_until_retry_after_and_needs_no_look_up(churn):
+def test_a_throttled_start_waits_for_retry_after_and_needs_no_lookup(churn):
     churn.azure_devops.fault("error", status=429, retry_after=60)
     churn.attend()
     early = churn.attend()
@@ -315,7 +315,7 @@ def test_what_is_throttled_waits_until_retry_after_and_needs_no_look_up(churn):
     assert not [each for each in churn.azure_devops.requests if "minCreatedTime" in each.query]
 
 
-def test_a_connection_that_was_never_made_lets_the_next_delivery_start(churn):
+def test_after_a_failed_connection_the_next_delivery_starts(churn):
     churn.attend("16")
     churn.azure_devops.stop()
     first = churn.attend()
@@ -333,7 +333,7 @@ def test_a_refused_start_keeps_its_mark_and_frees_the_slot(churn):
     ]
 
 
-def test_a_refused_start_is_repeated_by_reconcile_only(churn):
+def test_a_refused_start_is_retried_by_reconcile_only(churn):
     churn.azure_devops.fault("error", status=400)
     churn.attend()
     within_pause = churn.attend(retry=True)
@@ -356,7 +356,7 @@ def test_a_value_that_could_harm_a_script_is_refused_before_the_post(churn):
     assert [] == churn.posts
 
 
-def test_a_definition_that_is_not_there_is_told_and_kept(churn):
+def test_a_missing_definition_is_reported_and_recorded(churn):
     decision = churn.attend(release={"definition": 4711})
 
     assert Outcome.FAILED == decision.outcome
@@ -364,7 +364,7 @@ def test_a_definition_that_is_not_there_is_told_and_kept(churn):
     assert State.FAILED == churn.state()
 
 
-def test_a_definition_that_cannot_be_read_just_now_is_in_the_ledger_and_moves_the_mark(churn):
+def test_a_definition_that_is_temporarily_unavailable_is_in_the_ledger_and_moves_the_mark(churn):
     churn.azure_devops.fault("error", verb="GET", path="/definitions/", status=503)
     first = churn.attend()
 
@@ -372,7 +372,7 @@ def test_a_definition_that_cannot_be_read_just_now_is_in_the_ledger_and_moves_th
     assert ["superseded", "started"] == [churn.attend(each).outcome for each in ("16", "17")]
 
 
-def test_observe_does_everything_but_the_post(churn):
+def test_observe_does_everything_except_the_post(churn):
     observe = {"mode": Mode.OBSERVE}
     outcomes = [churn.attend(version, **observe).outcome for version in ("17", "17", "16")]
 
@@ -386,7 +386,7 @@ def test_what_was_observed_does_not_touch_what_is_live(churn):
     assert Outcome.STARTED == churn.attend("16").outcome
 
 
-def test_a_process_that_ends_before_the_post_leaves_a_claim_that_is_finished(churn):
+def test_a_claim_whose_process_died_before_the_post_is_finished(churn):
     gone = Interposed(churn.services.azure_devops(), "start", before=raising(Crash()))
     with pytest.raises(Crash):
         churn.attend(services=replace(churn.services, azure_devops=lambda: gone))
@@ -399,7 +399,7 @@ def test_a_process_that_ends_before_the_post_leaves_a_claim_that_is_finished(chu
     assert 1 == len(churn.posts)
 
 
-def test_a_process_that_ends_after_the_post_leaves_a_release_that_is_found(churn):
+def test_a_release_whose_process_died_after_the_post_is_found(churn):
     gone = Interposed(churn.services.azure_devops(), "start", after=raising(Crash()))
     with pytest.raises(Crash):
         churn.attend(services=replace(churn.services, azure_devops=lambda: gone))
@@ -420,7 +420,7 @@ def test_a_newer_version_waits_for_the_start_in_flight(churn):
     assert ["17", "18"] == churn.versions
 
 
-def test_a_newer_version_takes_a_slot_whose_lease_is_over(churn):
+def test_a_newer_version_takes_over_an_expired_slot(churn):
     churn.azure_devops.fault("error", status=500)
     churn.attend("17")
     in_flight = churn.attend_at_once("18")
@@ -436,7 +436,7 @@ def test_a_newer_version_takes_a_slot_whose_lease_is_over(churn):
     assert ["18"] == churn.versions
 
 
-def test_a_superseded_start_whose_release_is_there_after_all_is_started(churn):
+def test_a_superseded_start_whose_release_exists_after_all_is_started(churn):
     churn.azure_devops.list_lag = 3600
     churn.azure_devops.fault("close", commit=True)
     churn.attend("17")
@@ -448,7 +448,7 @@ def test_a_superseded_start_whose_release_is_there_after_all_is_started(churn):
     assert ["17", "18"] == churn.versions
 
 
-def test_a_write_whose_answer_was_lost_is_recognised_as_ours(churn):
+def test_a_write_whose_response_was_lost_is_recognized_as_ours(churn):
     lost = Interposed(churn.services.ledger, "write", after=once(raising(ConflictError())))
     decision = churn.attend(services=replace(churn.services, ledger=lost))
 
@@ -456,7 +456,7 @@ def test_a_write_whose_answer_was_lost_is_recognised_as_ours(churn):
     assert 1 == len(churn.posts)
 
 
-def test_a_completion_whose_answer_was_lost_is_recognised_as_ours(churn):
+def test_a_completion_whose_response_was_lost_is_recognized_as_ours(churn):
     services = churn.services
     lossy = Interposed(services.ledger, "write", after=raising(ConflictError()))
     cut = Interposed(
@@ -468,7 +468,7 @@ def test_a_completion_whose_answer_was_lost_is_recognised_as_ours(churn):
     assert (Outcome.STARTED, State.STARTED) == (decision.outcome, churn.state())
 
 
-def test_a_release_that_cannot_be_written_down_is_found_by_the_next_delivery(churn):
+def test_a_release_that_could_not_be_recorded_is_found_by_the_next_delivery(churn):
     services = churn.services
     down = Interposed(services.ledger, "write", before=raising(LedgerError("storage is down")))
     ledger = Interposed(services.ledger, "none")
@@ -497,7 +497,7 @@ def test_a_short_lease_is_long_enough_to_start(churn):
     assert Outcome.STARTED == churn.attend(services=services, limit=standing_still()).outcome
 
 
-def test_without_time_for_the_post_the_claim_is_let_go(churn):
+def test_without_time_for_the_post_the_claim_is_released(churn):
     decision = churn.attend(limit=deadline(3))
 
     assert (Outcome.PENDING, []) == (decision.outcome, churn.posts)
@@ -515,7 +515,7 @@ def freeze_until_another_has_taken_over(churn):
     return churn.attend(services=replace(churn.services, azure_devops=lambda: frozen))
 
 
-def test_a_second_release_of_a_frozen_process_is_detected_recorded_and_told(churn, caplog):
+def test_a_second_release_of_a_frozen_process_is_detected_recorded_and_reported(churn, caplog):
     freeze_until_another_has_taken_over(churn)
 
     first, second = churn.azure_devops.releases

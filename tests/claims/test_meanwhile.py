@@ -55,11 +55,11 @@ COMPLETED = transitions.started(claim(owner="me"), RELEASE)
         ),
     ],
 )
-def test_a_release_of_ours_is_never_passed_over(current, expected):
+def test_a_release_of_ours_is_never_ignored(current, expected):
     assert expected == transitions.after_conflict(current, COMPLETED)
 
 
-def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
+def test_a_refusal_is_dropped_when_others_have_taken_the_claim():
     refused = transitions.refused(claim(owner="me"), "no", NOON, LEASE)
 
     assert transitions.after_conflict(claim(), refused) is None
@@ -97,7 +97,7 @@ def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
         ],
     ],
 )
-def test_a_release_that_was_found_is_never_passed_over(current, expected):
+def test_a_release_that_was_found_is_never_ignored(current, expected):
     assert expected == sighting.after_sighting(current, claim(owner="me"), Found(RELEASE))
 
 
@@ -121,7 +121,7 @@ NINE, TEN = Baseline("9", "9", ORDERING), Baseline("10", "10", ORDERING)
         pytest.param(Mark("17", "17", ORDERING, TEN), None, id="as it is"),
     ],
 )
-def test_a_baseline_is_written_beside_the_mark(before, after):
+def test_a_baseline_is_written_next_to_the_mark(before, after):
     assert after == transitions.with_baseline(before, TEN)
 
 
@@ -132,7 +132,7 @@ def test_a_baseline_is_written_beside_the_mark(before, after):
         pytest.param(transitions.refused(claim(owner="me"), "no", NOON, LEASE), id="refused"),
     ],
 )
-def test_a_start_that_comes_to_nothing_leaves_the_release_of_a_frozen_process(ended):
+def test_a_failed_start_keeps_the_release_of_a_frozen_process(ended):
     current = claim(owner="me", etag="new", second_release=SECOND)
 
     completed = transitions.after_conflict(current, ended)
@@ -143,7 +143,7 @@ def test_a_start_that_comes_to_nothing_leaves_the_release_of_a_frozen_process(en
     )
 
 
-def test_a_release_that_is_known_as_the_second_is_not_its_own_second():
+def test_a_known_second_release_is_not_recorded_again():
     known = claim(State.UNKNOWN, second_release=SECOND)
 
     assert sighting.sighted(known, Found(SECOND)).second_release is None

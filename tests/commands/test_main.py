@@ -76,27 +76,27 @@ def test_check_prints_every_problem_of_every_rule_and_fails(file):
     assert "4 rules: 2 valid, 2 broken\n" == result
 
 
-def test_check_warns_of_what_is_surely_not_meant_without_failing(file):
+def test_check_warns_about_probable_mistakes_without_failing(file):
     code, output, _ = run("check", file({"churn": CHURN | {"version": "<0"}}))
 
     assert 0 == code
     assert "\n\n1 warning:\n  churn.version: `<0` matches no version: " in output
 
 
-def test_check_says_when_there_is_nothing_to_check():
+def test_check_reports_when_there_is_nothing_to_check():
     expected = "no rules, so that nothing will start: set RULES or RULES_FILE, or name a file\n"
 
     assert (0, expected, "") == run("check")
 
 
-def test_check_takes_the_rules_of_the_environment_and_puts_single_settings_over_them():
+def test_check_reads_rules_from_the_environment_and_applies_single_settings():
     code, output, _ = run("check", RULES=json.dumps(RULES), RULES__churn__version=">=20")
 
     assert 0 == code
     assert "churn: churn*, versions >=20, newer → release 1 in ml" in output
 
 
-def test_a_problem_of_a_single_setting_is_named_by_it():
+def test_a_problem_in_a_single_setting_names_the_setting():
     code, output, _ = run("check", RULES=json.dumps(RULES), RULES__churn__version="^1.4")
 
     assert 1 == code
@@ -111,7 +111,7 @@ def test_a_file_is_checked_without_the_rules_of_the_environment(file):
     assert output.endswith("2 rules: 2 valid, 0 broken\n")
 
 
-def test_a_file_in_rules_file_is_checked_with_the_settings_over_it(file):
+def test_the_file_in_rules_file_is_checked_with_the_settings_applied(file):
     _, output, _ = run("check", RULES_FILE=file(RULES), RULES__fraud__mode="off")
 
     assert "newer → release 1 in ml" in output
@@ -170,7 +170,7 @@ def test_valid_rules_are_valid_as_json(file):
         ),
     ],
 )
-def test_rules_that_cannot_be_read_at_all_are_an_error(command, environment, told):
+def test_invalid_rules_as_a_whole_are_an_error(command, environment, told):
     code, output, errors = run(*command, **environment)
 
     assert (1, "") == (code, output)
@@ -178,7 +178,7 @@ def test_rules_that_cannot_be_read_at_all_are_an_error(command, environment, tol
     assert 1 == errors.count("\n")
 
 
-def test_rules_that_cannot_be_read_at_all_are_a_problem_in_json(file):
+def test_invalid_rules_as_a_whole_are_a_problem_in_json(file):
     code, output, errors = run("check", "--json", file("{"))
     found = json.loads(output)
 
@@ -187,7 +187,7 @@ def test_rules_that_cannot_be_read_at_all_are_a_problem_in_json(file):
     assert [True] == ["rules.json is not JSON" in one["message"] for one in found["problems"]]
 
 
-def test_explain_tells_what_each_rule_would_do_and_why(file):
+def test_explain_shows_what_each_rule_would_do_and_why(file):
     code, output, errors = run(
         *("explain", "--rules", file(RULES), "--model", "fraud", "--version", "3"),
         *("--tag", "stage=prod", "--tag", "a=b=c", "--property", "auc=0.9"),
@@ -255,7 +255,7 @@ def test_explain_shows_what_one_changed_setting_would_do(setting, expected):
         pytest.param(["check", "--js"], "unrecognized arguments: --js", id="no-abbreviation"),
     ],
 )
-def test_a_command_that_is_not_written_right_is_told_how(command, told):
+def test_a_usage_error_shows_the_correct_usage(command, told):
     code, output, errors = run(*command)
 
     assert (2, "") == (code, output)
@@ -286,20 +286,20 @@ def test_the_examples_of_the_help_work_as_they_are_printed():
 
 
 @pytest.mark.parametrize("command", ["check", "explain", "schema"])
-def test_the_help_of_a_command_keeps_to_80_columns(command):
+def test_the_help_of_a_command_fits_in_80_columns(command):
     code, output, _ = run(command, "--help", COLUMNS="80")
 
     assert 0 == code
     assert max(map(len, output.splitlines())) <= 80
 
 
-def test_schema_prints_the_schema_that_is_shipped():
+def test_schema_prints_the_shipped_schema():
     shipped = (ROOT / "infra" / "rules.schema.json").read_text(encoding="utf-8")
 
     assert (0, shipped, "") == run("schema")
 
 
-def test_a_console_that_cannot_show_a_character_is_no_obstacle(file):
+def test_a_console_that_cannot_show_a_character_is_not_an_error(file):
     code, output, errors = run("check", file(RULES), PYTHONIOENCODING="ascii")
 
     assert (0, "") == (code, errors)

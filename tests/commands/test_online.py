@@ -117,7 +117,7 @@ def pipeline(id_, **fields):
         ),
     ],
 )
-def test_a_rule_that_fits_is_told_in_one_line(of_rule, sentence):
+def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
     assert Finding("churn", ok=True, sentence=sentence) == finding(of_rule)
 
 
@@ -231,11 +231,11 @@ def test_a_rule_that_fits_is_told_in_one_line(of_rule, sentence):
         ),
     ],
 )
-def test_each_mistake_is_found_and_its_remedy_named(of_rule, options, sentence):
+def test_each_mistake_is_reported_with_its_fix(of_rule, options, sentence):
     assert Finding("churn", ok=False, sentence=sentence) == finding(of_rule, **options)
 
 
-def test_a_variable_that_is_not_settable_is_found():
+def test_a_variable_that_is_not_settable_is_reported():
     one = finding(release(1, variables={"environment": "test"}))
 
     assert not one.ok
@@ -243,7 +243,7 @@ def test_a_variable_that_is_not_settable_is_found():
     assert "tick Settable at release time" in one.sentence
 
 
-def test_a_trigger_that_is_on_is_told_beside_what_else_is_wrong():
+def test_an_enabled_trigger_is_reported_along_with_other_problems():
     one = finding(release(9), identity={"create_releases": ()})
 
     assert not one.ok
@@ -251,7 +251,7 @@ def test_a_trigger_that_is_on_is_told_beside_what_else_is_wrong():
     assert one.sentence.endswith("grant it there, under Security")
 
 
-def test_a_host_that_cannot_be_reached_is_found():
+def test_an_unreachable_host_is_reported():
     with closing(socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{unused.getsockname()[1]}"
@@ -269,13 +269,13 @@ def test_a_host_that_cannot_be_reached_is_found():
     )
 
 
-def test_a_host_that_does_not_exist_is_found():
+def test_a_host_that_does_not_exist_is_reported():
     (one,) = found(None, release(1), organization_url="https://nowhere.invalid/fabrikam")
 
     assert one.sentence.startswith("Azure DevOps could not be asked: no connection to nowhere.inv")
 
 
-def test_an_identity_that_may_not_ask_for_its_permissions_is_no_mistake():
+def test_an_identity_that_may_not_query_its_permissions_is_not_a_mistake():
     with AzureDevOps((organization(),)) as azure_devops:
         azure_devops.fault("error", verb="GET", path="/permissions/", status=403, times=None)
         (one,) = found(azure_devops, release(1))
@@ -292,7 +292,7 @@ def test_an_identity_that_may_not_ask_for_its_permissions_is_no_mistake():
     )
 
 
-def test_a_server_that_cannot_preview_runs_is_no_mistake():
+def test_a_server_that_cannot_preview_runs_is_not_a_mistake():
     with AzureDevOps((replace(organization(), highest_version=6.0),)) as azure_devops:
         (one,) = found(azure_devops, pipeline(5))
 
@@ -307,7 +307,7 @@ def test_a_server_that_cannot_preview_runs_is_no_mistake():
     )
 
 
-def test_every_rule_is_told_for_itself():
+def test_every_rule_is_reported_separately():
     with AzureDevOps((organization(),)) as azure_devops:
         rules = [
             rule("a", release={"definition": 1}),
@@ -328,7 +328,7 @@ def test_every_rule_is_told_for_itself():
         pytest.param({"workspace": "ml-*"}, ("churn", "sample"), id="a glob on workspaces"),
     ],
 )
-def test_a_sample_is_what_the_rule_could_be_about(fields, expected):
+def test_a_sample_is_a_registration_that_the_rule_could_match(fields, expected):
     sample = sample_registration(rule(**fields))
 
     assert expected == (sample.model, sample.workspace.name)
@@ -367,5 +367,5 @@ def raising(error):
         ),
     ],
 )
-def test_a_workspace_is_listed_to_see_whether_it_may_be(models, expected):
+def test_a_workspace_is_listed_to_check_the_permission(models, expected):
     assert [expected] == list(check_workspaces([WORKSPACE], models, deadline))

@@ -63,26 +63,26 @@ def test_every_rule_on_the_page_is_valid(rules):
     assert rules.keys() == read.rules.keys()
 
 
-def test_the_rule_that_only_observes_starts_nothing(make_services):
+def test_a_rule_in_observe_mode_starts_nothing(make_services):
     decision, releases, _ = started(OBSERVE, LEFT, make_services)
 
     assert (Outcome.OBSERVED, []) == (decision.outcome, releases)
 
 
 @pytest.mark.parametrize("rules", [LIVE, EVERY], ids=["live", "every"])
-def test_the_artifact_gets_the_version_without_a_change_of_the_definition(rules, make_services):
+def test_the_artifact_gets_the_version_without_a_change_to_the_definition(rules, make_services):
     _, (release,), _ = started(rules, LEFT, make_services)
 
     assert {"_churn": {"id": "17", "name": "17"}} == versions(release)
 
 
-def test_the_form_of_the_version_can_be_another_one(make_services):
+def test_the_form_of_the_version_can_be_changed(make_services):
     _, (release,), _ = started(FORM, LEFT, make_services)
 
     assert {"_churn": {"id": "churn:17", "name": "churn:17"}} == versions(release)
 
 
-def test_an_artifact_that_has_to_be_named_is_named(make_services):
+def test_a_required_artifact_version_can_be_specified(make_services):
     code = build_artifact("_scoring-code", "code", default_version=SPECIFY_AT_RELEASE)
     definition = ReleaseDefinition(1, "Deploy churn", artifacts=(*LEFT.artifacts, code))
     without, _, _ = started(LIVE, definition, make_services)
@@ -94,7 +94,7 @@ def test_an_artifact_that_has_to_be_named_is_named(make_services):
     }
 
 
-def test_without_the_artifact_a_variable_tells_the_tasks(make_services):
+def test_without_the_artifact_a_variable_has_the_version(make_services):
     definition = ReleaseDefinition(1, "Deploy churn", variables={"modelId": Variable()})
     _, (release,), _ = started(VARIABLE, definition, make_services)
 
@@ -121,7 +121,7 @@ def test_every_source_that_the_page_names_is_linked():
     assert all(address.startswith("https://") for address in linked.values())
 
 
-def test_every_part_that_the_page_names_is_there():
+def test_every_linked_section_exists():
     headings = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 

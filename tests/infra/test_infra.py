@@ -256,7 +256,7 @@ def test_a_default_in_main_bicep_is_the_default_of_the_app(setting):
     assert f"'{APP_SETTINGS[setting]}'" == found
 
 
-def test_main_bicep_gives_the_app_as_many_threads_as_the_sandbox_does():
+def test_main_bicep_sets_as_many_threads_as_the_sandbox():
     assert "PYTHON_THREADPOOL_THREAD_COUNT: string(workerThreads)" in settings_block()
     assert (
         str(WORKER_THREADS) == declarations(INFRA / "main.bicep", "param")["workerThreads"].default
@@ -355,13 +355,13 @@ def test_a_query_reads_each_decision_whatever_its_values_hold(query, name):
 
 
 @pytest.mark.parametrize("query", DECISION_QUERIES)
-def test_a_query_leaves_out_what_only_quotes_a_decision(query):
+def test_a_query_ignores_messages_that_only_quote_a_decision(query):
     for message in (f"Executed: {FORGED}", f"reconcile: model '{FORGED}'", "decisions {}", "x"):
         assert fields_taken(query, message) is None
 
 
 @hostile_names
-def test_only_a_release_that_was_started_twice_sets_off_its_alert(name):
+def test_only_a_release_that_was_started_twice_triggers_its_alert(name):
     query = (MODULES / "failed-decisions.kql").read_text()
     found = re.search(r'outcome in \(.*?\) or message startswith_cs "(.*?)"\n', query)
     assert found
@@ -374,7 +374,7 @@ def test_only_a_release_that_was_started_twice_sets_off_its_alert(name):
     assert fields_taken(query, twice[:32_768])
 
 
-def test_what_waits_is_counted_by_names_that_no_other_name_can_be_taken_for():
+def test_waiting_registrations_are_counted_by_unambiguous_keys():
     query = workbook_items()["waiting"]["query"]
     assert "pack_array(rule, workspace, model, version)" in query
     assert "strcat" not in query
@@ -389,19 +389,19 @@ def test_the_alert_on_decisions_fires_for_each_outcome_that_needs_a_person():
     )
 
 
-def test_the_workbook_gives_every_outcome_a_colour():
+def test_the_workbook_has_a_color_for_every_outcome():
     series = workbook_items()["decisions"]["chartSettings"]["seriesLabelSettings"]
     assert {str(one) for one in Outcome} == {one["seriesName"] for one in series}
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_the_columns_that_a_picture_labels_come_from_its_query(name):
+def test_the_labelled_columns_of_a_chart_come_from_its_query(name):
     content = workbook_items()[name]
     labelled = re.findall(r'"(?:columnId|columnMatch)": "(\w+)"', json.dumps(content))
     assert [] == [one for one in labelled if not re.search(rf"\b{one}\b", content["query"])]
 
 
-def test_every_picture_follows_the_chosen_time_range():
+def test_every_chart_follows_the_chosen_time_range():
     items = workbook_items()
     [parameter] = items["time range"]["parameters"]
     used = {items[name]["timeContextFromParameter"] for name in PICTURES}
@@ -409,7 +409,7 @@ def test_every_picture_follows_the_chosen_time_range():
 
 
 @pytest.mark.parametrize("path", PARAMETER_FILES, ids=relative)
-def test_a_parameter_file_gives_what_its_template_asks_for(path):
+def test_a_parameter_file_sets_what_its_template_requires(path):
     text = code(path)
     using = re.search(r"^using '(.+)'$", text, re.MULTILINE)
     assert using
@@ -442,7 +442,7 @@ def test_the_second_stage_takes_outputs_of_the_first():
     assert set() == set(taken) - set(declarations(INFRA / "main.bicep", "output"))
 
 
-def test_the_workflow_gives_the_parameter_files_what_they_ask_for():
+def test_the_workflow_sets_what_the_parameter_files_require():
     workflow = (ROOT / ".github/workflows/ci.yml").read_text()
     asked = {
         name
@@ -549,18 +549,18 @@ def test_the_topic_that_a_workspace_already_has_is_used(subscribe, listed, expec
     assert f"ml topic={expected} deployment" in done.deployments[0]
 
 
-def test_a_subscription_that_comes_too_early_is_tried_again(subscribe):
+def test_a_subscription_that_is_too_early_is_retried(subscribe):
     done = subscribe(f"{ML}/ml", failures=3)
     assert (4, 0) == (len(done.deployments), done.exit_code)
 
 
-def test_the_hook_gives_up_after_five_attempts_and_says_how_to_go_on(subscribe):
+def test_the_hook_gives_up_after_five_attempts_and_prints_how_to_continue(subscribe):
     done = subscribe(f"{ML}/ml", failures=5)
     assert (5, 1) == (len(done.deployments), done.exit_code)
     assert "sh infra/hooks/subscribe.sh" in done.told
 
 
-def test_the_hook_refuses_what_is_no_workspace(subscribe):
+def test_the_hook_refuses_an_invalid_workspace(subscribe):
     done = subscribe("/subscriptions/s1/resourceGroups/g1")
     assert done.exit_code
     assert [] == done.deployments

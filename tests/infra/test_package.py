@@ -76,7 +76,7 @@ def test_the_package_handles_an_event_with_nothing_else_installed(package, azuri
 
 @needs_3_13
 @pytest.mark.timeout(600)
-def test_the_package_tells_its_size(package):
+def test_the_package_size_is_printed(package):
     _, built = package
 
     assert built.startswith("dist/model-trigger.zip: ")
@@ -98,7 +98,7 @@ def test_every_module_has_bytecode_that_unpacking_cannot_make_stale(package):
 
 @needs_3_13
 @pytest.mark.timeout(600)
-def test_the_package_holds_the_app_and_its_dependencies_and_nothing_else(package):
+def test_the_package_contains_only_the_app_and_its_dependencies(package):
     folder, _ = package
 
     assert {

@@ -47,7 +47,7 @@ MARK = Mark("17", "1.4.0", "semver tag:semver", in_flight="17", in_flight_until=
 BASELINE = Baseline("9", "1.0.0", "semver version")
 
 
-def test_what_is_written_is_read_back_whole(ledger):
+def test_a_written_claim_round_trips(ledger):
     ledger.write(PARTITION, CLAIM, MARK, deadline())
     snapshot = ledger.read(PARTITION, "17", deadline())
 
@@ -55,7 +55,7 @@ def test_what_is_written_is_read_back_whole(ledger):
     assert MARK == replace(snapshot.mark, etag="")
 
 
-def test_a_claim_with_nothing_optional_is_read_back_whole(ledger):
+def test_a_claim_without_optional_fields_round_trips(ledger):
     bare = replace(
         CLAIM,
         request=None,
@@ -82,7 +82,7 @@ def test_a_claim_with_nothing_optional_is_read_back_whole(ledger):
         ),
     ],
 )
-def test_a_baseline_is_read_back_whole(ledger, mark):
+def test_a_baseline_round_trips(ledger, mark):
     ledger.write(PARTITION, None, mark, deadline())
 
     assert mark == replace(ledger.read(PARTITION, "17", deadline()).mark, etag="")
@@ -94,14 +94,14 @@ def test_nothing_is_read_from_tables_that_do_not_exist_yet(ledger):
     assert (None, None) == (snapshot.claim, snapshot.mark)
 
 
-def test_leases_are_judged_by_the_clock_of_the_storage_service(ledger):
+def test_leases_use_the_storage_clock(ledger):
     before = datetime.now(UTC) - timedelta(seconds=2)
     read_at = ledger.read(PARTITION, "17", deadline()).read_at
 
     assert before <= read_at <= datetime.now(UTC)
 
 
-def test_a_claim_is_written_once_however_many_write_it_at_the_same_time(ledger):
+def test_a_claim_is_written_once_however_many_writers_compete(ledger):
     def write(number):
         try:
             ledger.write(PARTITION, replace(CLAIM, owner=str(number)), None, deadline())
@@ -113,7 +113,7 @@ def test_a_claim_is_written_once_however_many_write_it_at_the_same_time(ledger):
         assert 1 == sum(pool.map(write, range(32)))
 
 
-def test_claim_and_mark_are_written_both_or_not_at_all(ledger):
+def test_claim_and_mark_are_written_together_or_not_at_all(ledger):
     ledger.write(PARTITION, None, MARK, deadline())
 
     with pytest.raises(ConflictError):
@@ -121,7 +121,7 @@ def test_claim_and_mark_are_written_both_or_not_at_all(ledger):
     assert ledger.read(PARTITION, "17", deadline()).claim is None
 
 
-def test_what_has_changed_since_it_was_read_is_not_overwritten(ledger):
+def test_a_row_that_has_changed_since_it_was_read_is_not_overwritten(ledger):
     first, _ = ledger.write(PARTITION, CLAIM, None, deadline())
     second, _ = ledger.write(PARTITION, replace(first, owner="second"), None, deadline())
 
@@ -131,7 +131,7 @@ def test_what_has_changed_since_it_was_read_is_not_overwritten(ledger):
     assert second.etag == ledger.read(PARTITION, "17", deadline()).claim.etag
 
 
-def test_what_has_been_removed_since_it_was_read_is_a_conflict(ledger):
+def test_a_row_that_was_deleted_since_it_was_read_is_a_conflict(ledger):
     written, _ = ledger.write(PARTITION, CLAIM, None, deadline())
     ledger.releases.delete_entity(rows.partition_key(PARTITION), rows.claim_key("17"))
 
@@ -162,7 +162,7 @@ def test_all_claims_of_a_partition_are_read_and_no_others(ledger):
         pytest.param("~", id="the character that stands for others"),
     ],
 )
-def test_any_text_can_be_model_and_version(ledger, version):
+def test_any_text_can_be_a_model_or_a_version(ledger, version):
     partition = replace(PARTITION, model=version)
     claim = replace(CLAIM, registration=registration(version, model=version))
     ledger.write(partition, claim, MARK, deadline())
@@ -203,7 +203,7 @@ def test_a_workspace_id_in_another_case_is_the_same_partition():
     assert rows.partition_key(PARTITION) == rows.partition_key(replace(PARTITION, workspace=upper))
 
 
-def test_texts_longer_than_a_property_are_kept_whole(ledger):
+def test_texts_longer_than_a_property_are_stored_in_full(ledger):
     claim = replace(
         CLAIM,
         reason="r" * 50_000,
@@ -215,7 +215,7 @@ def test_texts_longer_than_a_property_are_kept_whole(ledger):
     assert claim == replace(ledger.read(PARTITION, "17", deadline()).claim, etag="")
 
 
-def test_a_decision_is_kept_with_its_clauses_under_its_day(ledger):
+def test_a_decision_is_stored_with_its_clauses_under_its_day(ledger):
     clause = Clause("version", ">=10", "9", met=False, sentence="version 9 is not in >=10")
     decision = Decision(
         Outcome.NOT_MATCHED, "because", registration=registration("9"), clauses=(clause,)
@@ -238,7 +238,7 @@ def test_the_newest_decision_of_a_day_comes_first(ledger):
     assert ["at 3", "at 2", "at 1"] == [row["reason"] for row in found]
 
 
-def test_a_decision_with_the_longest_event_is_kept(ledger):
+def test_a_decision_with_the_longest_event_is_stored(ledger):
     decision = Decision(Outcome.REJECTED, "r" * 100_000, event="\N{GRINNING FACE}" * 50_000)
     ledger.record(decision, 0, NOON, deadline())
 
@@ -301,7 +301,7 @@ decisions_of_any_size = st.builds(
 
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 @given(decisions_of_any_size)
-def test_a_decision_fits_into_an_entity_whatever_it_holds(decision):
+def test_a_decision_fits_in_an_entity_whatever_it_contains(decision):
     row = rows.decision_row(decision, 12, NOON, "u" * 32)
 
     texts = {name: value for name, value in row.items() if isinstance(value, str)}
@@ -317,7 +317,7 @@ def test_a_decision_fits_into_an_entity_whatever_it_holds(decision):
 @pytest.mark.parametrize(
     "text", ["\N{GRINNING FACE}" * 100_000, '"\\' * 100_000, "\x07" * 100_000, "\ud800" * 100_000]
 )
-def test_the_longest_decision_is_kept(ledger, text):
+def test_the_longest_decision_is_stored(ledger, text):
     clause = Clause(text[:200], text[:200], text[:200], met=False, sentence=text)
     decision = Decision(
         Outcome.REJECTED,
@@ -338,7 +338,7 @@ def test_the_longest_decision_is_kept(ledger, text):
     assert 2 < len(kept.clauses) < 300
 
 
-def test_of_clauses_that_do_not_all_fit_the_first_ones_are_kept():
+def test_if_not_all_clauses_fit_the_first_ones_are_stored():
     clauses = tuple(
         Clause(str(number), "x" * 1_000, "y", met=False, sentence="") for number in range(300)
     )
@@ -349,7 +349,7 @@ def test_of_clauses_that_do_not_all_fit_the_first_ones_are_kept():
     assert kept == [clause.clause for clause in clauses[: len(kept)]]
 
 
-def test_storage_that_does_not_answer_is_named_within_the_deadline():
+def test_unresponsive_storage_is_reported_within_the_deadline():
     connection = (
         "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=aGVsbG8=;"
         "TableEndpoint=http://127.0.0.1:9/a;"
@@ -366,7 +366,7 @@ def test_without_time_left_storage_is_not_called(ledger):
         ledger.read(PARTITION, "17", deadline(0))
 
 
-def test_a_claim_fits_into_a_row_however_long_its_reason_is(ledger):
+def test_a_claim_fits_in_a_row_however_long_its_reason(ledger):
     one = replace(CLAIM, reason="\U0001f600" * 500_000)
     ledger.write(PARTITION, one, None, deadline())
 
@@ -387,7 +387,7 @@ def test_a_row_of_the_first_version_is_read(ledger):
     assert State.KEPT is kept.state
 
 
-def test_a_row_that_cannot_be_read_is_named_and_hides_no_other(ledger, caplog):
+def test_an_unreadable_row_is_named_and_hides_no_other(ledger, caplog):
     for version in ("17", "18"):
         one = replace(CLAIM, state=State.WAITING, registration=registration(version))
         ledger.write(PARTITION, one, None, deadline())
@@ -449,12 +449,12 @@ def clean_up(ledger):
 
 @pytest.mark.parametrize("status", [404, 409, 412])
 @pytest.mark.parametrize("call", [read, read_page, record, note, clean_up])
-def test_what_is_not_conditional_meets_no_conflict(call, status):
+def test_an_unconditional_write_has_no_conflict(call, status):
     with answering(status) as ledger, pytest.raises(LedgerError, match="Being deleted"):
         call(ledger)
 
 
 @pytest.mark.parametrize("status", [404, 409, 412])
-def test_a_conditional_write_meets_a_conflict(status):
+def test_a_conditional_write_can_have_a_conflict(status):
     with answering(status) as ledger, pytest.raises(ConflictError, match="Being deleted"):
         write(ledger)

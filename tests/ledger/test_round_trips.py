@@ -23,7 +23,7 @@ def _counted(azurite, ledger, make_services):
             yield services, proxy
 
 
-def test_a_start_takes_four_calls_to_storage_and_one_post(counted, azure_devops):
+def test_a_start_takes_four_storage_calls_and_one_post(counted, azure_devops):
     services, proxy = counted
     before = len(azure_devops.requests)
     handle_event(event_text(2), services)
@@ -32,14 +32,14 @@ def test_a_start_takes_four_calls_to_storage_and_one_post(counted, azure_devops)
     assert ["POST"] == [each.method for each in azure_devops.requests[before:]]
 
 
-def test_what_no_rule_wants_takes_one_call_to_storage(counted):
+def test_an_unmatched_event_takes_one_storage_call(counted):
     services, proxy = counted
     handle_event(event_text(2, model="other"), services)
 
     assert 1 == len(proxy.requests)
 
 
-def test_a_duplicate_takes_two_calls_to_storage(counted):
+def test_a_duplicate_takes_two_storage_calls(counted):
     services, proxy = counted
     handle_event(event_text(1), services)
 

@@ -47,7 +47,7 @@ def throttle(settled, model):
 
 
 @pytest.mark.parametrize("columns", UNREADABLE)
-def test_a_claim_that_cannot_be_read_stops_no_other_and_no_missed_registration(settled, columns):
+def test_an_unreadable_claim_stops_no_other_and_no_missed_registration(settled, columns):
     settled.with_rules(churn={}, fraud={"model": "fraud"}).reconcile()
     settled.let_a_pass_be(timedelta(days=7))
     throttle(settled, "churn")
@@ -60,7 +60,7 @@ def test_a_claim_that_cannot_be_read_stops_no_other_and_no_missed_registration(s
 
 
 @pytest.mark.parametrize("columns", UNREADABLE)
-def test_a_claim_that_cannot_be_read_hides_no_other_on_the_page(settled, columns):
+def test_an_unreadable_claim_hides_no_other_on_the_page(settled, columns):
     settled.with_rules(churn={}, fraud={"model": "fraud"})
     throttle(settled, "churn")
     throttle(settled, "fraud")
@@ -71,7 +71,7 @@ def test_a_claim_that_cannot_be_read_hides_no_other_on_the_page(settled, columns
     assert '"fraud"' in answer.body
 
 
-def test_a_claim_that_cannot_be_read_keeps_no_other_rule_from_its_event(settled):
+def test_an_unreadable_claim_does_not_stop_another_rule(settled):
     settled.with_rules(a={}, b={"release": {"definition": 2}})
     throttled = Partition("a", WORKSPACE, "churn")
     settled.azure_devops.fault("error", status=429, retry_after=1)
@@ -89,7 +89,7 @@ def test_a_claim_that_cannot_be_read_keeps_no_other_rule_from_its_event(settled)
     ]
 
 
-def test_a_run_is_not_taken_while_a_claim_that_may_hold_it_cannot_be_read(make_services):
+def test_a_run_is_not_taken_while_an_unreadable_claim_may_own_it(make_services):
     with stand_in(KEYLESS) as azure_devops:
         services = make_services(organization_url=azure_devops.url)
         one = registration()
@@ -113,7 +113,7 @@ def test_a_run_is_not_taken_while_a_claim_that_may_hold_it_cannot_be_read(make_s
     "workspace",
     [pytest.param(WORKSPACE, id="itself"), pytest.param(OTHER, id="one that was removed")],
 )
-def test_what_is_noted_of_a_workspace_that_cannot_be_read_stops_no_workspace(settled, workspace):
+def test_an_unreadable_note_on_a_workspace_stops_no_workspace(settled, workspace):
     settled.services.ledger.releases.upsert_entity(
         {
             "PartitionKey": rows.WORKSPACES_KEY,
@@ -130,7 +130,7 @@ def test_what_is_noted_of_a_workspace_that_cannot_be_read_stops_no_workspace(set
 
 
 @pytest.mark.parametrize("kind", ["rule", "model"])
-def test_what_is_noted_of_a_rule_or_a_model_that_cannot_be_read_stops_nothing(settled, kind):
+def test_an_unreadable_note_on_a_rule_or_a_model_stops_nothing(settled, kind):
     settled.register_before("churn", "16")
     settled.reconcile()
     ledger, partition = settled.services.ledger, rows.workspace_key(WORKSPACE)
@@ -145,7 +145,7 @@ def test_what_is_noted_of_a_rule_or_a_model_that_cannot_be_read_stops_nothing(se
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_a_decision_that_cannot_be_read_hides_no_other_on_the_page(settled):
+def test_an_unreadable_decision_hides_no_other_on_the_page(settled):
     settled.deliver("17")
     settled.deliver("17", model="fraud")
     ledger = settled.services.ledger
@@ -167,14 +167,14 @@ def test_what_the_first_version_started_is_not_started_again(settled):
     assert [] == settled.reconcile()
 
 
-def test_what_waits_since_the_first_version_is_started(settled):
+def test_a_claim_waiting_since_the_first_version_is_started(settled):
     throttle(settled, "churn")
     change_claim(settled.services.ledger, **FIRST)
 
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_what_the_first_version_kept_for_a_broken_rule_is_evaluated_once_it_is_fixed(settled):
+def test_what_the_first_version_stored_for_a_broken_rule_is_evaluated_once_it_is_fixed(settled):
     settled.with_rules(churn={"start": "newst"}).deliver("17")
     change_claim(settled.services.ledger, state="unreadable", **FIRST)
     settled.with_rules(churn={})
@@ -182,7 +182,7 @@ def test_what_the_first_version_kept_for_a_broken_rule_is_evaluated_once_it_is_f
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_what_the_first_version_noted_of_a_model_is_listed_again_and_is_no_fault(settled):
+def test_a_model_with_a_note_of_the_first_version_is_listed_again_without_a_fault(settled):
     row = {"PartitionKey": rows.workspace_key(WORKSPACE), "RowKey": "model|old"}
     noted = {"model": "old", "latest_version": "17", "seen_at": NOON}
     settled.services.ledger.releases.upsert_entity({**row, **noted})

@@ -432,7 +432,7 @@ def test_a_range_admits_what_npm_admits(range_, version):
 
 
 @pytest.mark.parametrize(("range_", "version"), pairs(NPM_RANGES, 1))
-def test_a_range_keeps_out_what_npm_keeps_out(range_, version):
+def test_a_range_excludes_what_npm_excludes(range_, version):
     assert not Range.parse(range_, SEMVER).admits(semver(version))
 
 
@@ -440,7 +440,7 @@ def test_a_range_keeps_out_what_npm_keeps_out(range_, version):
     ("range_", "bounds"),
     [pytest.param(*row, id=repr(row[0][:40])) for row in (NPM_BOUNDS | README_BOUNDS).items()],
 )
-def test_a_range_stands_for_the_bounds_that_npm_gives(range_, bounds):
+def test_a_range_has_the_bounds_that_npm_computes(range_, bounds):
     assert bounds == as_npm_prints(Range.parse(range_, SEMVER))
 
 
@@ -462,7 +462,7 @@ def test_a_range_stands_for_the_bounds_that_npm_gives(range_, bounds):
         pytest.param(">=v0.0.0 || 1.2.3-rc", ">=0.0.0||1.2.3-rc", id="every release, with a v"),
     ],
 )
-def test_an_oddity_of_npm_is_kept(range_, bounds):
+def test_an_oddity_of_npm_is_preserved(range_, bounds):
     assert bounds == as_npm_prints(Range.parse(range_, SEMVER))
 
 
@@ -559,7 +559,7 @@ def test_versions_of_two_schemes_are_neither_equal_nor_ordered():
 
 
 @pytest.mark.parametrize("range_", ["*", "7", ">=2"])
-def test_a_range_refuses_a_version_that_was_read_under_another_scheme(range_):
+def test_a_range_refuses_a_version_of_another_scheme(range_):
     with pytest.raises(TypeError, match=r"a range of scheme integer cannot judge .*7\.0\.0"):
         Range.parse(range_, INTEGER).admits(semver("7.0.0"))
 
@@ -630,7 +630,7 @@ NOT_SEMANTIC = {
     ("text", "sentence"),
     [pytest.param(*row, id=ascii(row[0][:40])) for row in NOT_INTEGERS.items()],
 )
-def test_a_text_that_is_not_an_integer_is_told_why(text, sentence):
+def test_an_invalid_integer_is_reported_with_the_reason(text, sentence):
     with pytest.raises(VersionError) as caught:
         integer(text)
     assert sentence + INTEGER_EXPECTED == str(caught.value)
@@ -640,7 +640,7 @@ def test_a_text_that_is_not_an_integer_is_told_why(text, sentence):
     ("text", "sentence"),
     [pytest.param(*row, id=ascii(row[0][:40])) for row in NOT_SEMANTIC.items()],
 )
-def test_a_text_that_is_not_a_semantic_version_is_told_why(text, sentence):
+def test_an_invalid_semantic_version_is_reported_with_the_reason(text, sentence):
     with pytest.raises(VersionError) as caught:
         semver(text)
     assert sentence + SEMVER_EXPECTED == str(caught.value)
@@ -717,7 +717,7 @@ NOT_SEMVER_RANGES = {
     ("text", "sentence"),
     [pytest.param(*row, id=ascii(row[0][:40])) for row in NOT_INTEGER_RANGES.items()],
 )
-def test_a_range_that_integers_cannot_have_is_told_why(text, sentence):
+def test_an_invalid_range_of_integers_is_reported_with_the_reason(text, sentence):
     with pytest.raises(RangeError) as caught:
         Range.parse(text, INTEGER)
     assert sentence + INTEGER_ALLOWED == str(caught.value)
@@ -727,7 +727,7 @@ def test_a_range_that_integers_cannot_have_is_told_why(text, sentence):
     ("text", "sentence"),
     [pytest.param(*row, id=ascii(row[0][:40])) for row in NOT_SEMVER_RANGES.items()],
 )
-def test_a_range_that_semantic_versions_cannot_have_is_told_why(text, sentence):
+def test_an_invalid_range_of_semantic_versions_is_reported_with_the_reason(text, sentence):
     with pytest.raises(RangeError) as caught:
         Range.parse(text, SEMVER)
     assert sentence + SEMVER_ALLOWED == str(caught.value)
@@ -766,7 +766,7 @@ NOTHING_MATCHES = {
     ("scheme", "range_", "sentence"),
     [pytest.param(*key, text, id=" ".join(key)) for key, text in NOTHING_MATCHES.items()],
 )
-def test_a_range_that_no_version_can_match_says_so(scheme, range_, sentence):
+def test_a_range_that_no_version_can_match_is_reported(scheme, range_, sentence):
     assert sentence == Range.parse(range_, scheme).never
 
 
@@ -813,7 +813,7 @@ def test_a_range_that_some_version_matches_is_not_called_empty(scheme, range_):
         pytest.param("^1.4.0-0", "1.4.0-rc.1", None, id="admitted"),
     ],
 )
-def test_a_pre_release_that_is_kept_out_between_the_bounds_is_told_why(range_, version, sentence):
+def test_a_pre_release_excluded_between_the_bounds_is_explained(range_, version, sentence):
     assert sentence == Range.parse(range_, SEMVER).explain(semver(version))
 
 
@@ -904,7 +904,7 @@ def test_a_hyphen_range_of_integers_includes_both_ends(low, high, number):
 
 @relaxed
 @given(number=vast_numbers)
-def test_between_an_integer_and_the_next_there_is_none_and_one_further_there_is_one(number):
+def test_no_integer_lies_between_consecutive_ones(number):
     head, length, tail = number
     next_, after = ((head, length, tail + 1), (head, length, tail + 2))
     assert Range.parse(f">{in_digits(number)} <{in_digits(next_)}", INTEGER).never
@@ -942,7 +942,7 @@ def test_a_comparison_with_a_partial_version_looks_at_its_numbers_only(symbol, p
 
 @relaxed
 @given(partial=partials, wildcard=st.sampled_from(["", ".x", ".X", ".*", ".x.*"]), version=releases)
-def test_a_wildcard_admits_every_release_that_begins_alike(partial, wildcard, version):
+def test_a_wildcard_admits_every_release_with_the_same_prefix(partial, wildcard, version):
     text = ".".join(f"{dotted(partial)}{wildcard}".split(".")[:3])
     expected = version[: len(partial)] == partial
     assert expected == Range.parse(text, SEMVER).admits(semver(dotted(version)))
@@ -968,7 +968,7 @@ def test_a_caret_keeps_the_numbers_up_to_the_first_that_is_not_zero(partial, ver
 
 @relaxed
 @given(low=partials, high=partials, version=releases)
-def test_a_hyphen_range_includes_all_that_its_partial_ends_stand_for(low, high, version):
+def test_a_hyphen_range_includes_everything_its_partial_ends_cover(low, high, version):
     expected = low <= version[: len(low)] and version[: len(high)] <= high
     range_ = Range.parse(f"{dotted(low)} - {dotted(high)}", SEMVER)
     assert expected == range_.admits(semver(dotted(version)))
@@ -976,14 +976,14 @@ def test_a_hyphen_range_includes_all_that_its_partial_ends_stand_for(low, high, 
 
 @relaxed
 @given(symbol=st.sampled_from(["", "~", "^"]), partial=partials, release=releases, pre=pre_releases)
-def test_no_pre_release_is_in_a_range_that_names_none(symbol, partial, release, pre):
+def test_no_pre_release_is_in_a_range_without_pre_release_bounds(symbol, partial, release, pre):
     range_ = Range.parse(f"{symbol}{dotted(partial)}", SEMVER)
     assert not range_.admits(semver(whole((release, pre))))
 
 
 @relaxed
 @given(bounds=st.lists(whole_bounds, min_size=1, max_size=3), glue=glues, version=versions)
-def test_a_pre_release_needs_a_bound_of_the_same_numbers_that_names_one(bounds, glue, version):
+def test_a_pre_release_needs_a_pre_release_bound_with_the_same_numbers(bounds, glue, version):
     range_ = Range.parse(glue.join(symbol + whole(bound) for symbol, bound in bounds), SEMVER)
     release, pre_release = version
     expected = all(
@@ -1045,13 +1045,13 @@ def complaint(read, text, scheme) -> str:
 
 @relaxed
 @given(text=any_text, scheme=st.sampled_from(Scheme))
-def test_any_text_is_a_version_or_an_error_of_one_line(text, scheme):
+def test_any_text_is_a_version_or_a_one_line_error(text, scheme):
     assert complaint(parse_version, text, scheme).isprintable()
 
 
 @relaxed
 @given(text=any_text, scheme=st.sampled_from(Scheme))
-def test_any_text_is_a_range_or_an_error_of_one_line_whose_spelling_can_be_read(text, scheme):
+def test_any_text_is_a_range_or_a_one_line_error_with_a_valid_suggestion(text, scheme):
     sentence = complaint(Range.parse, text, scheme)
     assert sentence.isprintable()
     for spelling in re.findall("valid spelling is `(.*?)`; allowed", sentence):

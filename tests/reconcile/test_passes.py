@@ -54,9 +54,7 @@ class Later:
         return notes, now + self.passes * timedelta(minutes=5)
 
 
-def test_a_large_workspace_is_checked_to_its_end_in_the_passes_that_are_announced(
-    make_services, clock
-):
+def test_a_large_workspace_is_checked_completely_in_the_announced_passes(make_services, clock):
     models = Models(clock, [f"model-{number:04}" for number in range(2000)])
     services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
     book = rulebook(all={"model": "*"})
@@ -72,7 +70,7 @@ def test_a_large_workspace_is_checked_to_its_end_in_the_passes_that_are_announce
     assert sorted(models.names) == sorted(models.listed)
 
 
-def test_every_workspace_gets_its_turn_beside_one_that_takes_all_the_time(make_services, clock):
+def test_every_workspace_gets_its_turn_despite_one_that_takes_all_the_time(make_services, clock):
     models = Models(clock, [f"model-{number:03}" for number in range(100)], seconds=20)
     services = make_services(workspaces=[WORKSPACE, OTHER], azure_ml=lambda: models)
     list(find_missing(rulebook(all={"model": "*"}), services, clock.deadline()))
@@ -107,7 +105,7 @@ def test_one_model_stops_no_other(make_services, clock, fault, caplog):
     assert (1, 0) == (progress(services).failed, progress(services).left)
 
 
-def test_a_workspace_that_cannot_be_listed_at_all_is_not_asked_for_each_model(make_services, clock):
+def test_an_unlistable_workspace_is_not_queried_for_each_model(make_services, clock):
     names = [f"model-{number}" for number in range(50)]
     models = Models(clock, names, faults=dict.fromkeys(names, AzureMLError("503")))
     services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
@@ -126,7 +124,7 @@ def test_a_workspace_that_cannot_be_listed_at_all_is_not_asked_for_each_model(ma
         pytest.param({"endless": {"model-0"}}, id="that takes longer than a pass to list"),
     ],
 )
-def test_a_model_keeps_no_other_from_being_checked_again_and_again(make_services, clock, odd):
+def test_no_model_repeatedly_prevents_others_from_being_checked(make_services, clock, odd):
     models = Models(clock, [f"model-{number}" for number in range(9)], **odd)
     services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
     later = Later(services.ledger)
@@ -164,7 +162,7 @@ def test_every_workspace_has_its_turn_in_some_pass(make_services, clock):
     assert set(names) == models.workspaces
 
 
-def test_a_workspace_that_may_not_be_listed_shows_why_and_how_far_it_was_checked(settled):
+def test_a_workspace_without_permission_shows_why_and_its_progress(settled):
     settled.register_before("churn", "17")
     settled.reconcile()
     settled.azure_ml.fault("error", status=403, times=None)
@@ -176,9 +174,7 @@ def test_a_workspace_that_may_not_be_listed_shows_why_and_how_far_it_was_checked
     assert (1, 0) == (shown["models"], shown["models_left"])
 
 
-def test_models_that_cannot_be_listed_are_not_among_those_for_which_there_was_no_time(
-    make_services, clock
-):
+def test_unlistable_models_do_not_count_as_skipped_for_lack_of_time(make_services, clock):
     models = Models(clock, ["a", "b", "c"], faults={"b": AzureMLError("500")})
     services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
     for _ in range(2):
@@ -198,7 +194,7 @@ def test_models_that_cannot_be_listed_are_not_among_those_for_which_there_was_no
         pytest.param({"silence": 20, "answers": True}, id="whose gateway answers after 20 seconds"),
     ],
 )
-def test_a_healthy_organization_is_served_in_the_first_pass_beside_a_dead_one(
+def test_a_healthy_organization_is_served_in_the_first_pass_despite_a_dead_one(
     make_services, clock, silence
 ):
     organizations = Organizations(clock, **silence)
@@ -211,7 +207,7 @@ def test_a_healthy_organization_is_served_in_the_first_pass_beside_a_dead_one(
     assert 1 == organizations.asked.count(DEAD)
 
 
-def test_a_claim_that_needs_no_list_is_finished_beside_a_workspace_that_hangs(make_services, clock):
+def test_a_claim_that_needs_no_list_is_finished_despite_a_hanging_workspace(make_services, clock):
     organizations = Organizations(clock)
     services = make_services(azure_devops=lambda: organizations)
     claims_of(services, organizations, latest=(HEALTHY, 50), healthy=(HEALTHY, 1))
@@ -227,9 +223,7 @@ def test_a_claim_that_needs_no_list_is_finished_beside_a_workspace_that_hangs(ma
     assert 1 == len(models.listed)
 
 
-def test_missed_registrations_for_a_dead_organization_do_not_hold_up_the_others(
-    make_services, clock
-):
+def test_missed_registrations_for_a_dead_organization_do_not_delay_others(make_services, clock):
     organizations = Organizations(clock, dead=DEAD)
     soon = datetime.now(UTC) + timedelta(minutes=9)
     names = [*(f"dead-{number:02}" for number in range(12)), "healthy"]
@@ -265,7 +259,7 @@ def test_claims_that_keep_failing_take_turns(make_services, clock):
     assert [f"slow-{number}" for number in range(9)] == sorted(set(tried))
 
 
-def test_a_claim_with_an_unexpected_fault_is_logged_by_its_name_and_stops_no_other(
+def test_a_claim_with_an_unexpected_fault_is_named_in_the_log_and_stops_no_other(
     make_services, clock, caplog
 ):
     organizations = Organizations(clock)
@@ -309,7 +303,7 @@ def test_open_claims_leave_time_for_missed_registrations(make_services, monkeypa
 
 
 @pytest.mark.parametrize("call", ["open_claims", "clean_up", "forget_workspace"])
-def test_a_call_of_storage_that_fails_keeps_nothing_else_from_its_turn(settled, call):
+def test_a_failed_storage_call_stops_nothing_else(settled, call):
     removed = WorkspaceNote(OTHER, datetime.now(UTC))
     settled.services.ledger.note_workspace(removed, deadline())
     settled.azure_ml.register("churn", "17")

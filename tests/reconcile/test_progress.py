@@ -39,7 +39,7 @@ ORGANIZATION, ELSEWHERE = "https://dev.azure.com/contoso", "https://dev.azure.co
         pytest.param(Progress(9, 0, 3, 6), None, id="got nowhere"),
     ],
 )
-def test_more_passes_are_announced_only_for_what_there_was_no_time_for(progress, passes):
+def test_more_passes_are_announced_only_for_models_skipped_for_lack_of_time(progress, passes):
     assert passes == progress.passes_left
 
 
@@ -110,7 +110,9 @@ def since(selectors, moment, broken_since=None):
         ),
     ],
 )
-def test_since_when_a_rule_selects_as_it_does_is_noted(present, before, workspace, after):
+def test_the_time_since_which_a_rule_selects_the_same_is_recorded(
+    present, before, workspace, after
+):
     assert after == noted(present, before, workspace, NOON)
 
 
@@ -148,7 +150,7 @@ def test_a_registration_may_have_been_missed(this, registered_at, may_be):
     assert may_be is this.may_be_missing("churn", registration(registered_at=registered_at))
 
 
-def test_a_model_that_cannot_be_listed_comes_after_the_others_and_is_as_unknown_as_before():
+def test_an_unlistable_model_comes_last_and_stays_unknown():
     never, once = a_pass(), a_pass(listed_at=NOON - HOUR)
     others = [each.tried(CHURN) for each in (never, once)]
 
@@ -171,7 +173,7 @@ def test_a_model_is_listed_again_until_its_newest_version_has_settled():
     assert later.must_list(CHURN, [RULE])
 
 
-def test_a_baseline_is_the_newest_version_that_its_rule_would_want():
+def test_a_baseline_is_the_newest_version_that_its_rule_would_match():
     found = [registration(version) for version in ("9", "17", "101", "10")]
     selective = rule(version="<100")
 

@@ -24,14 +24,14 @@ def test_a_registration_whose_event_never_arrives_is_started_once(settled):
     assert ["17"] == settled.versions
 
 
-def test_what_is_found_is_told_to_come_from_reconcile(settled):
+def test_a_registration_found_by_reconcile_says_so(settled):
     settled.azure_ml.register("churn", "17")
     settled.reconcile()
 
     assert ["reconcile"] == [each["source"] for each in settled.decisions]
 
 
-def test_what_an_event_has_started_is_not_started_again(settled):
+def test_a_registration_started_by_an_event_is_not_started_again(settled):
     settled.azure_ml.register("churn", "17")
     settled.deliver("17")
 
@@ -39,7 +39,7 @@ def test_what_an_event_has_started_is_not_started_again(settled):
     assert ["17"] == settled.versions
 
 
-def test_several_that_are_missing_are_started_in_their_order(settled):
+def test_several_missed_registrations_are_started_in_order(settled):
     for version in ("9", "11", "10"):
         settled.azure_ml.register("churn", version)
 
@@ -48,7 +48,7 @@ def test_several_that_are_missing_are_started_in_their_order(settled):
     assert ["9", "10", "11"] == settled.versions
 
 
-def test_an_older_one_is_found_although_the_event_of_a_newer_one_arrived(settled):
+def test_a_missed_older_version_is_found_although_the_event_of_a_newer_one_arrived(settled):
     settled.with_rules(newer={}, every={"start": "every", "release": {"definition": 2}})
     settled.reconcile()
     settled.let_a_pass_be(timedelta(days=7))
@@ -60,7 +60,7 @@ def test_an_older_one_is_found_although_the_event_of_a_newer_one_arrived(settled
     assert [] == settled.reconcile()
 
 
-def test_what_only_one_of_two_rules_has_got_is_started_by_the_other(settled):
+def test_a_registration_that_only_one_of_two_rules_has_is_started_by_the_other(settled):
     settled.with_rules(churn={}, other={"release": {"definition": 2}})
     settled.reconcile()
     settled.let_a_pass_be(timedelta(days=7))
@@ -77,7 +77,7 @@ def test_what_was_registered_during_a_long_outage_is_found(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_what_was_registered_before_the_last_pass_and_the_lookback_is_not_looked_at(settled):
+def test_registrations_before_the_last_pass_and_the_lookback_are_ignored(settled):
     settled.azure_ml.register("churn", "17", created=datetime.now(UTC) - timedelta(days=3))
     settled.let_a_pass_be(timedelta(days=-6))
 
@@ -129,7 +129,7 @@ def test_a_rule_whose_filter_changes_starts_nothing_that_was_registered_before(s
     assert [] == settled.reconcile()
 
 
-def test_a_rule_that_changes_what_it_starts_goes_on_as_before(settled):
+def test_a_rule_that_changes_its_target_continues_as_before(settled):
     settled.azure_ml.register("churn", "17")
     settled.with_rules(churn={"release": {"definition": 2}})
 
@@ -167,7 +167,7 @@ def test_a_model_that_is_deleted_meanwhile_stops_no_other(settled):
     assert ["2"] == settled.versions
 
 
-def test_what_is_pending_is_looked_at_again(settled):
+def test_a_pending_claim_is_retried(settled):
     settled.azure_ml.register("churn", "17")
     settled.azure_devops.fault("error", verb="GET", path="/definitions/", status=503)
 
@@ -175,7 +175,7 @@ def test_what_is_pending_is_looked_at_again(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_a_workspace_that_may_not_be_read_is_told_and_stops_nothing_else(app):
+def test_a_workspace_without_permission_is_reported_and_stops_nothing_else(app):
     app.azure_ml.fault("error", verb="GET", status=403)
     app.reconcile()
 
@@ -183,7 +183,7 @@ def test_a_workspace_that_may_not_be_read_is_told_and_stops_nothing_else(app):
     assert "ERROR" == told.levelname
 
 
-def test_a_listing_that_fails_midway_is_done_again(settled):
+def test_a_listing_that_fails_midway_is_repeated(settled):
     settled.azure_ml.register("churn", "17")
     settled.azure_ml.fault("error", verb="GET", path="/versions", status=500, times=3)
 
@@ -191,7 +191,7 @@ def test_a_listing_that_fails_midway_is_done_again(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_a_claim_whose_lease_ran_out_is_looked_up_and_found(settled):
+def test_a_claim_whose_lease_expired_is_looked_up_and_found(settled):
     settled.azure_devops.list_lag = 3600
     settled.azure_devops.fault("close", commit=True)
     with pytest.raises(Exception, match="churn: "):
@@ -202,7 +202,7 @@ def test_a_claim_whose_lease_ran_out_is_looked_up_and_found(settled):
     assert ["17"] == settled.versions
 
 
-def test_a_claim_whose_lease_ran_out_is_started_when_its_release_is_certainly_not_there(settled):
+def test_a_claim_whose_lease_expired_is_started_once_its_release_is_proven_absent(settled):
     settled.azure_devops.fault("error", status=500)
     with pytest.raises(Exception, match="churn: "):
         settled.deliver("17")
@@ -222,7 +222,7 @@ def test_a_claim_that_is_being_started_is_left_alone(settled):
     assert [] == settled.reconcile()
 
 
-def test_a_refused_start_is_tried_again_with_pauses_until_it_succeeds(settled):
+def test_a_refused_start_is_retried_with_pauses_until_it_succeeds(settled):
     settled.azure_devops.fault("error", status=400, times=2)
     settled.deliver("17")
 
@@ -235,7 +235,7 @@ def test_a_refused_start_is_tried_again_with_pauses_until_it_succeeds(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_a_refused_start_is_given_up_in_the_end(settled):
+def test_a_refused_start_is_eventually_given_up(settled):
     settled.azure_devops.fault("error", status=400, times=None)
     settled.deliver("17")
     settled.let_pass(timedelta(days=2))
@@ -247,7 +247,7 @@ def test_a_refused_start_is_given_up_in_the_end(settled):
     )
 
 
-def test_a_refused_start_is_tried_again_with_the_present_rule(settled):
+def test_a_refused_start_is_retried_with_the_current_rule(settled):
     settled.with_rules(churn={"release": {"definition": 4711}}).deliver("17")
     settled.let_pass(timedelta(minutes=6))
     settled.with_rules(churn={"release": {"definition": 2}})
@@ -256,7 +256,7 @@ def test_a_refused_start_is_tried_again_with_the_present_rule(settled):
     assert [2] == [each["releaseDefinition"]["id"] for each in settled.azure_devops.releases]
 
 
-def test_a_refused_start_that_is_superseded_is_not_tried_again(settled):
+def test_a_superseded_refused_start_is_not_retried(settled):
     settled.azure_devops.fault("error", status=400)
     settled.deliver("17")
     settled.deliver("18")
@@ -288,7 +288,7 @@ def test_an_unknown_start_is_looked_up_even_when_its_rule_is_gone(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_an_unknown_start_that_cannot_be_looked_up_is_given_up_in_the_end(settled):
+def test_an_unknown_start_that_cannot_be_looked_up_is_eventually_given_up(settled):
     settled.azure_devops.fault("error", status=500)
     settled.azure_devops.fault("error", verb="GET", path="/releases", status=403, times=None)
     with pytest.raises(Exception, match="churn: "):
@@ -311,7 +311,7 @@ def test_a_broken_rule_leaves_its_claims_until_it_is_fixed(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_exactly_what_a_broken_rule_kept_is_started_once_it_is_fixed(settled):
+def test_exactly_what_was_stored_for_a_broken_rule_starts_once_it_is_fixed(settled):
     settled.with_rules(churn={"start": "newst"})
     settled.azure_ml.register("churn", "16", created=datetime.now(UTC) - timedelta(days=20))
     settled.azure_ml.register("churn", "17")
@@ -322,14 +322,14 @@ def test_exactly_what_a_broken_rule_kept_is_started_once_it_is_fixed(settled):
     assert ["17"] == settled.versions
 
 
-def test_what_a_broken_rule_kept_and_does_not_want_is_closed_once_it_is_fixed(settled):
+def test_what_was_stored_for_a_broken_rule_and_does_not_match_is_closed_once_it_is_fixed(settled):
     settled.with_rules(churn={"start": "newst"}).deliver("17")
     settled.with_rules(churn={"version": ">=100"})
 
     assert [("churn", "17", "closed")] == settled.reconcile()
 
 
-def test_what_never_arrived_while_a_rule_was_broken_is_kept_and_started(settled):
+def test_a_missed_registration_while_a_rule_was_broken_is_stored_and_started(settled):
     settled.with_rules(churn={"start": "newst"})
     settled.azure_ml.register("churn", "17")
 
@@ -339,7 +339,7 @@ def test_what_never_arrived_while_a_rule_was_broken_is_kept_and_started(settled)
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_while_the_rules_cannot_be_read_releases_are_looked_up_and_nothing_else(settled):
+def test_while_the_rules_are_invalid_only_lookups_are_made(settled):
     def unreadable():
         raise RulesUnreadableError
 
@@ -367,7 +367,7 @@ def test_decisions_are_removed_when_they_are_old_enough(app):
     assert ["89"] == [row["reason"] for row in app.services.ledger.decisions.list_entities()]
 
 
-def test_claims_and_marks_stay(app):
+def test_claims_and_marks_never_expire(app):
     app.deliver("17")
     app.let_pass(timedelta(days=2000))
     app.reconcile()
@@ -386,7 +386,7 @@ def test_latest_starts_when_no_newer_version_is_registered(settled):
     assert "version 18 is registered in the workspace, and is newer" == settled.claim("17").reason
 
 
-def test_latest_passes_over_newer_versions_that_the_rule_does_not_want(settled):
+def test_latest_ignores_newer_versions_that_the_rule_does_not_match(settled):
     settled.with_rules(churn={"start": "latest", "tags": {"stage": "prod"}})
     settled.azure_ml.register("churn", "17", tags={"stage": "prod"})
     settled.azure_ml.register("churn", "18")
@@ -397,7 +397,7 @@ def test_latest_passes_over_newer_versions_that_the_rule_does_not_want(settled):
     assert ["17"] == settled.versions
 
 
-def test_latest_is_pending_as_long_as_the_workspace_cannot_be_listed(settled):
+def test_latest_is_pending_while_the_workspace_cannot_be_listed(settled):
     settled.with_rules(churn={"start": "latest"})
     settled.azure_ml.fault("error", verb="GET", status=500, times=None)
     with pytest.raises(Exception, match="churn: could not list"):
@@ -406,7 +406,7 @@ def test_latest_is_pending_as_long_as_the_workspace_cannot_be_listed(settled):
     assert State.WAITING == settled.claim().state
 
 
-def test_latest_without_the_right_to_list_is_kept_for_a_person(settled):
+def test_latest_without_permission_to_list_needs_a_person(settled):
     settled.with_rules(churn={"start": "latest"})
     settled.azure_ml.fault("error", verb="GET", status=403)
     settled.deliver("17")
@@ -415,7 +415,7 @@ def test_latest_without_the_right_to_list_is_kept_for_a_person(settled):
     assert "not allowed to list" in settled.claim().reason
 
 
-def test_rows_of_the_ledger_that_are_no_claims_are_left_alone(settled):
+def test_ledger_rows_that_are_not_claims_are_left_alone(settled):
     settled.azure_ml.register("churn", "17")
     settled.reconcile()
     memory = settled.services.ledger.memory(WORKSPACE, deadline())

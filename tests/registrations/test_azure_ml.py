@@ -76,7 +76,7 @@ def days_after_noon(days):
     return NOON + timedelta(days=days)
 
 
-def test_each_model_is_listed_with_its_latest_version_and_when_it_was_changed(
+def test_each_model_is_listed_with_its_latest_version_and_modification_time(
     sandbox, azure_ml, clock
 ):
     sandbox.register("churn", "6")
@@ -92,9 +92,7 @@ def test_each_model_is_listed_with_its_latest_version_and_when_it_was_changed(
     assert expected == list(azure_ml.models(FABRIKAM, clock.deadline()))
 
 
-def test_each_version_is_listed_as_a_registration_that_reconcile_has_found(
-    sandbox, azure_ml, clock
-):
+def test_each_version_is_listed_as_a_registration_found_by_reconcile(sandbox, azure_ml, clock):
     tags = {"Stage": "prod", "GITHUB_REPOSITORY": "fabrikam/churn"}
     sandbox.register("churn", "17", tags=tags, properties={"auc": "0.93"})
 
@@ -144,7 +142,7 @@ def test_an_archived_model_is_not_listed(sandbox, azure_ml, clock):
         pytest.param(9, 5, id="many pages"),
     ],
 )
-def test_a_list_is_read_to_its_last_page_with_one_request_for_each(
+def test_a_list_is_read_to_its_last_page_with_one_request_per_page(
     sandbox, azure_ml, clock, count, requests
 ):
     names = {f"model-{number}" for number in range(count)}
@@ -166,7 +164,7 @@ def test_a_page_is_fetched_when_it_is_reached(sandbox, azure_ml, clock):
     assert 2 == len(sandbox.requests)
 
 
-def test_a_model_is_asked_for_by_its_name_whatever_it_holds(sandbox, azure_ml, clock):
+def test_a_model_is_requested_by_its_name_whatever_the_name_contains(sandbox, azure_ml, clock):
     sandbox.register("churn v1.2 (café)")
     (listed,) = azure_ml.versions(FABRIKAM, "churn v1.2 (café)", clock.deadline())
     assert "churn v1.2 (café)" == listed.model
@@ -182,9 +180,7 @@ def test_a_model_is_asked_for_by_its_name_whatever_it_holds(sandbox, azure_ml, c
         pytest.param(400, "HTTP 400", id="what Azure said"),
     ],
 )
-def test_a_refusal_is_told_at_once_with_what_a_person_must_do(
-    sandbox, azure_ml, clock, status, told
-):
+def test_a_refusal_is_reported_immediately_with_what_to_do(sandbox, azure_ml, clock, status, told):
     sandbox.fault("error", status=status)
     with pytest.raises(WorkspaceAccessError, match=told) as refusal:
         list(azure_ml.models(FABRIKAM, clock.deadline()))
@@ -192,7 +188,7 @@ def test_a_refusal_is_told_at_once_with_what_a_person_must_do(
     assert [] == clock.pauses
 
 
-def test_a_workspace_that_does_not_exist_is_for_a_person_to_correct(sandbox, azure_ml, clock):
+def test_a_workspace_that_does_not_exist_needs_a_person(sandbox, azure_ml, clock):
     missing = Workspace.parse(f"{WORKSPACE}-2")
     with pytest.raises(WorkspaceAccessError, match=r"workspaces/fabrikam-2.*was not found"):
         list(azure_ml.models(missing, clock.deadline()))
@@ -203,7 +199,7 @@ def test_a_model_that_does_not_exist_is_named(sandbox, azure_ml, clock):
         list(azure_ml.versions(FABRIKAM, "churn", clock.deadline()))
 
 
-def test_a_missing_token_is_for_a_person_to_provide(sandbox, clock):
+def test_a_missing_token_needs_a_person(sandbox, clock):
     class NoIdentity:
         def get_token(self, *_scopes, **_options):
             message = "no managed identity endpoint found"
@@ -228,7 +224,7 @@ def test_a_missing_token_is_for_a_person_to_provide(sandbox, clock):
         pytest.param({"kind": "truncated"}, [0.5], id="half an answer"),
     ],
 )
-def test_what_passes_is_tried_again_and_nothing_is_lost_or_listed_twice(
+def test_a_temporary_fault_is_retried_and_nothing_is_lost_or_listed_twice(
     sandbox, azure_ml, clock, fault, pauses
 ):
     for _ in range(5):
@@ -241,7 +237,7 @@ def test_what_passes_is_tried_again_and_nothing_is_lost_or_listed_twice(
     assert pauses == clock.pauses
 
 
-def test_the_first_page_is_tried_again_too(sandbox, azure_ml, clock):
+def test_the_first_page_is_retried_too(sandbox, azure_ml, clock):
     sandbox.register("churn")
     sandbox.fault("error", status=503)
     assert ["churn"] == [model.name for model in azure_ml.models(FABRIKAM, clock.deadline())]
@@ -263,14 +259,16 @@ def test_the_first_page_is_tried_again_too(sandbox, azure_ml, clock):
         pytest.param({"kind": "redirect"}, [], id="a redirect, which is not followed"),
     ],
 )
-def test_what_may_pass_but_does_not_is_told_as_such(sandbox, azure_ml, clock, fault, pauses):
+def test_a_temporary_fault_that_persists_is_reported_as_temporary(
+    sandbox, azure_ml, clock, fault, pauses
+):
     sandbox.fault(**fault)
     with pytest.raises(AzureMLError, match=f"could not list the models in workspace {WORKSPACE}"):
         list(azure_ml.models(FABRIKAM, clock.deadline()))
     assert pauses == clock.pauses
 
 
-def test_without_time_nothing_is_asked(sandbox, azure_ml, clock):
+def test_without_time_no_request_is_sent(sandbox, azure_ml, clock):
     with pytest.raises(AzureMLError, match="no time was left"):
         list(azure_ml.models(FABRIKAM, clock.deadline(0.5)))
     assert [] == sandbox.requests
@@ -284,14 +282,14 @@ def test_without_time_nothing_is_asked(sandbox, azure_ml, clock):
         pytest.param(4.0, (2.0, 2.0), id="half of what is left for each"),
     ],
 )
-def test_connecting_and_waiting_for_the_answer_together_fit_into_what_is_left(
+def test_connect_and_read_timeouts_together_fit_in_the_time_left(
     azure_ml, clock, timeouts, left, limits
 ):
     list(azure_ml.models(FABRIKAM, clock.deadline(left)))
     assert [limits] == timeouts
 
 
-def test_a_service_that_does_not_answer_is_given_up(sandbox, azure_ml):
+def test_an_unresponsive_service_times_out(sandbox, azure_ml):
     list(azure_ml.models(FABRIKAM, Clock().deadline()))  # imports what takes a while
     sandbox.fault("hang", seconds=600, times=None)
     deadline = Deadline(time.monotonic() + 10, time.monotonic, time.sleep)
@@ -348,7 +346,7 @@ print([name for name in sys.modules if name.startswith("azure.ai")])
     assert ["[]"] == printed(script, {})
 
 
-def test_the_client_writes_nothing_of_its_own_accord(sandbox):
+def test_the_client_prints_nothing_by_itself(sandbox):
     sandbox.register("churn")
     script = f"""
 import logging, time

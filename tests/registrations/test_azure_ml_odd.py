@@ -200,7 +200,7 @@ LEFT_OUT_VERSIONS = {
 
 
 @pytest.mark.parametrize(("change", "differs"), READABLE_VERSIONS.values(), ids=READABLE_VERSIONS)
-def test_what_can_be_read_of_an_odd_version_is_listed(trial, change, differs):
+def test_the_valid_part_of_an_odd_version_is_listed(trial, change, differs):
     trial.register("evil")
     trial.change_version(change)
     plain = Registration(FABRIKAM, "evil", "1", registered_at=NOON, source="reconcile")
@@ -212,7 +212,7 @@ def test_what_can_be_read_of_an_odd_version_is_listed(trial, change, differs):
 @pytest.mark.parametrize(
     ("change", "named", "reason"), LEFT_OUT_VERSIONS.values(), ids=LEFT_OUT_VERSIONS
 )
-def test_a_version_that_cannot_be_read_is_named_and_left_out(trial, change, named, reason):
+def test_an_invalid_version_is_named_and_skipped(trial, change, named, reason):
     for _ in range(5):
         trial.register("evil")
     trial.change_version(change)
@@ -249,7 +249,7 @@ LEFT_OUT_MODELS = {
 
 
 @pytest.mark.parametrize(("change", "expected"), ODD_MODELS.values(), ids=ODD_MODELS)
-def test_what_can_be_read_of_an_odd_model_is_listed(trial, change, expected):
+def test_the_valid_part_of_an_odd_model_is_listed(trial, change, expected):
     for model in ("churn", "evil", "fraud"):
         trial.register(model)
     trial.change_model(change)
@@ -261,7 +261,7 @@ def test_what_can_be_read_of_an_odd_model_is_listed(trial, change, expected):
 
 
 @pytest.mark.parametrize(("change", "named"), LEFT_OUT_MODELS.values(), ids=LEFT_OUT_MODELS)
-def test_a_model_that_cannot_be_read_is_named_and_left_out(trial, change, named):
+def test_an_invalid_model_is_named_and_skipped(trial, change, named):
     for model in ("churn", "evil", "fraud"):
         trial.register(model)
     trial.change_model(change)
@@ -293,7 +293,7 @@ documents = json_values | st.fixed_dictionaries(
 
 @hypothesis.settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(documents, documents)
-def test_whatever_one_document_is_the_others_are_listed(trial, model, version):
+def test_the_others_are_listed_whatever_one_document_contains(trial, model, version):
     for number in range(3):
         trial.register("churn", str(number))
     for name in ("a", "evil", "z"):
@@ -326,7 +326,7 @@ UNREADABLE_PAGES = [
 
 @pytest.mark.parametrize("page", [0, 2], ids=["first", "second"])
 @pytest.mark.parametrize("body", UNREADABLE_PAGES, ids=range(len(UNREADABLE_PAGES)))
-def test_a_page_that_cannot_be_read_never_ends_the_list_early(trial, page, body):
+def test_an_invalid_page_never_ends_the_list_early(trial, page, body):
     for _ in range(4):
         trial.register("churn")
     versions = trial.versions("churn")
@@ -340,14 +340,14 @@ def test_a_page_that_cannot_be_read_never_ends_the_list_early(trial, page, body)
 @pytest.mark.parametrize(
     "link", ["http://localhost/x", "https://127.0.0.1@example.com/x", "//example.com/x", "5"]
 )
-def test_a_link_to_another_host_does_not_get_the_token(trial, link):
+def test_a_link_to_another_host_does_not_receive_the_token(trial, link):
     trial.change_page(lambda *_: answer({"value": [], "nextLink": link}))
     with pytest.raises(AzureMLError, match="would hand the token to another host"):
         list(trial.versions("churn"))
     assert 1 == len(trial.sandbox.requests)
 
 
-def test_a_list_that_links_back_to_itself_is_an_error_and_no_endless_list(trial):
+def test_a_list_that_links_back_to_itself_is_an_error_and_not_endless(trial):
     for _ in range(3):
         trial.register("churn")
 
@@ -362,14 +362,14 @@ def test_a_list_that_links_back_to_itself_is_an_error_and_no_endless_list(trial)
 
 @pytest.mark.parametrize("seconds", ["600", "9" * 12, "9" * 400, "1e99", "-1"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_however_long_the_service_asks_to_wait_the_deadline_holds(trial, status, seconds):
+def test_the_deadline_holds_however_long_the_service_asks_to_wait(trial, status, seconds):
     trial.sandbox.fault("error", status=status, retry_after=seconds, times=None)
     with pytest.raises(AzureMLError):
         list(trial.models())
     assert sum(trial.pauses) <= 25
 
 
-def test_what_went_wrong_is_said_on_one_short_line(trial):
+def test_an_error_is_reported_on_one_short_line(trial):
     message = "x" * 10_000 + "\u2028decision {}\x1b[2J"
     error = {"error": {"code": "a\ud800", "message": message}}
     trial.change_page(lambda *_: answer(error, 400))

@@ -57,7 +57,7 @@ def rejection(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["event_grid", "cloud_event"])
-def test_the_documented_event_of_either_schema_is_read(name):
+def test_the_documented_event_of_either_schema_is_parsed(name):
     read = parse_event(payload(name))
 
     documented = json.loads(payload(name))
@@ -97,7 +97,7 @@ WIRE = {
 @pytest.mark.parametrize(
     ("name", "expected"), [pytest.param(*row, id=row[0]) for row in WIRE.items()]
 )
-def test_an_event_is_read_in_each_shape_that_the_wire_has(name, expected):
+def test_an_event_is_parsed_in_every_shape_on_the_wire(name, expected):
     read = parse_event(payload(name))
 
     assert "churn" == read.model
@@ -114,20 +114,20 @@ def test_an_event_is_read_in_each_shape_that_the_wire_has(name, expected):
     ],
 )
 @pytest.mark.parametrize("data", [{}, None, {"modelName": "", "modelVersion": None}], ids=repr)
-def test_what_the_data_leaves_out_is_read_from_the_subject(subject, expected, data):
+def test_fields_missing_from_the_data_are_read_from_the_subject(subject, expected, data):
     read = parse_event(changed(subject=subject, data=data))
 
     assert expected == (read.model, read.version)
 
 
-def test_of_two_spellings_of_a_name_the_one_that_says_something_counts():
+def test_of_two_spellings_of_a_field_the_one_with_a_value_counts():
     data = {"ModelName": None, "modelName": "fraud", "MODELVERSION": 3}
     read = parse_event(changed(data=data))
 
     assert ("fraud", "3") == (read.model, read.version)
 
 
-def test_the_data_counts_more_than_the_subject():
+def test_the_data_takes_precedence_over_the_subject():
     read = parse_event(changed(subject="models/other:99"))
 
     assert ("churn", "17") == (read.model, read.version)
@@ -142,7 +142,7 @@ def test_the_data_counts_more_than_the_subject():
         pytest.param(" 3 ", " 3 ", id="white-space-stays"),
     ],
 )
-def test_a_version_becomes_text_and_nothing_else(version, expected):
+def test_a_version_becomes_text_unchanged(version, expected):
     assert expected == parse_event(with_data(ModelVersion=version)).version
 
 
@@ -163,7 +163,7 @@ def test_a_version_becomes_text_and_nothing_else(version, expected):
         pytest.param(None, None, id="null"),
     ],
 )
-def test_the_time_is_read_in_utc_and_may_be_missing(moment, expected):
+def test_the_time_is_in_utc_and_may_be_missing(moment, expected):
     assert expected == parse_event(changed(eventTime=moment)).registered_at
 
 
@@ -172,7 +172,7 @@ def test_the_time_is_read_in_utc_and_may_be_missing(moment, expected):
     [("a", "a"), (None, ""), (7, ""), ("x" * 20_000, "x" * 10_000)],
     ids=["text", "null", "number", "long"],
 )
-def test_the_event_id_is_told_but_never_needed(event_id, expected):
+def test_the_event_id_is_reported_but_not_required(event_id, expected):
     assert expected == parse_event(changed(id=event_id)).event_id
 
 
@@ -327,7 +327,7 @@ REJECTED = [
 
 
 @pytest.mark.parametrize(("text", "message"), REJECTED)
-def test_what_is_not_a_readable_event_is_rejected_with_the_reason(text, message):
+def test_an_invalid_event_is_rejected_with_the_reason(text, message):
     # Python 3.11 does not name the number.
     assert message.replace(": nan)", ")") == rejection(text).replace(": nan)", ")")
 
@@ -347,7 +347,7 @@ def test_what_is_not_a_readable_event_is_rejected_with_the_reason(text, message)
         None,
     ],
 )
-def test_a_time_that_is_none_or_that_storage_does_not_keep_is_not_known(time):
+def test_a_time_that_is_invalid_or_out_of_range_for_storage_is_unknown(time):
     assert parse_event(changed(eventTime=time)).registered_at is None
 
 
@@ -356,7 +356,7 @@ def test_only_ascii_letters_spell_the_provider_of_a_workspace():
         Workspace.parse(WORKSPACE_ID.replace("workspaces", "wor\N{KELVIN SIGN}spaces"))
 
 
-def test_half_an_event_is_rejected_with_what_came():
+def test_a_truncated_event_is_rejected_with_its_text():
     message = rejection(payload("truncated"))
 
     assert message.startswith("the event is not JSON (Unterminated string starting at: line ")
@@ -364,7 +364,7 @@ def test_half_an_event_is_rejected_with_what_came():
     assert message.isprintable()
 
 
-def test_what_is_nested_too_deeply_to_be_read_is_said_to_be_so():
+def test_an_event_that_is_nested_too_deeply_is_described_as_such():
     assert "the event is nested too deeply to be read" == rejection("[" * 300_000 + "]" * 300_000)
 
 
@@ -379,7 +379,7 @@ def test_deep_nesting_is_rejected_whatever_the_depth(depth, nested):
 
 
 @pytest.mark.parametrize("depth", [50, 300, 900, 3_000, 30_000])
-def test_a_deep_tag_is_read_or_rejected(depth):
+def test_a_deep_tag_is_parsed_or_rejected(depth):
     deep = '{"a":' * depth + "1" + "}" * depth
     text = with_data(ModelTags={"deep": "HERE"}).replace('"HERE"', deep)
     try:
@@ -389,7 +389,7 @@ def test_a_deep_tag_is_read_or_rejected(depth):
     assert json.loads(deep) == json.loads(read.tags["deep"])
 
 
-def test_as_much_is_read_as_can_be_kept():
+def test_only_what_fits_in_storage_is_accepted():
     text = "x" * 10_000
     tags = {"note": "x" * (100_000 - len('{"note": ""}'))}
     read = parse_event(with_data(ModelName=text, ModelVersion=text, ModelTags=tags))
@@ -398,7 +398,7 @@ def test_as_much_is_read_as_can_be_kept():
 
 
 @pytest.mark.parametrize("digits", [4_300, 5_000, 100_000])
-def test_a_huge_number_is_read_or_rejected(digits):
+def test_a_huge_number_is_parsed_or_rejected(digits):
     text = changed(data={}, id="HERE", eventTime="HERE").replace('"HERE"', "9" * digits)
     try:
         assert "" == parse_event(text).event_id
@@ -428,13 +428,13 @@ def read_or_rejected(text: str) -> None:
 
 @relaxed
 @given(st.text())
-def test_any_text_is_read_or_rejected(text):
+def test_any_text_is_parsed_or_rejected(text):
     read_or_rejected(text)
 
 
 @relaxed
 @given(json_values)
-def test_any_json_is_read_or_rejected(value):
+def test_any_json_is_parsed_or_rejected(value):
     read_or_rejected(json.dumps(value))
 
 
@@ -443,7 +443,7 @@ def test_any_json_is_read_or_rejected(value):
     st.dictionaries(st.sampled_from(OUTER), json_values),
     st.dictionaries(st.sampled_from(INNER), json_values),
 )
-def test_an_event_with_anything_in_its_fields_is_read_or_rejected(outer, inner):
+def test_an_event_with_arbitrary_fields_is_parsed_or_rejected(outer, inner):
     data = {"modelName": "churn", "modelVersion": 17}
     read_or_rejected(json.dumps(event() | {"data": data | inner} | outer))
 
@@ -456,7 +456,7 @@ def test_a_tag_that_is_a_list_or_a_map_becomes_its_json():
 
 @relaxed
 @given(st.dictionaries(st.text(), json_values, max_size=3))
-def test_tags_become_text_that_still_says_what_they_were(tags):
+def test_tags_become_text_that_preserves_their_values(tags):
     text = with_data(ModelTags=tags)
     try:
         read = parse_event(text).tags
@@ -478,7 +478,7 @@ def test_tags_become_text_that_still_says_what_they_were(tags):
     ],
     ids=["as-documented", "trailing-slash", "upper-case", "lower-case-word"],
 )
-def test_the_ids_of_one_workspace_have_one_key(resource_id):
+def test_all_spellings_of_a_workspace_id_have_one_key(resource_id):
     assert WORKSPACE.key == Workspace.parse(resource_id).key
 
 
@@ -495,7 +495,7 @@ def test_the_ids_of_one_workspace_have_one_key(resource_id):
     ],
     ids=["empty", "name", "no-slash", "longer", "space", "long-name", "address"],
 )
-def test_what_is_not_a_workspace_is_said_so(text):
+def test_an_invalid_workspace_id_is_reported(text):
     with pytest.raises(ValueError, match="is not the resource id of a workspace; expected /sub"):
         Workspace.parse(text)
 
@@ -514,7 +514,7 @@ def test_the_key_of_a_workspace_is_its_id_in_lower_case():
         pytest.param("stages", None, id="absent"),
     ],
 )
-def test_a_key_is_found_without_case(key, expected):
+def test_keys_are_case_insensitive(key, expected):
     tags = {"stage": "lower", "Stage": "exact", "githuB_REPOSITORY": "churn"}
 
     assert expected == lookup(tags, key)
@@ -543,5 +543,5 @@ registrations = st.builds(
 
 @relaxed
 @given(registrations)
-def test_a_registration_is_read_back_as_it_was_written(written):
+def test_a_registration_round_trips(written):
     assert written == Registration.from_json(written.to_json())

@@ -32,7 +32,7 @@ def only(book, **described):
     return verdict
 
 
-def test_the_explanation_as_json_holds_registration_decisions_and_closest():
+def test_the_explanation_as_json_has_registration_decisions_and_closest():
     book = read(churn=CHURN, fraud={"model": "fraud", **RELEASE})
 
     expected = {
@@ -111,9 +111,7 @@ def test_the_explanation_as_json_holds_registration_decisions_and_closest():
         ),
     ],
 )
-def test_a_rule_that_matches_tells_what_it_would_do_and_what_else_must_hold(
-    fields, outcome, reason
-):
+def test_a_matching_rule_shows_what_it_would_do_and_what_else_must_hold(fields, outcome, reason):
     verdict = only(
         read(rule={"model": "churn"} | RELEASE | fields), tags={"semver": "1.4.0", "odd": "$(rm)"}
     )
@@ -144,7 +142,7 @@ def test_a_rule_that_matches_tells_what_it_would_do_and_what_else_must_hold(
         ),
     ],
 )
-def test_a_value_that_cannot_be_handed_over_is_told_with_its_reason(fields, name, told):
+def test_an_unsafe_value_is_reported_with_the_reason(fields, name, told):
     odd = registration(tags={"odd": "$(rm)"})
     verdict = only(read(rule={"model": "churn"} | fields), tags=odd.tags)
 
@@ -160,7 +158,7 @@ def test_a_value_that_cannot_be_handed_over_is_told_with_its_reason(fields, name
         pytest.param({"version": "<5"}, id="another-version"),
     ],
 )
-def test_a_rule_that_does_not_match_tells_why_in_its_own_words(fields):
+def test_a_rule_that_does_not_match_explains_why(fields):
     book = read(churn=CHURN | fields)
     (evaluation,) = book.evaluate(registration())
     verdict = only(book)
@@ -168,11 +166,11 @@ def test_a_rule_that_does_not_match_tells_why_in_its_own_words(fields):
     assert ("not_matched", evaluation.reason) == (verdict.outcome, verdict.reason)
 
 
-def test_the_mode_of_the_app_counts_when_it_is_stricter():
+def test_the_mode_of_the_app_applies_if_it_is_stricter():
     assert "would_observe" == only(read(Mode.OBSERVE, churn=CHURN)).outcome
 
 
-def test_a_broken_rule_is_unreadable_and_says_why():
+def test_a_broken_rule_is_unreadable_with_the_reason():
     book = read(good=CHURN, bad={"model": "churn", "mod": "live", **RELEASE})
 
     good, bad = explain(book, registration()).verdicts
@@ -193,7 +191,7 @@ def test_a_broken_rule_is_unreadable_and_says_why():
         pytest.param({"model": 1}, True, id="its-model-cannot-be-read"),
     ],
 )
-def test_a_broken_rule_concerns_the_models_that_it_might_want(fields, expected):
+def test_a_broken_rule_concerns_the_models_that_it_might_match(fields, expected):
     assert expected == only(read(bad=fields)).concerns
 
 
@@ -210,7 +208,7 @@ def test_a_broken_rule_concerns_the_models_that_it_might_want(fields, expected):
         pytest.param(None, "would_start", ("prod*", "not given", True), id="that-is-not-given"),
     ],
 )
-def test_a_condition_on_the_workspace_is_held_against_a_workspace(workspace, outcome, clause):
+def test_a_workspace_condition_is_checked_against_a_given_workspace(workspace, outcome, clause):
     verdict = only(read(churn=CHURN | {"workspace": "prod*"}), workspace=workspace)
     (found,) = (one for one in verdict.clauses if one.clause == "workspace")
 
@@ -226,14 +224,14 @@ def test_a_condition_on_the_workspace_is_held_against_a_workspace(workspace, out
         pytest.param(None, None, "", id="not-wanted"),
     ],
 )
-def test_a_workspace_that_is_not_given_is_named_among_what_must_hold(wanted, given, must_hold):
+def test_a_missing_workspace_is_named_among_what_must_hold(wanted, given, must_hold):
     verdict = only(read(churn=CHURN | {"workspace": wanted, "start": "every"}), workspace=given)
 
     start = "starts release 1 in ml, provided that"
     assert f"{start} {must_hold}the rule has not started it before" == verdict.reason
 
 
-def test_a_workspace_that_is_not_given_is_null_in_json():
+def test_a_missing_workspace_is_null_in_json():
     found = explain(read(), registration(workspace=None)).to_dict()
 
     assert found["registration"]["workspace"] is None
@@ -260,7 +258,7 @@ def test_the_closest_rule_is_named(described, expected):
     assert expected == explain(book, registration(**described)).closest
 
 
-def test_a_workspace_that_is_not_given_makes_no_rule_less_close():
+def test_a_missing_workspace_makes_no_rule_less_close():
     book = read(
         first={"model": "churn", "version": ">=20", "tags": {"stage": "x"}, **RELEASE},
         near={"model": "churn", "version": ">=20", "workspace": "prod", **RELEASE},
@@ -294,7 +292,7 @@ def test_a_query_describes_the_registration():
     assert ["would_start"] == [decision["outcome"] for decision in found["decisions"]]
 
 
-def test_a_query_may_leave_the_workspace_out():
+def test_a_query_may_omit_the_workspace():
     query = {"model": "churn", "version": "17", "workspace": "", "tag.stage": "prod"}
 
     status, found = explain_http(read(churn=CHURN | {"workspace": "x"}), query)
@@ -337,5 +335,5 @@ ALLOWED = "allowed: model, version, workspace, tag.<key>, property.<key>"
         ),
     ],
 )
-def test_a_query_that_cannot_be_answered_is_told_why(query, expected):
+def test_an_invalid_query_is_reported_with_the_reason(query, expected):
     assert (400, {"error": expected}) == explain_http(read(churn=CHURN), query)

@@ -31,7 +31,7 @@ def both_want(one, other):
 
 
 @given(GLOBS, GLOBS)
-def test_two_globs_meet_exactly_when_some_name_fits_both(one, other):
+def test_two_globs_overlap_exactly_if_some_name_matches_both(one, other):
     expected = any(
         fits(one, name) and fits(other, name) for name in [*NAMES, "[", "[a", "b[", "[["]
     )
@@ -43,7 +43,7 @@ def test_two_globs_meet_exactly_when_some_name_fits_both(one, other):
 
 
 @given(GLOBS, GLOBS)
-def test_what_a_glob_covers_it_fits(wide, narrow):
+def test_a_glob_matches_what_it_covers(wide, narrow):
     if covers(wide, narrow):
         assert [] == [name for name in NAMES if fits(narrow, name) and not fits(wide, name)]
 
@@ -77,7 +77,7 @@ def test_a_glob_covers_another(wide, narrow, expected):
         pytest.param("*" * 200 + "a", "*" * 200 + "b", False, id="many-stars"),
     ],
 )
-def test_globs_meet(one, other, expected):
+def test_globs_overlap(one, other, expected):
     assert expected == meet(one, other) == meet(other, one)
 
 
@@ -108,7 +108,7 @@ def test_globs_meet(one, other, expected):
         pytest.param({"tags": {"a": ["x", ">1"]}}, {"tags": {"a": "x*"}}, id="a-text-of-a-pattern"),
     ],
 )
-def test_rules_that_can_want_the_same(one, other):
+def test_rules_that_overlap(one, other):
     assert both_want(one, other)
 
 
@@ -139,7 +139,7 @@ def test_rules_that_can_want_the_same(one, other):
         pytest.param({"tags": {"a": "<0.9"}}, {"tags": {"a": ">=0.9"}}, id="numbers"),
     ],
 )
-def test_rules_that_cannot_want_the_same(one, other):
+def test_rules_that_do_not_overlap(one, other):
     assert not both_want(one, other)
 
 
@@ -162,7 +162,7 @@ REGISTRATIONS = st.builds(
 
 
 @given(FIELDS, FIELDS, REGISTRATIONS)
-def test_what_two_rules_match_both_can_want(one, other, registration):
+def test_rules_that_match_one_registration_overlap(one, other, registration):
     rules = rule(**one), rule(**other)
     if all(each.evaluate(registration).matched for each in rules):
         assert common_globs(*rules)

@@ -43,7 +43,7 @@ def test_without_any_setting_there_are_no_rules():
     assert {} == gather({"RULES": "", "OTHER": "x"}, " \n", "RULES_FILE rules.json")
 
 
-def test_a_rule_in_rules_replaces_the_whole_one_of_the_file_and_the_others_stay():
+def test_a_rule_in_rules_replaces_the_whole_rule_of_the_file_and_no_other():
     file = json.dumps(
         {"$schema": "x", "churn": {"model": "a", "tags": {}}, "fraud": {"model": "f"}}
     )
@@ -54,7 +54,7 @@ def test_a_rule_in_rules_replaces_the_whole_one_of_the_file_and_the_others_stay(
     }
 
 
-def test_the_setting_of_a_field_counts_more_than_rules_and_file():
+def test_the_setting_of_a_field_takes_precedence_over_rules_and_file():
     file = json.dumps({"fraud": {"model": "fraud", "version": "1"}})
     settings = {"RULES__churn__version": ">=10", "RULES__fraud__version": "2"}
     found = gathered(settings, file=file)
@@ -64,7 +64,7 @@ def test_the_setting_of_a_field_counts_more_than_rules_and_file():
     assert {"version": "RULES__churn__version"} == found["churn"].origins
 
 
-def test_a_rule_may_stand_in_settings_only():
+def test_a_rule_may_consist_of_settings_only():
     found = gathered(
         {
             "RULES__fraud__model": "fraud-*",
@@ -82,13 +82,13 @@ def test_a_rule_may_stand_in_settings_only():
 @pytest.mark.parametrize(
     "setting", ["RULES__CHURN__VERSION", "rules__churn__version", "Rules__Churn__Version"]
 )
-def test_names_of_settings_are_read_without_case(setting):
+def test_setting_names_are_case_insensitive(setting):
     found = gather({"rules": json.dumps({"churn": CHURN}), setting: ">=10"}, "", "")
 
     assert CHURN | {"version": ">=10"} == found["churn"].fields
 
 
-def test_what_was_written_is_left_as_it_was():
+def test_the_sources_are_not_modified():
     rules = {"churn": CHURN}
     gathered({"RULES__churn__release__project": "ml", "RULES__churn__version": "1"}, rules)
 
@@ -101,13 +101,13 @@ def test_what_was_written_is_left_as_it_was():
 @pytest.mark.parametrize(
     "text", ["1.10", "007", "true", "12", ">=10 <20", " 3 ", "[1]", '"x"', "{}", "NULL", "a,b"]
 )
-def test_text_stays_the_text_it_is(text):
+def test_text_is_taken_literally(text):
     assert text == fields({"RULES__churn__version": text})["version"]
     assert text == fields({"RULES__churn__release__project": text})["release"]["project"]
 
 
 @pytest.mark.parametrize("text", ["", " "])
-def test_what_a_shell_leaves_of_a_range_is_refused_with_a_hint_about_quotes(text):
+def test_a_range_that_lost_its_quotes_in_a_shell_is_refused_with_a_hint(text):
     problems = told({"RULES__Churn__Version": text}, {"churn": CHURN | {"version": ">=10"}})
 
     assert [
@@ -167,7 +167,7 @@ def test_maps_and_lists_are_given_as_json(field, text, expected):
         ("pipeline", "stages_to_skip", '["a"]', ["a"]),
     ],
 )
-def test_the_fields_of_a_target_are_entered_one_level_deeper(owner, field, text, expected):
+def test_the_fields_of_a_target_are_set_one_level_deeper(owner, field, text, expected):
     rules = {"churn": {"model": "churn", owner: {"project": "ml"}}}
     found = fields({f"RULES__churn__{owner}__{field}": text}, rules)
 
@@ -194,7 +194,7 @@ def test_null_removes_a_field(setting, expected, null):
     assert None not in found.values()
 
 
-def test_a_whole_target_is_replaced_before_one_field_of_it_whatever_their_order():
+def test_a_target_is_replaced_before_its_fields_whatever_their_order():
     settings = {
         "RULES__CHURN__RELEASE__PROJECT": "ml",
         "RULES__churn__release": '{"definition": 2}',
@@ -233,7 +233,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize(("field", "text"), FIELDS.items(), ids=list(FIELDS))
-def test_every_field_can_be_given_by_a_setting(field, text):
+def test_every_field_can_be_set_by_a_setting(field, text):
     target = {"pipeline": {"id": 1}} if field.startswith("pipeline") else CHURN
     book = RuleBook.read(
         gathered({f"RULES__churn__{field}": text}, {"churn": {"model": "churn"} | target})
@@ -242,7 +242,7 @@ def test_every_field_can_be_given_by_a_setting(field, text):
 
 
 @pytest.mark.parametrize("field", [name for name, text in FIELDS.items() if text[0] in "[{"])
-def test_the_example_for_a_map_or_a_list_is_right(field):
+def test_the_example_for_a_map_or_a_list_is_valid(field):
     target = {"pipeline": {"id": 1}} if field.startswith("pipeline") else CHURN
     rules = {"churn": {"model": "churn"} | target}
     problem = told({f"RULES__churn__{field}": "[x"}, rules)[0]
@@ -251,7 +251,7 @@ def test_the_example_for_a_map_or_a_list_is_right(field):
     assert [] == told({f"RULES__churn__{field}": example}, rules)
 
 
-def test_no_field_is_forgotten_among_those_that_can_be_given_by_a_setting():
+def test_no_field_is_missing_from_those_that_a_setting_can_set():
     owners = {"": RuleFields, "release__": ReleaseFields, "pipeline__": PipelineFields}
 
     assert set(FIELDS) == {
@@ -356,11 +356,11 @@ def wrong(name, settings, *expected):
         ),
     ],
 )
-def test_a_setting_that_is_wrong_is_told(settings, expected):
+def test_an_invalid_setting_is_reported(settings, expected):
     assert expected == told(settings)
 
 
-def test_a_setting_that_is_wrong_breaks_its_rule_only():
+def test_an_invalid_setting_breaks_only_its_rule():
     rules = {"churn": CHURN, "fraud": {"model": "fraud", "release": {"definition": 2}}}
     book = RuleBook.read(gathered({"RULES__churn__tags": "x"}, rules))
 
@@ -369,14 +369,14 @@ def test_a_setting_that_is_wrong_breaks_its_rule_only():
     assert book.broken["churn"].globs.fit("churn")
 
 
-def test_a_target_that_is_no_map_is_not_hidden_by_a_setting_for_a_field_of_it():
+def test_an_invalid_target_is_not_hidden_by_a_setting_for_one_of_its_fields():
     rules = {"churn": {"model": "churn", "release": "Deploy"}}
     (problem,) = told({"RULES__churn__release__definition": "2"}, rules)
 
     assert problem.startswith('churn.release: "Deploy" is not a JSON object with the fields defini')
 
 
-def test_a_rule_that_is_no_map_is_not_hidden_by_settings():
+def test_an_invalid_rule_is_not_hidden_by_settings():
     (problem,) = told({"RULES__churn__version": "2"}, {"churn": "x"})
 
     assert problem.startswith('churn: "x" is not a JSON object with the fields model, ')
@@ -397,7 +397,7 @@ def test_a_rule_that_is_no_map_is_not_hidden_by_settings():
     ],
     ids=["cut", "text", "list", "null", "json-text", "deep"],
 )
-def test_rules_that_cannot_be_read_as_a_whole_say_where_and_why(text, message):
+def test_invalid_rules_as_a_whole_are_reported_with_place_and_reason(text, message):
     with pytest.raises(RulesUnreadableError) as caught:
         gathered(rules=text)
     assert f"RULES {message}" == str(caught.value)
@@ -406,7 +406,7 @@ def test_rules_that_cannot_be_read_as_a_whole_say_where_and_why(text, message):
     assert f"RULES_FILE rules.json {message}" == str(caught.value)
 
 
-def test_rules_under_two_names_that_differ_only_in_case_are_not_guessed():
+def test_rules_under_two_names_that_differ_only_in_case_are_ambiguous():
     with pytest.raises(RulesUnreadableError) as caught:
         gather({"RULES": "{}", "Rules": "{}"}, "", "")
     assert "RULES and Rules differ only in case; remove one of the two" == str(caught.value)
@@ -424,7 +424,7 @@ def test_rules_under_two_names_that_differ_only_in_case_are_not_guessed():
     ],
     ids=["rule", "field", "field-of-a-target"],
 )
-def test_a_name_that_is_given_twice_breaks_its_rule_only(churn, path):
+def test_a_repeated_name_breaks_only_its_rule(churn, path):
     book = RuleBook.read(gathered(rules=f'{{"good": {json.dumps(CHURN)}, "churn": {churn}}}'))
 
     assert [f"{path}: is given twice; keep one of the two"] == [str(one) for one in book.problems]
@@ -432,13 +432,13 @@ def test_a_name_that_is_given_twice_breaks_its_rule_only(churn, path):
     assert ["churn"] == list(book.broken)
 
 
-def test_a_target_that_is_given_twice_is_not_hidden_by_a_setting_for_a_field_of_it():
+def test_a_repeated_target_is_not_hidden_by_a_setting_for_one_of_its_fields():
     rules = '{"churn": {"model": "a", "release": {}, "release": {}}}'
 
     assert GivenTwice() == fields({"RULES__churn__release__definition": "2"}, rules)["release"]
 
 
-def test_the_schema_that_editors_use_is_no_rule():
+def test_the_schema_reference_for_editors_is_not_a_rule():
     assert {"a": 1} == read_rules_text('{"$schema": "./rules.schema.json", "a": 1}', "RULES")
 
 
@@ -456,7 +456,7 @@ setting_names = st.lists(
     ),
     st.text() | st.just(json.dumps({"churn": CHURN})),
 )
-def test_any_settings_give_rules_and_problems_and_nothing_else(settings, rules):
+def test_any_settings_give_only_rules_and_problems(settings, rules):
     try:
         book = RuleBook.read(gathered(settings, rules))
     except RulesUnreadableError as error:

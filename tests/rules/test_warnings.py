@@ -56,11 +56,11 @@ def warnings(mode=Mode.LIVE, **rules):
         ),
     ],
 )
-def test_a_rule_that_is_surely_not_meant_is_warned_about(fields, expected):
+def test_a_rule_that_is_probably_a_mistake_gets_a_warning(fields, expected):
     assert [expected] == warnings(churn={"model": "churn"} | fields)
 
 
-def test_two_rules_that_start_one_target_for_one_model_are_warned_about():
+def test_two_rules_that_start_one_target_for_one_model_get_a_warning():
     expected = (
         'churn_eu.model: "churn-eu" is also wanted by rule churn ("churn*"), and both start '
         "release 1 in ml: it starts twice for a version that both match; tell them apart by model, "
@@ -125,7 +125,7 @@ def test_the_same_target_is_found_in_whatever_order_and_spelling(one, other):
         pytest.param({"pipeline": {"id": 1, "project": "ml"}}, {}, id="a-pipeline-and-a-release"),
     ],
 )
-def test_rules_that_are_apart_are_not_warned_about(one, other):
+def test_rules_that_do_not_overlap_get_no_warning(one, other):
     assert [] == warnings(one={"model": "churn"} | one, other={"model": "churn"} | other)
 
 
@@ -141,11 +141,11 @@ def test_rules_that_are_apart_are_not_warned_about(one, other):
         pytest.param({"version_from": "tag:V", "properties": {"v": "*"}}, id="tag-and-property"),
     ],
 )
-def test_what_may_be_meant_is_not_warned_about(fields):
+def test_plausible_rules_get_no_warning(fields):
     assert [] == warnings(churn={"model": "churn"} | fields)
 
 
-def test_of_many_rules_for_one_model_each_is_warned_about_once():
+def test_each_of_many_rules_for_one_model_gets_one_warning():
     found = warnings(a={"model": "m"}, b={"model": "m"}, c={"model": "*"}, d={"model": "m*"})
 
     assert ["b", "c", "d"] == sorted(text.partition(".")[0] for text in found)
@@ -155,7 +155,7 @@ def test_an_app_that_only_observes_starts_nothing_twice():
     assert [] == warnings(Mode.OBSERVE, a={"model": "m"}, b={"model": "m"})
 
 
-def test_warnings_stand_in_the_order_of_the_rules():
+def test_warnings_are_in_the_order_of_the_rules():
     found = warnings(b={"model": "b", "version": "<0"}, a={"model": "a", "version": "<0"})
 
     assert ["b", "a"] == [text.partition(".")[0] for text in found]
@@ -168,7 +168,7 @@ def test_warnings_stand_in_the_order_of_the_rules():
         pytest.param(100, ["twin.model"], id="few-enough"),
     ],
 )
-def test_the_comparison_of_rules_two_by_two_ends(monkeypatch, most, expected):
+def test_the_pairwise_comparison_of_rules_is_limited(monkeypatch, most, expected):
     monkeypatch.setattr(lint, "_MOST_PAIRS", most)
     rules = {f"r{number}": {"model": "m", "version": f"{number}"} for number in range(9)}
 

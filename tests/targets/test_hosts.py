@@ -155,7 +155,7 @@ def test_a_pat_of_a_server_goes_to_its_own_host_and_port_only(own, url, allowed)
     assert allowed == (Recipients(own, has_pat=True).refusal(url) == "")
 
 
-def test_a_refusal_says_what_is_allowed():
+def test_a_refusal_names_what_is_allowed():
     assert "only to https://dev.azure.com/<organisation> and https://<organisation>." in (
         Recipients(None, has_pat=False).refusal(SERVER)
     )
@@ -195,7 +195,7 @@ PARTS = [
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=9).map("".join))
-def test_what_is_allowed_is_read_alike_by_the_library_that_sends_it(url):
+def test_an_allowed_address_is_parsed_the_same_way_by_the_http_library(url):
     if Recipients(CONTOSO, has_pat=True).refusal(url):
         return
     sent = requests.Request("GET", url).prepare()
@@ -206,7 +206,7 @@ def test_what_is_allowed_is_read_alike_by_the_library_that_sends_it(url):
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=9).map("".join))
-def test_the_address_that_is_suggested_is_never_refused(url):
+def test_a_suggested_address_is_never_refused(url):
     _, _, suggested = organization_problem(url).partition("; did you mean '")
 
     assert not suggested or "" == organization_problem(suggested.removesuffix("'?"))

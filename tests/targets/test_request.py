@@ -50,7 +50,7 @@ def run(fields=None, *, takes_key=False, described: Registration | None = None, 
     return request_for(made, described or registration(), PIPELINE, definition, "k1").body
 
 
-def test_the_request_is_complete_by_itself():
+def test_the_request_is_self_contained():
     definition = Definition(12, "Deploy", {"modelName": True}, {"_churn": "churn", "_code": None})
     expected = StartRequest(
         kind=TargetKind.RELEASE,
@@ -67,7 +67,7 @@ def test_the_request_is_complete_by_itself():
     assert expected == request_for(rule(), registration(), RELEASE, definition, "k1")
 
 
-def test_more_than_can_be_kept_is_not_handed_over():
+def test_a_request_that_is_too_large_to_store_is_refused():
     variables = {f"v{number}": "{tag.notes}" for number in range(4)}
     settable = dict.fromkeys(variables, True)
 
@@ -83,7 +83,7 @@ def test_more_than_can_be_kept_is_not_handed_over():
 # Variables of a release.
 
 
-def test_a_release_gets_every_default_that_its_definition_lets_anyone_set():
+def test_a_release_gets_every_default_that_is_settable_in_its_definition():
     expected = {
         "modelName": "churn",
         "modelVersion": "17",
@@ -96,7 +96,7 @@ def test_a_release_gets_every_default_that_its_definition_lets_anyone_set():
 
 
 @pytest.mark.parametrize("name", DEFAULT_VARIABLES)
-def test_a_default_that_is_not_settable_or_not_there_is_left_out(name):
+def test_a_default_that_is_not_settable_or_not_declared_is_omitted(name):
     without = {other: True for other in DEFAULT_VARIABLES if other != name}
 
     assert set(without) == set(released(variables=without)["variables"])
@@ -104,7 +104,7 @@ def test_a_default_that_is_not_settable_or_not_there_is_left_out(name):
     assert {} == released(variables={"other": True})["variables"]
 
 
-def test_the_variables_of_the_rule_come_on_top_of_the_defaults():
+def test_the_rule_s_variables_are_added_to_the_defaults():
     fields = {"variables": {"stage": "{tag.stage}", "modelVersion": "v{model_version}"}}
     settable = {"modelName": True, "modelVersion": True, "stage": True}
     body = released(fields, settable, described=registration(tags={"Stage": "prod"}))
@@ -112,7 +112,7 @@ def test_the_variables_of_the_rule_come_on_top_of_the_defaults():
     assert {"modelName": "churn", "modelVersion": "v17", "stage": "prod"} == body["variables"]
 
 
-def test_names_of_variables_are_compared_without_case_and_sent_as_declared():
+def test_variable_names_are_case_insensitive_and_sent_as_declared():
     fields = {"variables": {"STAGE": "prod", "modelversion": "v17"}}
     settable = {"MODELNAME": True, "ModelVersion": True, "Stage": True}
 
@@ -120,7 +120,7 @@ def test_names_of_variables_are_compared_without_case_and_sent_as_declared():
     assert expected == released(fields, settable)["variables"]
 
 
-def test_of_two_variables_that_differ_only_in_case_the_exact_one_is_taken():
+def test_of_two_variables_that_differ_only_in_case_the_exact_one_is_used():
     declared = Definition(1, "d", {"stage": False, "Stage": True})
 
     assert ["Stage", "stage", "stage", None] == [
@@ -143,14 +143,14 @@ REMEDY = "add what is missing at scope Release, and tick Settable at release tim
     ],
     ids=["not-settable", "missing", "several"],
 )
-def test_a_variable_of_the_rule_that_cannot_be_set_is_told_with_the_remedy(asked, told):
+def test_a_variable_that_cannot_be_set_is_reported_with_the_fix(asked, told):
     settable = {"modelName": True, "stage": False}
     with pytest.raises(TargetError) as caught:
         released({"variables": dict.fromkeys(asked, "x")}, settable)
     assert f"in release definition 'Deploy' (12) {told}: {REMEDY}" == str(caught.value)
 
 
-def test_a_dangerous_value_is_refused_in_defaults_and_in_what_the_rule_says():
+def test_a_dangerous_value_is_refused_in_defaults_and_in_the_rule():
     described = registration(model="$(x)", tags={"a": "$(x)"})
 
     with pytest.raises(UnsafeValueError, match=r"^\{model_name\} holds '\$'"):
@@ -169,7 +169,7 @@ def test_a_default_that_the_rule_replaces_or_allows_is_not_refused():
     assert {"modelName": "$(x)"} == allowed["variables"]
 
 
-def test_a_definition_that_starts_by_itself_is_told_with_what_to_switch_off():
+def test_a_definition_with_its_own_trigger_is_reported_with_what_to_turn_off():
     definition = Definition(12, "Deploy", triggers=("_churn", "_fraud"))
     expected = (
         "release definition 'Deploy' (12) also starts by itself, so that every version is released "
@@ -181,7 +181,7 @@ def test_a_definition_that_starts_by_itself_is_told_with_what_to_switch_off():
 # Artifacts of a release.
 
 
-def test_the_artifacts_of_the_model_get_its_version_and_no_others():
+def test_only_the_artifacts_of_the_model_get_its_version():
     body = released(artifacts={"_churn": "churn", "_again": "churn", "_fraud": "fraud", "_c": None})
 
     assert ["_churn", "_again"] == [one["alias"] for one in body["artifacts"]]
@@ -190,7 +190,7 @@ def test_the_artifacts_of_the_model_get_its_version_and_no_others():
     ]
 
 
-def test_the_artifacts_of_the_rule_come_on_top():
+def test_the_rule_s_artifacts_are_added():
     fields = {"artifacts": {"_code": "main", "_churn": "{model_name}:{model_version}"}}
     body = released(fields, artifacts={"_churn": "churn", "_code": None})
 
@@ -223,7 +223,7 @@ def test_the_description_of_the_rule_ends_in_the_key(template, expected):
 
 @relaxed
 @given(st.text(), st.text(), st.text("0123456789abcdef", min_size=1))
-def test_the_only_key_in_a_description_is_the_last_word(template, value, key):
+def test_the_only_key_in_a_description_is_its_last_word(template, value, key):
     escaped = template.replace("{", "{{").replace("}", "}}")
     made = rule(
         release={"definition": 1, "description": f"{{tag.x}}{escaped}{{model_name}}{{tag.x}}"}
@@ -272,12 +272,12 @@ def test_a_run_gets_model_name_and_version_and_nothing_else():
     ],
     ids=["parameters", "no-parameters", "variables", "branch", "ref", "stages"],
 )
-def test_a_run_gets_what_the_rule_says(fields, expected):
+def test_a_run_gets_what_the_rule_specifies(fields, expected):
     assert expected == run(fields)
 
 
 @pytest.mark.parametrize("fields", [{}, {"parameters": {}}], ids=["defaults", "none"])
-def test_a_run_gets_the_key_where_its_pipeline_takes_it(fields):
+def test_a_run_gets_the_key_if_its_pipeline_accepts_it(fields):
     assert "k1" == run(fields, takes_key=True)["templateParameters"]["modelTriggerKey"]
     assert "modelTriggerKey" not in run(fields)["templateParameters"]
 
@@ -354,13 +354,15 @@ def test_a_target_is_in_the_organization_and_project_of_the_rule_or_else_of_the_
     ],
     ids=["organization", "project", "pipeline"],
 )
-def test_a_target_that_is_nowhere_is_told_with_both_places_to_name_it(fields, url, project, told):
+def test_a_target_without_an_address_is_reported_with_both_ways_to_set_it(
+    fields, url, project, told
+):
     with pytest.raises(TargetError) as caught:
         address_of(rule(**fields), url, project)
     assert told == str(caught.value)
 
 
-def test_what_the_ledger_keeps_of_a_target_is_read_by_later_versions_of_the_app():
+def test_a_stored_target_can_be_read_by_later_versions_of_the_app():
     kept = {
         "kind": "pipeline",
         "organization_url": CONTOSO,
@@ -375,7 +377,7 @@ def test_what_the_ledger_keeps_of_a_target_is_read_by_later_versions_of_the_app(
     assert ["release", "pipeline"] == list(TargetKind)
 
 
-def test_what_is_not_known_of_a_target_is_not_assumed():
+def test_missing_fields_of_a_stored_target_are_not_assumed():
     definition = Definition(12, "Deploy")
 
     assert ({}, {}, (), False) == (
@@ -405,7 +407,7 @@ json_values = st.recursive(
         body=st.dictionaries(st.text(), json_values, max_size=3),
     )
 )
-def test_a_request_is_read_back_as_it_was_written(written):
+def test_a_request_round_trips(written):
     read = StartRequest.from_json(written.to_json())
 
     assert written == read
@@ -413,7 +415,7 @@ def test_a_request_is_read_back_as_it_was_written(written):
     assert json.loads(written.to_json())["kind"] == written.kind
 
 
-def test_a_workspace_may_have_a_name_that_a_script_may_not_get():
+def test_a_workspace_may_have_a_name_that_is_unsafe_for_scripts():
     workspace = Workspace.parse(registration().workspace.id.replace("ml-prod/", "ml(prod)/"))
 
     with pytest.raises(UnsafeValueError, match=r"^\{resource_group\} holds '\('"):
@@ -438,11 +440,11 @@ def test_a_workspace_may_have_a_name_that_a_script_may_not_get():
         ),
     ],
 )
-def test_an_organization_is_compared_in_one_spelling(url, key):
+def test_spellings_of_an_organization_are_normalized(url, key):
     assert key == organization_key(url)
 
 
-def test_what_is_started_is_compared_without_the_project():
+def test_targets_are_compared_without_the_project():
     spelled = [
         StartRequest(TargetKind.PIPELINE, url, project, 5, {})
         for url in ("https://dev.azure.com/contoso", "https://CONTOSO.visualstudio.com/")

@@ -203,7 +203,9 @@ def _deliver(caplog):
 @pytest.mark.parametrize("authorization", AUTHORIZATIONS)
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("row", ROWS)
-def test_what_is_seen_held_got_and_started(row, target, authorization, make_services, deliver):
+def test_what_the_user_the_ledger_and_event_grid_see(
+    row, target, authorization, make_services, deliver
+):
     row, header = ROWS[row], AUTHORIZATIONS[authorization]
     identity = Identity(**{"name": "trigger", "secret": "secret", **row.identity})
     with AzureDevOps((replace(FABRIKAM, identities=(identity,)),)) as azure_devops:

@@ -57,7 +57,7 @@ MEANINGS = {
 @pytest.mark.parametrize(
     ("name", "meaning"), [pytest.param(*row, id=row[0]) for row in MEANINGS.items()]
 )
-def test_each_placeholder_stands_for_what_it_says(name, meaning):
+def test_each_placeholder_has_its_value(name, meaning):
     assert meaning == filled(f"{{{name}}}")
     assert meaning == described_as(f"{{{name}}}")
 
@@ -78,11 +78,11 @@ def test_every_placeholder_has_a_meaning():
     ],
     ids=["empty", "text", "several", "doubled-braces", "a-value-in-braces", "json"],
 )
-def test_text_around_placeholders_stays_as_it_is(text, expected):
+def test_text_around_placeholders_is_unchanged(text, expected):
     assert expected == filled(text)
 
 
-def test_a_time_that_is_not_known_becomes_empty_text():
+def test_an_unknown_time_becomes_empty_text():
     assert "" == filled("{registered_at}", registration(registered_at=None))
 
 
@@ -132,13 +132,13 @@ LONE = "has a brace without its counterpart; a brace that stands for itself is d
         ),
     ],
 )
-def test_a_template_that_cannot_be_read_is_refused(text, told):
+def test_an_invalid_template_is_refused(text, told):
     with pytest.raises(ValueError, match=r"^has ") as caught:
         Template.parse(text)
     assert told == str(caught.value)
 
 
-def test_a_name_in_braces_is_not_a_placeholder_but_near_one():
+def test_an_unknown_placeholder_is_reported_with_the_closest_one():
     told = f"is not a placeholder; {ALLOWED}; did you mean 'tag.notes'?"
 
     assert told == placeholder_problem("{tag.notes}")
@@ -169,7 +169,7 @@ hostile = st.text(st.sampled_from("-@ =aA0"), max_size=6) | st.text(HARMLESS)
 
 @relaxed
 @given(hostile)
-def test_harmless_values_are_handed_over_unless_they_could_be_misread(value):
+def test_harmless_values_are_passed_on_unless_they_could_be_misread(value):
     described = registration(tags={"x": value})
     if misread(value):
         with pytest.raises(
@@ -245,7 +245,7 @@ SEAMS = [
 
 
 @pytest.mark.parametrize(("text", "tags", "name", "where"), SEAMS)
-def test_a_value_must_not_make_the_text_behind_it_an_option_or_a_file(text, tags, name, where):
+def test_a_value_must_not_turn_the_text_after_it_into_an_option_or_a_file(text, tags, name, where):
     described = registration(tags=tags)
 
     with pytest.raises(UnsafeValueError) as caught:
@@ -267,7 +267,7 @@ def test_a_value_must_not_make_the_text_behind_it_an_option_or_a_file(text, tags
         ("churn{tag.a}-prod", {"a": ""}, "churn-prod"),
     ],
 )
-def test_what_the_template_itself_says_is_its_own(text, tags, expected):
+def test_the_literal_text_of_a_template_is_not_restricted(text, tags, expected):
     assert expected == filled(text, registration(tags=tags))
 
 
@@ -276,7 +276,7 @@ literals = st.text(st.sampled_from("ab-@= '{}\n"), max_size=4)
 
 @relaxed
 @given(st.lists(st.tuples(literals, hostile), min_size=1, max_size=4), literals)
-def test_only_what_the_template_itself_says_can_be_misread(pairs, end):
+def test_only_the_literal_text_of_a_template_can_be_misread(pairs, end):
     """Wherever an option or a file begins, it begins within one literal of the template."""
     tags = {f"t{place}": value for place, (_, value) in enumerate(pairs)}
     doubled = [
@@ -306,7 +306,7 @@ def test_no_placeholder_is_trusted(name):
         filled(f"{{{name}}}", registration("$", "$", workspace=workspace))
 
 
-def test_only_what_is_named_may_hold_anything():
+def test_only_listed_placeholders_may_contain_anything():
     described = registration(tags={"Notes": "$", "other": "$"})
 
     assert "$" == filled("{tag.nOtes}", described, allow_unsafe=["tag.NOTES"])
@@ -321,7 +321,7 @@ def test_only_what_is_named_may_hold_anything():
         ("property.gone", "{property.gone} has no value: the model has no property 'gone'"),
     ],
 )
-def test_a_value_that_is_absent_is_not_made_up(name, told):
+def test_an_absent_value_is_not_invented(name, told):
     with pytest.raises(UnsafeValueError) as caught:
         filled(f"{{{name}}}", allow_unsafe=[name])
     assert told == str(caught.value)
@@ -355,11 +355,11 @@ def test_an_empty_value_is_a_value():
         ("caf\u00e9 $(x)\r\n\tb\u2028 {tag.x}", "v", "caf\u00e9 $(x) b  v"),
     ],
 )
-def test_a_description_holds_harmless_values_in_what_the_template_says(text, value, expected):
+def test_a_description_contains_the_template_with_harmless_values(text, value, expected):
     assert expected == described_as(text, registration(tags={"x": value}))
 
 
-def test_a_description_goes_to_scripts_also_where_a_value_is_allowed_elsewhere():
+def test_a_description_is_restricted_even_if_a_value_is_allowed_elsewhere():
     allowing = values(registration(tags={"x": "$(id)"}), allow_unsafe=["tag.x"])
 
     assert "__id_" == allowing.describe(Template.parse("{tag.x}"))
@@ -367,13 +367,13 @@ def test_a_description_goes_to_scripts_also_where_a_value_is_allowed_elsewhere()
 
 @relaxed
 @given(hostile | st.text())
-def test_a_described_value_is_one_that_would_be_handed_over(value):
+def test_a_value_in_a_description_would_also_be_accepted_elsewhere(value):
     described = described_as("{tag.x}", registration(tags={"x": value[:1_000]}))
 
     assert described == filled("{tag.x}", registration(tags={"x": described}))
 
 
-def test_a_long_description_is_cut_so_that_the_key_has_room():
+def test_a_long_description_is_cut_to_leave_room_for_the_key():
     described = registration(tags={"x": "x" * 1_100})
 
     assert "x" * 1_000 == described_as("{tag.x}", registration(tags={"x": "x" * 1_000}))

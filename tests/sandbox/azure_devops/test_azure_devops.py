@@ -321,7 +321,7 @@ def test_a_release_that_the_service_would_refuse_is_refused_and_not_created(
         assert [] == azure_devops.releases
 
 
-def test_an_artifact_left_out_takes_its_latest_version():
+def test_an_omitted_artifact_gets_its_latest_version():
     definition = with_definition(artifacts=(azure_ml_model("_a", "m", latest="3"),))
     with AzureDevOps((definition,)) as azure_devops:
         _, _, release = create(azure_devops, definitionId=1)
@@ -345,21 +345,19 @@ def test_the_version_of_a_model_may_be_any_text(azure_devops):
         pytest.param({"isDraft": True}, "draft", "manual", id="a draft"),
     ],
 )
-def test_a_release_is_active_and_manual_unless_it_says_otherwise(
-    azure_devops, body, status, reason
-):
+def test_a_release_is_active_and_manual_by_default(azure_devops, body, status, reason):
     _, _, release = create(azure_devops, definitionId=2, **body)
     assert (status, reason) == (release["status"], release["reason"])
 
 
-def test_names_of_variables_are_read_without_case(azure_devops):
+def test_names_of_variables_are_case_insensitive(azure_devops):
     _, _, release = create(
         azure_devops, definitionId=2, variables={"MODELVERSION": {"value": "17"}}
     )
     assert {"value": "17", "allowOverride": True} == release["variables"]["modelVersion"]
 
 
-def test_ids_count_in_the_project_and_names_in_the_definition(azure_devops):
+def test_release_ids_count_per_project_and_names_per_definition(azure_devops):
     for project, definition in (("ml", 1), ("ml", 2), ("ml", 1), ("My Project", 1)):
         create(azure_devops, project, definitionId=definition)
     assert [(1, "Release-1"), (2, "Release-1"), (3, "Release-2"), (1, "Release-1")] == [
@@ -487,7 +485,7 @@ def test_a_new_release_and_a_new_run_are_missing_from_lists_for_the_time_of_the_
         assert [1] == [each.id for each in build.get_builds("ml")]
 
 
-def test_lists_of_builds_filter_and_their_times_are_those_that_they_are_ordered_by():
+def test_lists_of_builds_filter_by_the_time_they_are_ordered_by():
     clock = Clock()
     with AzureDevOps(clock=clock) as azure_devops:
         for _ in range(3):
@@ -565,9 +563,7 @@ def test_lists_of_builds_filter_and_their_times_are_those_that_they_are_ordered_
         ),
     ],
 )
-def test_a_run_that_the_service_would_refuse_is_refused_in_run_and_preview_alike(
-    changes, body, message
-):
+def test_a_run_that_the_service_would_refuse_is_refused_in_run_and_preview(changes, body, message):
     with AzureDevOps((with_pipeline(**changes),)) as azure_devops:
         for what in ("runs", "preview"):
             path = f"ml/_apis/pipelines/5/{what}"
@@ -577,7 +573,7 @@ def test_a_run_that_the_service_would_refuse_is_refused_in_run_and_preview_alike
         assert [] == azure_devops.runs
 
 
-def test_a_run_takes_what_its_pipeline_allows():
+def test_a_run_accepts_what_its_pipeline_allows():
     pipeline = {
         "parameters": (Parameter("count", "number"), Parameter("stage", values=("test", "live"))),
         "variables": ("note",),
@@ -656,7 +652,7 @@ GUARDED = Organization(
         pytest.param("Bearer reader", 200, id="a bearer token"),
     ],
 )
-def test_only_known_credentials_come_in(authorization, status):
+def test_only_known_credentials_are_accepted(authorization, status):
     with AzureDevOps((GUARDED,)) as azure_devops:
         for method, path in (("OPTIONS", "_apis"), ("GET", "ml/_apis/pipelines")):
             answer = send(azure_devops, method, path, authorization=authorization)
@@ -664,7 +660,7 @@ def test_only_known_credentials_come_in(authorization, status):
             assert (status == 203) is answer[1]["Content-Type"].startswith("text/html")
 
 
-def test_without_identities_any_credentials_do_but_not_none(azure_devops):
+def test_without_identities_any_credentials_are_accepted_but_required(azure_devops):
     for authorization in (basic("anything"), "Bearer anything"):
         assert 200 == send(azure_devops, "OPTIONS", "_apis", authorization=authorization)[0]
     assert 401 == send(azure_devops, "OPTIONS", "_apis", authorization="")[0]
@@ -698,7 +694,7 @@ def test_without_identities_any_credentials_do_but_not_none(azure_devops):
         pytest.param("stranger", "GET", "pipelines", None, 403, id="sees no pipeline"),
     ],
 )
-def test_an_identity_does_what_its_permissions_allow(secret, method, path, body, status):
+def test_an_identity_can_do_what_its_permissions_allow(secret, method, path, body, status):
     with AzureDevOps((GUARDED,)) as azure_devops:
         answer = send(azure_devops, method, f"ml/_apis/{path}", body, basic(secret))
         assert status == answer[0]
@@ -722,7 +718,7 @@ def test_requests_are_kept_as_they_arrived(azure_devops):
     )
 
 
-def test_64_connections_at_once_create_a_release_each(azure_devops):
+def test_64_concurrent_connections_create_a_release_each(azure_devops):
     with ThreadPoolExecutor(64) as pool:
         answers = list(pool.map(lambda _: create(azure_devops, definitionId=2), range(256)))
     assert {200} == {status for status, _, _ in answers}
@@ -742,7 +738,7 @@ def test_one_connection_carries_many_requests(azure_devops):
         assert local == connection.sock.getsockname()
 
 
-def test_a_stand_in_that_was_stopped_refuses_connections_and_starts_again_where_it_was(
+def test_a_stopped_stand_in_refuses_connections_and_restarts_on_its_port(
     azure_devops,
 ):
     create(azure_devops, definitionId=2)
@@ -765,7 +761,7 @@ def test_a_stand_in_that_was_stopped_refuses_connections_and_starts_again_where_
         pytest.param("minCreatedTime=2026-11-01", 200, id="a day"),
     ],
 )
-def test_a_query_that_cannot_be_read_is_refused_by_either_contract(query, status):
+def test_an_invalid_query_is_refused_by_either_contract(query, status):
     for contract in (load_contract(), BuiltInRules()):
         with AzureDevOps(contract=contract) as azure_devops:
             create(azure_devops, definitionId=2)

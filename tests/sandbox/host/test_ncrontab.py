@@ -27,7 +27,7 @@ from tests.sandbox.host.ncrontab import Schedule
         pytest.param("0 0 0 * * 0", "2026-01-01 12:00:00", "2026-01-04 00:00:00", id="sunday-is-0"),
     ],
 )
-def test_a_schedule_is_due_when_ncrontab_says(expression, after, due):
+def test_a_schedule_is_due_when_ncrontab_computes(expression, after, due):
     moment = dt.datetime.fromisoformat(after).replace(tzinfo=dt.UTC)
 
     expected = dt.datetime.fromisoformat(due).replace(tzinfo=dt.UTC)

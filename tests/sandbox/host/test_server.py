@@ -98,7 +98,7 @@ def decision(host, event_id):
     return json.loads(found[0][1])
 
 
-def test_an_event_reaches_the_function_as_it_was_sent_and_its_decision_line_can_be_read(host):
+def test_an_event_reaches_the_function_unchanged_and_its_decision_line_can_be_parsed(host):
     answer = host.deliver([EVENT], "on_event")
 
     assert (202, "") == (answer.status, answer.body)
@@ -108,14 +108,14 @@ def test_an_event_reaches_the_function_as_it_was_sent_and_its_decision_line_can_
     assert text == heard["text"]
 
 
-def test_the_worker_library_keeps_its_routine_to_itself(host):
+def test_the_worker_library_does_not_log_its_routine(host):
     host.deliver([EVENT | {"id": "routine"}], "on_event")
 
     assert decision(host, "routine")
     assert [] == host.find("Function Type")
 
 
-def test_one_cloud_event_by_itself_is_a_delivery_of_one(host):
+def test_a_single_cloud_event_is_a_delivery_of_one(host):
     event = {"id": "cloud", "specversion": "1.0", "source": "s", "type": "t", "data": {}}
 
     assert 202 == host.deliver(event, "on_event").status
@@ -177,13 +177,13 @@ def test_the_handshake_of_cloud_events_allows_event_grid_only(host, asked, allow
         pytest.param(500, "on_event", "Notification", b"7", id="no-event"),
     ],
 )
-def test_the_webhook_answers_like_the_extension(host, status, function, kind, body):
+def test_the_webhook_responds_like_the_extension(host, status, function, kind, body):
     path = f"/runtime/webhooks/eventgrid?functionName={function}"
 
     assert status == host.request("POST", path, body, {"aeg-event-type": kind}).status
 
 
-def test_an_http_function_gets_the_request_and_its_answer_comes_back_without_a_key(host):
+def test_an_http_function_gets_the_request_and_its_response_is_returned_without_a_key(host):
     path = "/api/Shelves/a%20b/books?q=1&q=2&empty="
 
     answer = host.request("POST", path, b"body", {"X-Say": "hi"})
@@ -193,7 +193,7 @@ def test_an_http_function_gets_the_request_and_its_answer_comes_back_without_a_k
     assert expected == json.loads(answer.body)
 
 
-def test_a_route_that_is_spelled_out_goes_before_one_with_a_parameter(host):
+def test_a_literal_route_takes_precedence_over_one_with_a_parameter(host):
     assert "top" == host.request("GET", "/api/shelves/top/books").body
 
 
@@ -226,7 +226,7 @@ def test_only_programs_and_pages_of_this_machine_reach_anything(host, status, he
     assert [status] * 2 == statuses
 
 
-def test_a_web_page_is_not_told_that_it_may_ask(host):
+def test_a_web_page_gets_no_cors_permission(host):
     asks = {
         "Origin": "https://evil.example",
         "Access-Control-Request-Method": "POST",
@@ -236,7 +236,7 @@ def test_a_web_page_is_not_told_that_it_may_ask(host):
     assert 403 == host.request("OPTIONS", WEBHOOK, headers=asks).status
 
 
-def test_events_without_their_header_are_refused_as_text(host):
+def test_events_without_their_header_are_refused_in_plain_text(host):
     plain = {"Content-Type": "text/plain"}
 
     assert 400 == host.request("POST", WEBHOOK, json.dumps([EVENT]).encode(), plain).status
@@ -247,7 +247,7 @@ def test_events_without_their_header_are_refused_as_text(host):
     ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1e", "\x85", "\u2028", "\u2029", "\x1b[1A"],
     ids=ascii,
 )
-def test_a_log_record_is_one_line_whatever_its_message_holds(line_break):
+def test_a_log_record_is_one_line_whatever_its_message_contains(line_break):
     text = f'version 1{line_break}decision {{"outcome": "started"}}'
     record = logging.LogRecord("app", logging.INFO, "", 0, "decision %s", (text,), None)
 
@@ -257,7 +257,7 @@ def test_a_log_record_is_one_line_whatever_its_message_holds(line_break):
     assert written.isprintable()
 
 
-def test_an_error_that_names_a_decision_is_no_decision(tmp_path):
+def test_an_error_that_names_a_decision_is_not_a_decision(tmp_path):
     forged = APP.replace('RuntimeError("boom")', r"""RuntimeError('boom\ndecision {"id": 7}')""")
 
     with start(write_app(tmp_path, forged)) as host:
@@ -280,14 +280,14 @@ def test_an_error_that_names_a_decision_is_no_decision(tmp_path):
         pytest.param(500, "GET", "/api/broken", id="function-that-raises"),
     ],
 )
-def test_a_request_that_cannot_be_served_gets_the_status_of_the_host(host, status, method, path):
+def test_a_request_that_cannot_be_served_gets_the_host_s_status(host, status, method, path):
     answer = host.request(method, path)
 
     assert status == answer.status
     assert "secret" not in answer.body
 
 
-def test_the_host_lists_its_functions_and_says_that_it_runs(host):
+def test_the_host_lists_its_functions_and_reports_that_it_runs(host):
     listed = json.loads(host.request("GET", "/admin/functions").body)
 
     assert {"on_event", "tidy", "books", "top", "broken", "path"} == {
@@ -299,12 +299,12 @@ def test_the_host_lists_its_functions_and_says_that_it_runs(host):
     host.wait_for(r"^  books: httpTrigger GET,POST /api/shelves/\{shelf\}/books$")
 
 
-def test_a_timer_is_fired_on_request_and_has_run_when_the_answer_comes(host):
+def test_a_timer_fired_on_request_has_run_when_the_response_arrives(host):
     assert 202 == host.request("POST", "/admin/functions/tidy").status
     host.wait_for("^INFO tidied$")
 
 
-def test_64_deliveries_at_once_are_all_served(host):
+def test_64_concurrent_deliveries_are_all_served(host):
     events = [EVENT | {"id": f"one of many {number}"} for number in range(64)]
 
     with concurrent.futures.ThreadPoolExecutor(64) as pool:
@@ -319,7 +319,7 @@ def test_64_deliveries_at_once_are_all_served(host):
     ("threads", "patience", "status"),
     [pytest.param("3", "60", 202, id="enough"), pytest.param("2", "1", 500, id="too-few")],
 )
-def test_the_thread_pool_has_the_size_that_the_setting_says(tmp_path, threads, patience, status):
+def test_the_thread_pool_has_the_configured_size(tmp_path, threads, patience, status):
     settings = {"PYTHON_THREADPOOL_THREAD_COUNT": threads, "TOGETHER": "3", "PATIENCE": patience}
 
     with start(write_app(tmp_path), **settings) as host:
@@ -334,7 +334,7 @@ def test_a_timer_that_fails_is_an_error_with_its_text(tmp_path):
     assert "RuntimeError: untidy" in answer.body
 
 
-def test_timers_fire_by_their_schedule_only_when_asked_for(tmp_path):
+def test_timers_fire_on_schedule_only_with_the_option(tmp_path):
     app = write_app(tmp_path)
 
     with start(app, "--timers", SCHEDULE="* * * * * *") as host:
@@ -364,7 +364,7 @@ def test_settings_come_from_the_environment_then_from_local_settings(
         assert expected == host.decisions(1)[0]["setting"]
 
 
-def test_the_environment_of_the_tests_stays_with_the_tests(tmp_path, monkeypatch):
+def test_the_environment_of_the_tests_does_not_reach_the_host(tmp_path, monkeypatch):
     monkeypatch.setenv("SETTING", "of a real organization")
 
     with start(write_app(tmp_path)) as host:
@@ -373,7 +373,7 @@ def test_the_environment_of_the_tests_stays_with_the_tests(tmp_path, monkeypatch
         assert host.decisions(1)[0]["setting"] is None
 
 
-def test_the_route_prefix_is_that_of_host_json(tmp_path):
+def test_the_route_prefix_comes_from_host_json(tmp_path):
     prefix = {"extensions": {"http": {"routePrefix": ""}}}
 
     with start(write_app(tmp_path, host_json=HOST_JSON | prefix)) as host:
@@ -433,7 +433,7 @@ def test_a_folder_without_an_app_is_named(tmp_path):
         start(tmp_path)
 
 
-def test_a_port_that_is_taken_is_named(host, tmp_path):
+def test_a_port_in_use_is_named(host, tmp_path):
     port = host.url.rpartition(":")[2]
 
     with pytest.raises(ChildError, match=rf"Port {port}: .* Choose another"):
@@ -446,7 +446,7 @@ def test_a_setting_that_is_not_text_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_host_that_is_asked_to_end_answers_what_is_under_way_and_ends_well(tmp_path, number):
+def test_a_terminated_host_finishes_running_requests_and_exits_cleanly(tmp_path, number):
     source = APP.replace(BARRIER, 'logging.info("here"); time.sleep(1)')
     app = write_app(tmp_path, source.replace("import json", "import json, time"))
     host = start(app)
@@ -460,5 +460,5 @@ def test_a_host_that_is_asked_to_end_answers_what_is_under_way_and_ends_well(tmp
     assert 0 == code
 
 
-def test_a_host_can_be_killed_as_a_crash_does(tmp_path):
+def test_a_host_can_be_killed_like_in_a_crash(tmp_path):
     assert -signal.SIGKILL == start(write_app(tmp_path)).kill()

@@ -41,7 +41,7 @@ from tests.support.organization import (
 class TestReleases:
     """Classic releases."""
 
-    def test_artifacts_get_the_version_of_their_model_what_the_rule_says_or_their_default(self):
+    def test_artifacts_get_their_model_s_version_the_rule_s_or_their_default(self):
         definition = ReleaseDefinition(
             1,
             "Deploy",
@@ -74,7 +74,7 @@ class TestReleases:
             assert said in str(refused.value)
         assert [] == posts(azure_devops)
 
-    def test_a_definition_whose_own_trigger_is_on_is_warned_of_once(self, caplog):
+    def test_a_definition_whose_own_trigger_is_on_gets_one_warning(self, caplog):
         clock, doubled = Clock(), replace(CHURN, triggers=("_churn",))
         with stand_in(doubled) as azure_devops:
             using = adapter(clock=clock)
@@ -88,7 +88,7 @@ class TestReleases:
             == warned
         )
 
-    def test_the_trigger_of_another_artifact_is_nobodys_business(self, caplog):
+    def test_the_trigger_of_another_artifact_is_ignored(self, caplog):
         built = replace(CHURN, artifacts=(build_artifact("_app", "app"),), triggers=("_app",))
         with stand_in(built) as azure_devops:
             assert () == adapter().definition(address(azure_devops, 1), deadline()).triggers
@@ -141,13 +141,13 @@ class TestRuns:
             pytest.param((), False, id="no parameters at all"),
         ],
     )
-    def test_the_key_is_sent_where_the_pipeline_declares_the_parameter(self, parameters, takes_key):
+    def test_the_key_is_sent_if_the_pipeline_declares_the_parameter(self, parameters, takes_key):
         with stand_in(replace(DEPLOY_CHURN, parameters=parameters)) as azure_devops:
             definition = adapter().definition(address(azure_devops, 5, PIPELINE), deadline())
 
         assert takes_key is definition.takes_key
 
-    def test_the_key_is_tried_on_the_branch_that_is_run(self):
+    def test_the_key_is_tried_on_the_branch_of_the_run(self):
         with stand_in(replace(DEPLOY_CHURN, branches=("refs/heads/next",))) as azure_devops:
             adapter().definition(address(azure_devops, 5, PIPELINE, branch="next"), deadline())
             (preview,) = [each for each in azure_devops.requests if each.method == "POST"]
@@ -166,7 +166,7 @@ class TestRuns:
             ),
         ],
     )
-    def test_a_pipeline_that_does_not_take_what_it_took_is_believed(self, before, after):
+    def test_a_pipeline_that_no_longer_accepts_the_key_is_believed(self, before, after):
         with stand_in(before) as azure_devops:
             using = adapter()
             first = pipeline_request(azure_devops, using)
@@ -177,7 +177,7 @@ class TestRuns:
         assert (Refused, Started) == (type(refused), type(again))
         assert [] == [each for each in other.requests if each.path.endswith("/preview")]
 
-    def test_a_pipeline_is_asked_again_after_a_refusal_of_another_kind(self):
+    def test_a_pipeline_is_previewed_again_after_another_kind_of_refusal(self):
         with stand_in(DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using, parameters={"modelNme": "x"})
@@ -186,7 +186,7 @@ class TestRuns:
                 where = address(other, 5, PIPELINE)
                 assert not using.definition(where, deadline()).takes_key
 
-    def test_who_may_not_preview_is_refused_by_the_run_itself(self):
+    def test_without_permission_to_preview_the_run_itself_is_refused(self):
         nobody = Identity("trigger", "pat", queue_builds=())
         with stand_in(DEPLOY_CHURN, identities=(nobody,)) as azure_devops:
             using = adapter(lambda _: "Basic OnBhdA==")
@@ -218,7 +218,9 @@ class TestPlaces:
             ("http://tfs:8080/tfs/DefaultCollection", "http://tfs:8080/tfs/DefaultCollection"),
         ],
     )
-    def test_releases_have_a_host_of_their_own_in_services_only(self, organization_url, expected):
+    def test_releases_have_a_separate_host_only_in_azure_devops_services(
+        self, organization_url, expected
+    ):
         assert expected == release_url(organization_url)
 
     def test_one_app_starts_in_several_organizations_and_projects(self):
@@ -232,7 +234,7 @@ class TestPlaces:
         assert ["ml", "My Project"] == [each["projectReference"]["name"] for each in other.releases]
 
     @pytest.mark.parametrize("make", STARTS)
-    def test_an_older_server_is_asked_for_the_version_that_it_has(self, make):
+    def test_an_older_server_is_called_with_its_own_api_version(self, make):
         with stand_in(CHURN, DEPLOY_CHURN, highest_version=6.0) as azure_devops:
             using = adapter()
             started = using.start(make(azure_devops, using), deadline())
@@ -263,7 +265,7 @@ class TestTokens:
 
         assert ["Bearer token 1"] * 3 + ["Bearer token 2"] * 2 == sent
 
-    def test_every_thread_sends_the_token_of_the_moment(self):
+    def test_every_thread_sends_the_current_token(self):
         credential, sent = Expiring(), []
         with stand_in(CHURN) as azure_devops, ThreadPoolExecutor(4) as pool:
             using = adapter(credential.authorization)
@@ -294,7 +296,7 @@ class TestTokens:
             ),
         ],
     )
-    def test_without_a_token_nothing_is_asked(self, error, told):
+    def test_without_a_token_no_request_is_sent(self, error, told):
         def no_token(_):
             raise error
 
@@ -361,7 +363,7 @@ class TestRequests:
             ),
         ],
     )
-    def test_the_first_start_asks_three_times_at_most_and_later_ones_only_start(
+    def test_the_first_start_makes_at_most_three_requests_and_later_ones_only_one(
         self, target, before
     ):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:

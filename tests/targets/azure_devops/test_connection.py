@@ -47,7 +47,7 @@ def balanced():
 class TestDroppedConnections:
     """A load balancer has forgotten the connection, and says so to the next byte."""
 
-    def test_what_is_read_over_it_is_read_again_over_a_new_one(self, how):
+    def test_a_read_is_retried_on_a_new_connection(self, how):
         with balanced() as (azure_devops, load_balancer, service):
             using = adapter()
             asked_for = request(service, using)
@@ -62,7 +62,7 @@ class TestDroppedConnections:
             )
 
     @pytest.mark.parametrize("make", STARTS)
-    def test_a_start_never_goes_over_one_that_was_idle(self, make, how):
+    def test_a_start_never_uses_an_idle_connection(self, make, how):
         clock = Clock(time.monotonic())
         with balanced() as (azure_devops, load_balancer, service):
             using = adapter(clock=clock)
@@ -75,7 +75,7 @@ class TestDroppedConnections:
             assert (Started, 2) == (type(became), len(posts(azure_devops)))
 
     @pytest.mark.parametrize("make", STARTS)
-    def test_a_start_over_one_that_was_in_use_is_not_sent_again(self, make, how):
+    def test_a_start_on_a_connection_in_use_is_not_retried(self, make, how):
         clock = Clock(time.monotonic())
         with balanced() as (azure_devops, load_balancer, service):
             using = adapter(clock=clock)
@@ -92,7 +92,7 @@ class TestDroppedConnections:
 class TestConnections:
     """How many connections are made, and what is asked twice."""
 
-    def test_starts_in_quick_succession_share_one(self):
+    def test_starts_in_quick_succession_share_a_connection(self):
         clock = Clock(time.monotonic())
         with balanced() as (_, load_balancer, service):
             using = adapter(clock=clock)
@@ -115,7 +115,7 @@ class TestConnections:
             pytest.param({"kind": "error", "status": 503}, 1, id="server error"),
         ],
     )
-    def test_what_is_read_is_asked_again_once_and_only_without_any_answer(self, fault, asked):
+    def test_a_read_is_retried_once_and_only_without_any_response(self, fault, asked):
         with stand_in(CHURN) as azure_devops:
             azure_devops.fault(verb="GET", times=None, **fault)
             with pytest.raises(AzureDevOpsError):
@@ -140,7 +140,7 @@ class Late(AzureDevOps):
 class TestDeadline:
     """An answer that comes late, and then stalls."""
 
-    def test_a_start_ends_with_its_time_and_not_with_the_answer(self, make):
+    def test_a_start_ends_at_its_deadline_without_the_response(self, make):
         clock = Clock(time.monotonic())
         with Late((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
@@ -151,7 +151,7 @@ class TestDeadline:
 
         assert (Unknown, False) == (type(became), became.answered)
 
-    def test_an_answer_that_goes_on_in_time_is_read_to_its_end(self, make):
+    def test_a_response_that_continues_in_time_is_read_completely(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)

@@ -71,9 +71,7 @@ class TestResults:
             pytest.param({"kind": "retry-after", "retry_after": 60}, Started, id="slowed down"),
         ],
     )
-    def test_each_answer_is_told_for_what_it_is_and_nothing_is_sent_twice(
-        self, make, fault, result
-    ):
+    def test_each_response_is_classified_and_nothing_is_sent_twice(self, make, fault, result):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -107,9 +105,7 @@ class TestResults:
             pytest.param({"kind": "hang", "seconds": 60}, False, id="silence"),
         ],
     )
-    def test_whether_the_organization_answered_at_all_is_part_of_the_result(
-        self, make, fault, answered
-    ):
+    def test_the_result_includes_whether_the_organization_responded(self, make, fault, answered):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -118,7 +114,7 @@ class TestResults:
             assert answered is using.start(asked_for, patience(fault)).answered
 
     @pytest.mark.parametrize("make", STARTS)
-    def test_an_address_that_is_none_of_azure_devops_is_refused_before_the_post(self, make):
+    def test_an_address_outside_azure_devops_is_refused_before_the_post(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             asked_for = make(azure_devops, adapter())
             azure_devops.fault("sign-in page", verb="OPTIONS", status=404)
@@ -128,7 +124,7 @@ class TestResults:
         assert became.reason.startswith("no Azure DevOps answers there (HTTP 404: ")
 
     @pytest.mark.parametrize("make", STARTS)
-    def test_what_goes_wrong_before_the_post_has_started_nothing(self, make):
+    def test_a_fault_before_the_post_has_started_nothing(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             asked_for = make(azure_devops, adapter())
             azure_devops.fault("error", verb="OPTIONS", status=500)
@@ -178,7 +174,7 @@ class TestReading:
             pytest.param({"kind": "text", "status": 403}, "firewall", id="403 as text"),
         ],
     )
-    def test_what_lasts_is_for_a_person(self, make, look, verb, fault, told):
+    def test_a_permanent_fault_needs_a_person(self, make, look, verb, fault, told):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             asked_for = make(azure_devops, adapter())
             azure_devops.fault(verb=verb, path="/ml/", **fault)
@@ -201,7 +197,7 @@ class TestReading:
             pytest.param({"kind": "hang", "seconds": 60}, False, id="silence"),
         ],
     )
-    def test_what_may_pass_says_whether_the_organization_answered(
+    def test_a_temporary_fault_includes_whether_the_organization_responded(
         self, make, look, verb, fault, answered
     ):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
@@ -223,7 +219,7 @@ class TestTheKey:
             pytest.param(KEYLESS, NEEDING, id="needed"),
         ],
     )
-    def test_a_refusal_of_the_key_comes_with_the_request_that_is_taken(self, before, after):
+    def test_a_refusal_of_the_key_includes_the_request_that_is_accepted(self, before, after):
         with stand_in(before) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
@@ -242,7 +238,7 @@ class TestTheKey:
             pytest.param(NEEDING, {}, "", id="needed, and not known"),
         ],
     )
-    def test_what_another_key_cannot_correct_is_for_a_person(self, pipeline, change, key):
+    def test_a_refusal_that_another_key_cannot_correct_needs_a_person(self, pipeline, change, key):
         with stand_in(pipeline) as azure_devops:
             parameters = {"modelName": "churn", "modelVersion": "17", **change}
             asked_for = StartRequest(
@@ -283,7 +279,7 @@ class TestOddAnswers:
         [(request, "/releases"), (pipeline_request, "/runs")],
         ids=["release", "run"],
     )
-    def test_what_an_odd_answer_started_is_unknown(self, make, path, body):
+    def test_the_outcome_of_an_odd_response_is_unknown(self, make, path, body):
         with OddService((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -292,7 +288,7 @@ class TestOddAnswers:
             assert isinstance(using.start(asked_for, deadline()), Unknown)
 
     @pytest.mark.parametrize("body", ODD)
-    def test_where_things_are_is_asked_again_after_an_odd_answer(self, body):
+    def test_discovery_is_repeated_after_an_odd_response(self, body):
         with OddService((organization(CHURN),)) as azure_devops:
             asked_for, using = request(azure_devops, adapter()), adapter()
             azure_devops.answer_oddly("OPTIONS", "/_apis", body)
@@ -312,7 +308,7 @@ class TestOddAnswers:
             pytest.param(PIPELINE, 5, "POST", "/preview", id="preview"),
         ],
     )
-    def test_what_is_read_oddly_may_pass(self, kind, definition, method, path, body):
+    def test_an_odd_response_to_a_read_is_temporary(self, kind, definition, method, path, body):
         with OddService((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             azure_devops.answer_oddly(method, path, body)
             where, using = address(azure_devops, definition, kind), adapter()
@@ -328,7 +324,7 @@ class TestOddAnswers:
         [(request, "/releases"), (pipeline_request, "/builds")],
         ids=["release", "run"],
     )
-    def test_an_odd_list_does_not_say_that_nothing_was_started(self, make, path, body):
+    def test_an_odd_list_does_not_prove_that_nothing_was_started(self, make, path, body):
         with OddService((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -339,7 +335,7 @@ class TestOddAnswers:
     @pytest.mark.parametrize(
         "links", ["null", '{"web": null}', '{"web": []}', '{"web": {"href": 1}}']
     )
-    def test_a_release_without_its_page_is_started_all_the_same(self, links):
+    def test_a_release_without_a_web_link_still_counts_as_started(self, links):
         with OddService((organization(CHURN),)) as azure_devops:
             using = adapter()
             asked_for = request(azure_devops, using)

@@ -44,7 +44,7 @@ def reads(azure_devops, resource):
 class TestKeys:
     """What was started with a key."""
 
-    def test_what_was_started_without_an_answer_is_found(self, make):
+    def test_a_start_without_a_response_is_found(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -64,7 +64,7 @@ class TestKeys:
 
             assert Absent() == found(using, nobodys, "nobody's")
 
-    def test_what_an_earlier_clock_has_started_is_found(self, make):
+    def test_a_start_by_a_slow_clock_is_found(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -82,7 +82,7 @@ class TestKeys:
             assert 120 == found(using, keyed(asked_for, "k119"), "k119").release.id
             assert Absent() == found(using, keyed(asked_for, "k120"), "k120")
 
-    def test_what_the_list_leaves_out_is_read_by_itself_once(self, make):
+    def test_what_the_list_omits_is_read_once_separately(self, make):
         with Reticent((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -94,7 +94,7 @@ class TestKeys:
             assert [2, 2, 2] == [each.release.id for each in sightings]
             assert 2 == len(reads(azure_devops, r"(release/releases|build/builds)/\d"))
 
-    def test_a_burst_of_look_ups_reads_the_list_once(self, make):
+    def test_a_burst_of_lookups_reads_the_list_once(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops, ThreadPoolExecutor(8) as pool:
             using = adapter()
             requests = [keyed(make(azure_devops, using), f"k{number}") for number in range(8)]
@@ -126,7 +126,7 @@ class TestReleases:
             assert Absent() == found(using, asked_for, "first")
             assert 1 == found(using, asked_for, "last").release.id
 
-    def test_a_release_of_its_own_without_a_description_is_not_ours(self):
+    def test_a_release_without_a_description_is_not_ours(self):
         with Reticent((organization(CHURN),)) as azure_devops:
             using = adapter()
             asked_for = request(azure_devops, using)
@@ -139,7 +139,7 @@ class TestReleases:
 class TestRuns:
     """Runs of pipelines."""
 
-    def test_without_a_key_the_run_is_one_that_was_given_the_same(self):
+    def test_without_a_key_the_run_is_one_with_the_same_parameters(self):
         with stand_in(replace(KEYLESS, branches=("refs/heads/next",))) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using, branch="next")
@@ -154,7 +154,7 @@ class TestRuns:
 
         assert (Absent(), Candidates((third, fourth))) == (before, after)
 
-    def test_without_a_key_a_run_from_before_the_claim_is_no_candidate_in_anyones_list(self):
+    def test_without_a_key_a_run_from_before_the_claim_is_never_a_candidate(self):
         with stand_in(KEYLESS) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
@@ -172,7 +172,7 @@ class TestRuns:
         ("pipeline", "with_key"),
         [pytest.param(DEPLOY_CHURN, True, id="key"), pytest.param(KEYLESS, False, id="no key")],
     )
-    def test_a_run_that_never_says_what_it_was_given_is_silent(self, pipeline, with_key):
+    def test_a_run_that_never_shows_its_parameters_is_silent(self, pipeline, with_key):
         with Reticent((organization(pipeline),)) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
@@ -193,7 +193,7 @@ class TestRuns:
 
             assert 1 == found(using, asked_for).release.id
 
-    def test_a_run_that_is_gone_when_it_is_read_by_itself_proves_nothing(self):
+    def test_a_run_that_is_gone_when_read_separately_proves_nothing(self):
         with Reticent((organization(DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
@@ -203,7 +203,7 @@ class TestRuns:
             with pytest.raises(AzureDevOpsError, match="gone"):
                 found(using, asked_for)
 
-    def test_a_run_is_read_by_itself_for_its_variables_only_where_variables_were_sent(self):
+    def test_a_run_is_read_separately_for_variables_only_if_variables_were_sent(self):
         pipeline = replace(KEYLESS, variables=("colour",))
         with Reticent((organization(pipeline),)) as azure_devops:
             using = adapter()

@@ -41,7 +41,7 @@ class TestNames:
     @pytest.mark.parametrize(
         ("name", "found"), [("/Deploy", 3), ("/ml/Deploy", 4), ("/ml/prod/Deploy", 5)]
     )
-    def test_a_folder_tells_definitions_of_one_name_apart(self, kind, make, name, found):
+    def test_a_folder_distinguishes_definitions_of_one_name(self, kind, make, name, found):
         same = (make(3, "Deploy", "\\"), make(4, "Deploy", "\\ml"), make(5, "Deploy", "\\ml\\prod"))
         with stand_in(*same) as azure_devops:
             assert found == adapter().definition(address(azure_devops, name, kind), deadline()).id
@@ -89,7 +89,7 @@ class TestNames:
             ),
         ],
     )
-    def test_what_is_not_one_definition_is_refused_with_what_is_there(
+    def test_a_name_that_is_not_unique_or_missing_is_refused_with_the_existing_ones(
         self, kind, make, there, wanted, told
     ):
         what = {RELEASE: "release definition", PIPELINE: "pipeline"}[kind]
@@ -102,7 +102,7 @@ class TestNames:
         assert told.format(what=what) == str(refused.value)
 
     @pytest.mark.parametrize(("kind", "make"), KINDS)
-    def test_a_project_that_is_not_there_is_told(self, kind, make):
+    def test_a_missing_project_is_reported(self, kind, make):
         with stand_in(make(1, "Deploy", "\\")) as azure_devops, pytest.raises(TargetError) as told:
             adapter().definition(address(azure_devops, 1, kind, project="mll"), deadline())
 
@@ -134,7 +134,7 @@ class TestNames:
                 assert 2 == using.definition(where, deadline()).id
 
     @pytest.mark.parametrize(("kind", "make"), KINDS)
-    def test_what_may_not_be_viewed_names_the_permissions(self, kind, make):
+    def test_a_missing_permission_to_view_is_named(self, kind, make):
         blind = Identity("trigger", "pat", view=False)
         using = adapter(lambda _: "Basic OnBhdA==")
         with stand_in(make(1, "Deploy", "\\"), identities=(blind,)) as azure_devops:

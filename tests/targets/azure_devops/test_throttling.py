@@ -13,7 +13,7 @@ from tests.support.build import deadline
 from tests.support.organization import Clock, adapter, address, posts, request, stand_in, within
 
 
-def test_a_success_that_asks_for_a_long_pause_holds_the_next_start_back():
+def test_a_success_that_asks_for_a_long_pause_delays_the_next_start():
     clock = Clock(time.monotonic())
     with stand_in(CHURN) as azure_devops:
         using = adapter()
@@ -51,7 +51,7 @@ def test_no_pause_is_longer_than_an_hour(fault, first, asked_for_pause):
     assert pytest.approx(3600) == became[1].retry_after <= 3600
 
 
-def test_reading_waits_no_longer_than_an_event_may():
+def test_a_read_waits_no_longer_than_an_event_may():
     with stand_in(CHURN) as azure_devops:
         using = adapter()
         azure_devops.fault("retry-after", verb="OPTIONS", retry_after=60)
@@ -59,7 +59,7 @@ def test_reading_waits_no_longer_than_an_event_may():
             using.definition(address(azure_devops, 1), deadline())
 
 
-def test_a_short_pause_is_made():
+def test_a_short_pause_is_waited_for():
     paused = []
     limit = replace(within(Clock(time.monotonic())), sleep=paused.append)
     with stand_in(CHURN) as azure_devops:
@@ -72,7 +72,7 @@ def test_a_short_pause_is_made():
     assert pytest.approx([2]) == paused
 
 
-def test_another_organization_need_not_wait():
+def test_another_organization_does_not_wait():
     with stand_in(CHURN) as one, stand_in(CHURN) as other:
         using = adapter()
         one.fault("retry-after", retry_after=60)
