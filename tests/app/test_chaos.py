@@ -1,4 +1,4 @@
-"""Exactly once, nothing lost, never back: while everything fails."""
+"""Exactly once, nothing lost, never a step back: while everything fails."""
 
 import os
 import time
@@ -61,8 +61,8 @@ def test_a_second_release_by_a_frozen_process_is_recorded_and_reported(
 ):
     rules = {"churn": {"model": "churn", "release": {"definition": 1}}}
     settings = settings_for(rules, CLAIM_LEASE="PT4S", LIST_LAG="PT1S")
-    # Between its last check and the socket: after discovery and the definition, the third request
-    # is the POST.
+    # Freeze between its last check and the socket: after discovery and the definition, the third
+    # request is the POST.
     last = {"MORTAL_FREEZE": "connection.py:signed_session", "MORTAL_CALL": "3"}
     freezing = {**settings, **last}
     with (
@@ -87,6 +87,6 @@ def test_a_second_release_by_a_frozen_process_is_recorded_and_reported(
 
 
 def wait_until(condition):
-    """Wait until the condition holds, at most until pytest ends the test."""
+    """Wait until the condition holds, or until pytest times out."""
     while not condition():
         time.sleep(0.2)

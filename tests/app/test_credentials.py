@@ -1,4 +1,4 @@
-"""No credential leaves for a stranger: servers that listen for it, at every way into the app."""
+"""No credential is sent to an unknown host: servers that record requests, at every entry point."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ SERVICES = "https://dev.azure.com/contoso"
 
 
 class Listener:
-    """A server that keeps what it is sent, over TLS if it is given a context."""
+    """A server that records what it receives, over TLS if given a context."""
 
     def __init__(self, respond=lambda _: answer({"count": 0, "value": []}), context=None):
         self.requests, self._respond = [], respond
@@ -79,7 +79,7 @@ def _authority():
 
 @pytest.fixture(name="listen")
 def _listen(authority, tmp_path, monkeypatch):
-    """Starts servers; each is trusted."""
+    """Start servers that are trusted."""
     authority.write(tmp_path / "ca.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     with ExitStack() as running:
@@ -97,12 +97,12 @@ def _stranger(request, listen):
     return listen(tls=request.param == "https")
 
 
-# The ways into the app, each with everything in the environment.
+# The entry points of the app, each with everything in the environment.
 
 
 @pytest.fixture(name="put")
 def _put(azurite, ledger, monkeypatch):
-    """Sets app settings, and forgets the services of those before."""
+    """Set app settings, and reset the cached services."""
     prefix = ledger.releases.table_name.removesuffix("releases")
 
     def put(**environment):
@@ -301,7 +301,7 @@ def test_check_of_a_file_needs_no_other_setting(put, tmp_path):
     assert 1 == commands.main(["check", "--online", str(tmp_path / "rules.json")])
 
 
-# Below the settings: whatever an organization answers, and whatever the environment holds.
+# Below the settings: whatever an organization responds, and whatever the environment contains.
 
 
 def adapter(own, **settings):
@@ -393,7 +393,7 @@ def test_a_password_from_netrc_does_not_replace_the_credential(listen, monkeypat
             using.definition(target(own.url), deadline())
 
     ask()
-    with ThreadPoolExecutor(1) as another_thread:  # which gets a session of its own
+    with ThreadPoolExecutor(1) as another_thread:  # which creates its own session
         another_thread.submit(ask).result()
 
     assert len(own.credentials) > 1
@@ -465,7 +465,7 @@ def test_custom_certificate_authorities_are_trusted(listen, monkeypatch, tmp_pat
 
 @pytest.fixture(name="storage_of")
 def _storage_of(put, listen):
-    """Leads the ledger to a server that answers so, asked with the app's identity."""
+    """Point the ledger at a server with this response, using the app's identity."""
 
     def storage_of(respond):
         endpoint, storage = listen(managed_identity), listen(respond, tls=True)

@@ -1,4 +1,4 @@
-"""One event, from its text to the decisions that are logged and kept."""
+"""One event, from its text to the decisions that are logged and stored."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ DECISION = "decision "
 
 @pytest.fixture(name="decisions")
 def _decisions(caplog):
-    """Gives the decisions that were logged since it was last asked."""
+    """Return the decisions logged since the last call."""
     caplog.set_level("INFO", "model_trigger")
 
     def read():
@@ -166,7 +166,7 @@ def test_an_unexpected_fault_in_one_rule_does_not_stop_the_others(make_services,
     services = make_services(rules=partial(rulebook, odd=odd, good={"release": {"definition": 2}}))
 
     class Odd:
-        """A ledger that nobody has thought of, for one rule."""
+        """A ledger that fails unexpectedly for one rule."""
 
         def __getattr__(self, name):
             return getattr(services.ledger, name)
@@ -292,7 +292,7 @@ def test_an_event_is_decided_and_stored_however_large_its_tags(
 
 def test_a_redelivery_is_logged_on_one_line_of_limited_length(make_services):
     class Broken:
-        """A ledger whose error holds what whoever registers a model may write."""
+        """A ledger whose error contains text that anyone who registers a model can write."""
 
         def __getattr__(self, _name):
             def fail(*_):

@@ -1,4 +1,4 @@
-"""What the identity endpoint answers, and what that means to every client that asks for a token."""
+"""The responses of the identity endpoint, and what they mean to every client that needs a token."""
 
 import json
 import time
@@ -31,7 +31,7 @@ HTML = {"content_type": "text/html"}
 
 
 class Endpoint:
-    """An identity endpoint over HTTP, which answers with `answers` and then with a token."""
+    """An identity endpoint over HTTP, which sends `answers` first and then a token."""
 
     def __init__(self):
         self.answers, self.requests = [], []
@@ -96,7 +96,7 @@ LASTING = [
 
 @pytest.fixture(name="ask", params=["azure_devops", "azure_ml", "ledger"])
 def _ask(request, endpoint):
-    """Asks for a token as each adapter does, and returns what its error says."""
+    """Request a token as each adapter does, and return the error message."""
     settings = Settings(
         IDENTITY_ENDPOINT=endpoint.url,
         AzureWebJobsStorage__tableServiceUri="https://127.0.0.1:9",

@@ -1,4 +1,4 @@
-"""What is built from the settings: above all, who is told which secret."""
+"""What is built from the settings: above all, who receives which secret."""
 
 import base64
 import time
@@ -15,7 +15,7 @@ SERVICES = "https://dev.azure.com/contoso"
 
 
 class Credential:
-    """Gives tokens that last so many seconds, one after the other, then none."""
+    """Returns tokens that are valid for `seconds`, one after the other, then none."""
 
     def __init__(self, *lasting):
         self.tokens = [(f"token-{number}", each) for number, each in enumerate(lasting, 1)]
@@ -28,7 +28,7 @@ class Credential:
 
 
 def headers(credential, count=2, url=SERVICES):
-    bearer = services._Bearer(credential)  # noqa: SLF001 (how a token is handled is to be seen)
+    bearer = services._Bearer(credential)  # noqa: SLF001 (to see how a token is handled)
     return [bearer.header(url) for _ in range(count)]
 
 
@@ -62,7 +62,7 @@ def test_a_token_is_sent_to_azure_devops_services_over_tls_only(url):
     with pytest.raises(TargetError, match="is not Azure DevOps Services over https, and the token"):
         headers(credential, url=url)
 
-    assert 1 == len(credential.tokens)  # not even asked for
+    assert 1 == len(credential.tokens)  # not even requested
 
 
 @pytest.mark.parametrize("url", [SERVICES, "https://contoso.visualstudio.com"])

@@ -1,4 +1,4 @@
-"""The app settings: defaults, each one read, each mistake told, nothing secret shown."""
+"""The app settings: defaults, valid values, reports of invalid ones, no secret shown."""
 
 import os
 import re
@@ -29,7 +29,7 @@ STORAGE = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0;Endp
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch):
-    """Settings of the shell that runs the tests count for nothing."""
+    """Ignore the settings of the shell that runs the tests."""
     known = {name.lower() for name in Settings.model_fields}
     for name in os.environ:
         if name.lower() in known or name.upper().startswith(("AZUREWEBJOBSSTORAGE", "RULES")):
@@ -38,7 +38,7 @@ def _nothing_set(monkeypatch):
 
 @pytest.fixture(name="put")
 def _put(monkeypatch):
-    """Sets app settings."""
+    """Set app settings."""
 
     def put(**environment: str) -> None:
         for name, value in environment.items():
@@ -398,7 +398,7 @@ def test_any_text_is_accepted_or_reported_in_our_own_words(name, text):
         try:
             read_settings()
         except SettingsError as error:
-            assert str(error).isprintable()  # noqa: PT017 - either is right
+            assert str(error).isprintable()  # noqa: PT017 - either is fine
             assert "Input should" not in str(error)  # noqa: PT017
             assert "Value error" not in str(error)  # noqa: PT017
 

@@ -1,4 +1,4 @@
-"""Values in sentences: short, on one line, nothing secret, with the nearest valid spelling."""
+"""Values in sentences: short, on one line, without secrets, with the closest valid spelling."""
 
 import json
 import logging
@@ -93,7 +93,7 @@ HOSTILE = (
 def test_every_log_message_is_one_line(text, caplog):
     log = logging.getLogger("model_trigger")
     log.warning("could not read %s", text)
-    log.warning(f"could not read {text}")  # noqa: G004 - it is read the same way
+    log.warning(f"could not read {text}")  # noqa: G004 - it is parsed the same way
 
     for record in caplog.records:
         assert record.getMessage().startswith("could not read ")

@@ -1,4 +1,4 @@
-"""Rules and workspaces that are broken, switched off, removed, and return."""
+"""Rules and workspaces that break, are switched off or removed, and return."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -187,7 +187,7 @@ def test_a_claim_is_never_closed_while_its_release_is_being_looked_up(settled):
     real = settled.services.ledger
 
     class Meanwhile:
-        """Another instance, which still has the former rule, writes to the claim."""
+        """Another instance, which still has the earlier rule, writes to the claim."""
 
         def __getattr__(self, name):
             return getattr(real, name)
@@ -304,7 +304,7 @@ def test_only_registrations_from_while_the_rule_was_broken_are_evaluated(settled
     assert ["18"] == settled.versions
 
 
-def test_a_rule_whose_ordering_changes_starts_nothing_older_than_its_mark(settled):
+def test_a_rule_whose_ordering_changes_starts_nothing_older_than_what_existed(settled):
     for version in ("16", "17"):
         settled.register_before("churn", version)
     settled.with_rules(fresh={}).reconcile()
@@ -345,7 +345,7 @@ def test_a_baseline_holds_after_an_older_stored_version_has_started(settled):
 
 
 def refuse_a_newer(churn):
-    """Leave 5 closed: it was refused, and then the rule did not want it any more."""
+    """Leave 5 closed: it was refused, and then the rule no longer wanted it."""
     churn.azure_devops.fault("error", status=400)
     churn.attend("5", tags={"build": "9"}, version_from="tag:build")
     claim = churn.snapshot("5").claim

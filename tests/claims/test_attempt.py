@@ -241,7 +241,7 @@ def test_a_success_with_retry_after_is_a_success(churn):
 
 def test_a_response_that_takes_too_long_is_unknown_and_found_later(churn):
     churn.azure_devops.fault("hang", commit=True, seconds=600)
-    # The answer does not come in the 1.5 s that the POST may take, and then it is late.
+    # The response does not arrive within the 1.5 s of the POST, and then it is too late.
     began = time.monotonic()
     limit = Deadline(
         began + 4.5, lambda: began + 1.5 * bool(churn.azure_devops.releases), time.sleep
@@ -505,7 +505,7 @@ def test_without_time_for_the_post_the_claim_is_released(churn):
 
 
 def freeze_until_another_has_taken_over(churn):
-    """Freeze between the last check and the POST until another delivery has started it, too."""
+    """Freeze between the last check and the POST until another delivery has also started it."""
 
     def meanwhile():
         churn.let_pass(LEASE * 3)

@@ -1,4 +1,4 @@
-"""What is written when a claim has changed meanwhile, and beside a mark."""
+"""What is written when a claim has changed concurrently, and together with a mark."""
 
 from dataclasses import replace
 from datetime import timedelta

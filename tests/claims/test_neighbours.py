@@ -1,4 +1,4 @@
-"""Whole passes: what goes wrong with one claim, rule or step keeps its neighbours from nothing."""
+"""Whole passes: a fault in one claim, rule or step does not stop the others."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -31,7 +31,7 @@ SOON = datetime.now(UTC) + timedelta(minutes=9)
 
 @pytest.fixture(name="clock")
 def _clock(monkeypatch):
-    """A clock that the handlers use too."""
+    """Return a clock that the handlers use too."""
     clock = Clock()
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
     monkeypatch.setattr("time.sleep", clock.pass_by)
@@ -40,7 +40,7 @@ def _clock(monkeypatch):
 
 @pytest.fixture(name="run")
 def _run(make_services, clock):
-    """Runs a few passes over these models and organizations."""
+    """Run a few passes over these models and organizations."""
 
     def run(book, models, organizations):
         services = make_services(
@@ -56,7 +56,7 @@ def _run(make_services, clock):
 
 
 def failing_for(organizations, is_affected, fail):
-    """Let reading a definition fail for these addresses."""
+    """Make reading a definition fail for these addresses."""
     whole = organizations.definition
 
     def definition(address, limit):

@@ -1,4 +1,4 @@
-"""The promises where parts meet: within one second, around a lease, and between two claims."""
+"""Guarantees where parts meet: within one second, around a lease, and between two claims."""
 
 import threading
 import time
@@ -29,14 +29,14 @@ OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 
 
 def commit_and_lose(churn):
-    """Let the next POST be carried out without an answer, and lists not show what it started."""
+    """Let the next POST be carried out without a response, and hide what it started from lists."""
     churn.azure_devops.list_lag = 3600
     churn.azure_devops.fault("error", status=500, commit=True)
 
 
 @contextmanager
 def losing_one_answer(azurite, ledger):
-    """A ledger behind a proxy that loses the answer to the first transaction after `arm()`."""
+    """Return a ledger that loses the response to the first transaction after `arm()`."""
     address = azurite.connection_string.split("TableEndpoint=")[1].split(";")[0]
     with FlakyProxy(address, 1, 0.0) as proxy:
         armed = []

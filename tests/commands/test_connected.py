@@ -1,4 +1,4 @@
-"""The commands that reach the ledger and Azure DevOps, as a user runs them."""
+"""Commands that call the ledger and Azure DevOps, as a user runs them."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.support.build import WORKSPACE_ID, event_text
 
 @pytest.fixture(name="run")
 def _run(settings_for):
-    """Runs a command with the settings of a rule for churn, others as given."""
+    """Run a command with the settings of a rule for churn, and any others given."""
 
     def run(*arguments, **settings):
         rules = {"churn": {"model": "churn", "release": {"definition": 1}}}

@@ -1,4 +1,4 @@
-"""The commands, run as users run them."""
+"""The commands, as a user runs them."""
 
 import json
 import os
@@ -20,7 +20,7 @@ RULES = {"churn": CHURN, "fraud": FRAUD}
 
 
 def start(command, **environment):
-    """Run a command of Python in the project's folder, with these settings and no others."""
+    """Run Python with this command in the project's folder, with these settings and no others."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.upper().startswith("RULES")
     }
@@ -35,14 +35,14 @@ def start(command, **environment):
 
 
 def run(*arguments, **environment):
-    """Run a command of the app; give its exit code, output and errors."""
+    """Run a command of the app, and return its exit code, output and errors."""
     done = start(["-m", "model_trigger", *arguments], **environment)
     return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(name="file")
 def _file(tmp_path):
-    """Give a function that writes rules to a file and gives its path."""
+    """Return a function that writes rules to a file and returns its path."""
 
     def write(rules):
         path = tmp_path / "rules.json"

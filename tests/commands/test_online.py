@@ -1,4 +1,4 @@
-"""The check of rules against what is really there: each mistake, and what is said about it."""
+"""Checking rules against live services: each mistake, and its message."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -55,7 +55,7 @@ def found(azure_devops, *rules, organization_url=None, project="ml", scheme="Bas
 
 
 def finding(of_rule, identity=None, **options):
-    """Check one rule; give what is said, where `{url}` stands for the organization's address."""
+    """Check one rule and return the message, with `{url}` for the organization's address."""
     with AzureDevOps((organization(**identity or {}),)) as azure_devops:
         (one,) = found(azure_devops, of_rule, **options)
         assert [] == azure_devops.releases + azure_devops.runs

@@ -1,4 +1,4 @@
-"""Decisions: their log line, and what is said when no rule wants a registration."""
+"""Decisions: their log line, and the message when no rule matches a registration."""
 
 import json
 
@@ -79,7 +79,7 @@ LONG = {
 
 
 def described(text: str) -> Decision:
-    """Make a decision that holds the text wherever it can hold one."""
+    """Return a decision that has the text in every field."""
     about = registration(text, text, event_id=text, source=text)
     release = Release(10**400, text)
     return Decision(Outcome.FAILED, text, rule=text, registration=about, release=release)

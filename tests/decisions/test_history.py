@@ -1,4 +1,4 @@
-"""The place in the decisions that a page goes on from."""
+"""The cursor from which a page of decisions continues."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""Others are told what was decided, by the real client over TLS."""
+"""Decisions are published by the real client over TLS."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tests.support.trial import Interposed, raising
 
 
 class Topic:
-    """An Event Grid topic: it keeps what it is sent, and answers with `status`."""
+    """An Event Grid topic that records what it receives, and responds with `status`."""
 
     def __init__(self, folder):
         authority = Authority()
@@ -110,7 +110,7 @@ def test_an_unreachable_topic_stops_nothing(topic, outcomes, make_services, capl
 
 
 class TimesOut:
-    """A credential whose token does not come; the error of a plain time-out has no text."""
+    """A credential whose token never arrives; the error of a plain time-out has no message."""
 
     def get_token(self, *_scopes, **_options):
         raise ServiceRequestError(TimeoutError())

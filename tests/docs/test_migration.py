@@ -1,4 +1,4 @@
-"""Every rule on the page about migration is valid, and does what the page says it does."""
+"""Every rule in the migration guide is valid, and does what the guide says."""
 
 import json
 import re
@@ -31,12 +31,12 @@ TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^ *```json\n(.*?)^ *```", TEXT, re.MULTILINE | re.DOTALL)
 RULES = [json.loads(block) for block in BLOCKS]
 OBSERVE, LIVE, EVERY, _, FORM, BUILD, VARIABLE, PIPELINE = RULES
-# What the extension left behind: the artifact, its trigger off, and no variable that is settable.
+# What the extension left behind: the artifact, its trigger off, and no settable variable.
 LEFT = ReleaseDefinition(1, "Deploy churn", artifacts=(azure_ml_model("_churn", "churn"),))
 
 
 def started(rules, definition, make_services, version="17", **tags):
-    """Register churn under these rules; give the decision, the releases and the runs."""
+    """Register churn under these rules; return the decision, the releases and the runs."""
     project = Project("ml", (definition,), (DEPLOY_CHURN,))
     (rule,) = book(rules).rules.values()
     of_version = registration(version, tags=tags)

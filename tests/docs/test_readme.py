@@ -1,4 +1,4 @@
-"""The README says what is: its rules are valid, its commands run, its output is the real one."""
+"""The README is accurate: its rules are valid, its commands run, its output is real."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def test_every_setting_is_in_its_table_and_no_other():
     storage = "AzureWebJobsStorage"
     named = {f"{storage}{name}" if name.startswith("__") else name for name in named}
 
-    # Azure sets it where the app has a managed identity.
+    # Azure sets it if the app has a managed identity.
     assert setting_names() - {"IDENTITY_ENDPOINT"} == named
 
 
@@ -76,7 +76,7 @@ def test_the_demo_prints_what_it_shows():
 
 
 def settled(output):
-    """Leave out what differs from run to run: ports and times."""
+    """Remove what differs from run to run: ports and times."""
     without_ports = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", output)
     without_times = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "then", without_ports)
     return " ".join(without_times.split())

@@ -1,6 +1,6 @@
-"""The Bicep files, the workbook and the hooks agree with the app and keep to the security baseline.
+"""The Bicep files, the workbook and the hooks agree with the app and meet the security baseline.
 
-Read as text, so that neither the Bicep compiler nor Azure is needed; both still have the last word.
+They are read as text, so neither the Bicep compiler nor Azure is needed; both have the final say.
 """
 
 import json
@@ -30,18 +30,18 @@ CHECKER = ROOT.parent / "shared/bicep/bicepcheck.py"
 TEMPLATES = sorted(INFRA.rglob("*.bicep"))
 PARAMETER_FILES = sorted(INFRA.rglob("*.bicepparam"))
 
-# Written by Azure, or an alternative to the identity that Bicep gives to the app.
+# Set by Azure, or an alternative to the identity that Bicep assigns to the app.
 NOT_WRITTEN = {"AzureWebJobsStorage", "AzureWebJobsStorage__tableServiceUri", "IDENTITY_ENDPOINT"}
 
 
 def written_default(default):
-    """Write a default as an app setting holds it; None where there is none."""
+    """Return a default in the form of an app setting, or None without one."""
     if isinstance(default, timedelta):
         return TypeAdapter(timedelta).dump_json(default).decode().strip('"')
     return str(default) if default and not isinstance(default, tuple) else None
 
 
-# What the app reads, and its defaults.
+# The settings that the app reads, with their defaults.
 APP_SETTINGS = {
     str(field.validation_alias or name.upper()): written_default(field.default)
     for name, field in Settings.model_fields.items()
@@ -53,7 +53,7 @@ HOST_SETTINGS = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "PYTHON_THREADPOOL_THREAD_COUNT",
 }
-FUNCTIONS = {"on_model_registered", "reconcile"}  # that templates and queries name
+FUNCTIONS = {"on_model_registered", "reconcile"}  # named in templates and queries
 DECISION_FIELDS = set(rejected("", "").log_fields(0))
 
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
@@ -77,7 +77,7 @@ class Parameter:
 
 
 def code(path: Path) -> str:
-    """Give the text without comments; `//` inside a string is none."""
+    """Return the text without comments; a `//` inside a string is not one."""
     return re.sub(r"('(?:\\.|[^'\\])*')|//.*", lambda match: match[1] or "", path.read_text())
 
 
@@ -90,7 +90,7 @@ def declarations(path: Path, keyword: str) -> dict[str, Parameter]:
 
 
 def values(text: str, name: str) -> set[str]:
-    """Give every value that a property of this name has in the text."""
+    """Return every value of the properties with this name in the text."""
     return set(re.findall(rf"\b{name}: ('[^']*'|\w+)", text))
 
 
@@ -311,7 +311,7 @@ def test_a_query_names_only_outcomes_and_functions_that_exist(query):
 
 
 def fields_taken(query: str, message: str) -> dict | None:
-    """Return what a query reads from a message; None when it leaves the message out."""
+    """Return the fields that a query reads from a message, or None if it ignores the message."""
     beginnings = re.findall(r'message startswith_cs "(.*?)"', query.partition("| extend")[0])
     pattern = re.search(r"extract\(@'(.*?)', 1, message\)", query)
     assert beginnings
@@ -488,7 +488,7 @@ esac
 
 @dataclass(frozen=True)
 class Subscribed:
-    """What the hook asked of Azure, and how it ended."""
+    """What the hook called in Azure, and how it ended."""
 
     deployments: list[str]
     exit_code: int
@@ -497,7 +497,7 @@ class Subscribed:
 
 @pytest.fixture
 def subscribe(tmp_path):
-    """Run the hook with an `az` that notes the deployments, and fails the first few."""
+    """Return a function that runs the hook with an `az` that records, and first fails."""
     commands, calls, topics = (tmp_path / name for name in ("bin", "calls", "topics"))
     commands.mkdir()
     calls.touch()

@@ -248,7 +248,7 @@ def test_a_decision_with_the_longest_event_is_stored(ledger):
 
 @contextmanager
 def answering(status):
-    """A ledger whose storage answers all that is asked with this status."""
+    """Return a ledger whose storage responds to everything with this status."""
     body = b'{"odata.error": {"code": "TableBeingDeleted", "message": {"value": "Being deleted."}}}'
     server = Server(0, partial(datetime.now, UTC), lambda _: Answer(status, body))
     connection = (
@@ -263,7 +263,7 @@ def answering(status):
 
 
 def size_of(value) -> int:
-    """Return the bytes that a property takes: a text is kept in UTF-16."""
+    """Return the bytes that a property takes; text is stored in UTF-16."""
     return 2 * utf16_units(value) + 4 if isinstance(value, str) else 8
 
 

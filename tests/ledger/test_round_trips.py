@@ -1,4 +1,4 @@
-"""How often storage and Azure DevOps are called, once everything is warm."""
+"""How often storage and Azure DevOps are called once all caches are warm."""
 
 import pytest
 from azure.data.tables import TableServiceClient
@@ -11,7 +11,7 @@ from tests.support.build import event_text
 
 @pytest.fixture(name="counted")
 def _counted(azurite, ledger, make_services):
-    """Services whose storage is reached through a proxy that counts."""
+    """Return services whose storage is behind a proxy that counts requests."""
     address = azurite.connection_string.split("TableEndpoint=")[1].split(";")[0]
     with FlakyProxy(address, seed=0, chance=0) as proxy:
         through = azurite.connection_string.replace(proxy.target, proxy.address)

@@ -1,4 +1,4 @@
-"""One row that cannot be read, or that the first version wrote, stops nothing beside it."""
+"""One row that is unreadable, or written by the first version, does not stop the others."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ UNREADABLE = [
     pytest.param({"claimed_at": None}, id="it has no time"),
     pytest.param({"attempts": None}, id="it has no number of attempts"),
 ]
-# The first version had no `tried_at`, and `post_until` for today's `lease_until`.
+# The first version had no `tried_at`, and `post_until` instead of today's `lease_until`.
 FIRST = {"tried_at": None, "post_until": NOON}
 
 
@@ -39,7 +39,7 @@ def change_claim(ledger, partition=CHURN, **columns):
 
 
 def throttle(settled, model):
-    """Leave a claim of this model that waits."""
+    """Leave a waiting claim of this model."""
     settled.azure_devops.fault("error", status=429, retry_after=1)
     with pytest.raises(DeliverAgainError):
         settled.deliver("17", model=model)

@@ -1,4 +1,4 @@
-"""Globs on names and conditions on tags: what fits, what does not, what cannot be read."""
+"""Globs on names and conditions on tags: what matches, what does not, and what is invalid."""
 
 import operator
 from decimal import Decimal
@@ -97,14 +97,14 @@ def test_globs_are_shown_with_exclusions_last(written, shown):
     ],
     ids=repr,
 )
-def test_globs_without_meaning_are_refused(written, told):
+def test_meaningless_globs_are_refused(written, told):
     with pytest.raises(ValueError, match=r"^has ") as caught:
         Globs.parse(written)
     expected = f"has {told}; expected a glob such as churn or churn-*, or a list of globs"
     assert expected == str(caught.value)
 
 
-# Tests, then values that meet one of them, then values that meet none; None is an absent one.
+# Tests, then values that meet one of them, then values that do not; None is an absent value.
 CONDITIONS = {
     "equal": (["prod"], ["prod"], ["Prod", "prod ", "", None]),
     "glob": (["prod-*"], ["prod-eu", "prod-"], ["prod", None]),

@@ -1,4 +1,4 @@
-"""Versions and ranges: npm's own cases, properties that hold for all, and every message."""
+"""Versions and ranges: npm's own cases, general properties, and every message."""
 
 import operator
 import re
@@ -17,10 +17,10 @@ INTEGER, SEMVER = Scheme.INTEGER, Scheme.SEMVER
 # range-exclude.js, range-parse.js, comparisons.js, equality.js, comparator-intersection.js and
 # valid-versions.js, and README.md. Left out are cases with the option `loose` or
 # `includePrerelease`, which this grammar does not have, ranges that stand for themselves, numbers
-# that are too large for JavaScript only, and a version with white space around it, which is an
+# that are too large for JavaScript only, and a version surrounded by white space, which is an
 # error here.
 
-# Range: versions in it, versions that are not.
+# Range: versions in it, versions outside it.
 NPM_RANGES = {
     "1.0.0 - 2.0.0": ("1.2.3", "2.2.3"),
     "^1.2.3+build": ("1.2.3 1.3.0", "2.0.0 1.2.0"),
@@ -215,7 +215,7 @@ NPM_BOUNDS = {
     f"^1.2.3+{'a' * 251}": ">=1.2.3 <2.0.0-0",
 }
 
-# The same, as README.md has it, where the files above do not.
+# The same, as in README.md, for ranges that the files above do not contain.
 README_BOUNDS = {
     "1.2.3 - 2.3.4": ">=1.2.3 <=2.3.4",
     "1.2 - 2.3.4": ">=1.2.0 <=2.3.4",
@@ -341,8 +341,8 @@ NPM_VERSIONS = [
     "1.2.3-alpha+build",
 ]
 
-# Refused by npm too, or let through by it only by accident (the last seven), so that no typing
-# error becomes a range.
+# Also invalid in npm, or accepted there only by accident (the last seven), so that no typing error
+# becomes a range.
 INVALID_RANGES = [
     ">",
     ">=",
@@ -407,7 +407,7 @@ def integer(text: str) -> Version:
 
 
 def as_npm_prints(range_: Range) -> str:
-    """The bounds of a range; npm prints no `>=0.0.0`."""
+    """Return the bounds of a range like npm, which prints no `>=0.0.0`."""
     return "||".join(
         " ".join(str(bound).removeprefix("=") for bound in bounds) or "*"
         for bounds in range_.alternatives
@@ -501,7 +501,7 @@ def test_a_semantic_version_is_what_semver_2_allows_with_one_v_before_it(text):
     assert semver(text) == semver(text.removeprefix("v"))
 
 
-# Range: integers in it, integers that are not.
+# Range: integers in it, integers outside it.
 INTEGER_RANGES = {
     "7": ("7", "0 6 8 70 77"),
     "=7": ("7", "6 8"),
@@ -856,14 +856,14 @@ def whole(version) -> str:
 
 
 def precedence(version) -> tuple:
-    """The order of https://semver.org, item 11, written down once more."""
+    """Return the order of https://semver.org, item 11, implemented independently."""
     release, pre_release = version
     parts = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre_release or ()]
     return release, pre_release is None, parts
 
 
 def in_digits(vast_number) -> str:
-    """The text of head * 10 ** (500 * length) + tail, which str() may be unable to write."""
+    """Return head * 10 ** (500 * length) + tail as text, which can be too long for str()."""
     head, length, tail = vast_number
     if not head or not length:
         return str(head + tail)

@@ -1,4 +1,4 @@
-"""What needs a person and what goes on by itself, from the real ledger."""
+"""What needs a person and what resolves itself, from the real ledger."""
 
 import pytest
 

@@ -200,7 +200,7 @@ def test_an_invalid_query_gets_a_readable_error(services, query, sentence):
 
 
 def test_when_storage_is_down_the_page_still_answers(make_services):
-    # Nobody listens on port 1.
+    # Nothing listens on port 1.
     storage = (
         "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;"
         "TableEndpoint=http://127.0.0.1:1/a;"

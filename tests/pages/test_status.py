@@ -1,4 +1,4 @@
-"""What the page shows besides the one release: rules, workspaces, settings, and what is missing."""
+"""The rest of the status page: rules, workspaces, settings, and what is missing."""
 
 from datetime import timedelta
 from functools import partial

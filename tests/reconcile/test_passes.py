@@ -1,4 +1,4 @@
-"""A pass stops where its time is over and goes on there, and no part of it stops the others."""
+"""A pass stops when its time is up and continues later, and no part of it stops the others."""
 
 import json
 from contextlib import suppress
@@ -40,7 +40,7 @@ def _clock():
 
 @dataclass
 class Later:
-    """A ledger whose clock is five minutes further at each pass."""
+    """A ledger whose clock advances five minutes at each pass."""
 
     ledger: Any
     passes: int = 0

@@ -1,4 +1,4 @@
-"""What reconcile remembers from pass to pass, and who is not asked again, as values."""
+"""What reconcile remembers between passes, and what it does not call again, as values."""
 
 from datetime import timedelta
 
@@ -117,7 +117,7 @@ def test_the_time_since_which_a_rule_selects_the_same_is_recorded(
 
 
 def a_pass(broken_since=None, listed_at=None):
-    """Make a pass at noon; rule and workspace are ten days old."""
+    """Return a pass at noon; rule and workspace are ten days old."""
     models = {"churn": ModelNote(CHURN, listed_at, listed_at, listed_at)} if listed_at else {}
     memory = Memory({"churn": since(RULE.selectors, MADE, broken_since)}, models)
     return Pass(memory.rules, memory.models, NOON, DAY)

@@ -1,4 +1,4 @@
-"""What reconcile brings to an end, finds and removes: real ledger, real clients, every fault."""
+"""What reconcile finishes, finds and deletes: real ledger, real clients, every fault."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -26,7 +26,7 @@ CONTOSO = Workspace.parse(WORKSPACE.replace("/fabrikam", "/contoso"))
 
 
 class Clock:
-    """A clock that advances only during pauses, which it remembers."""
+    """A clock that advances only during pauses, which it records."""
 
     def __init__(self):
         self.pauses = []
@@ -48,7 +48,7 @@ def sandbox(monkeypatch):
     with Sandbox((FABRIKAM.id, CONTOSO.id), page_size=2, clock=lambda: NOON) as sandbox:
         for name, value in sandbox.settings.items():
             monkeypatch.setenv(name, value)
-        # The client sets this one itself; so it is taken back.
+        # The client sets this variable itself, so restore it.
         monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
         yield sandbox
 
@@ -60,7 +60,7 @@ def azure_ml():
 
 @pytest.fixture
 def timeouts(sandbox, monkeypatch):
-    """The limits that requests were sent with: seconds to connect, seconds until the answer."""
+    """Record the timeouts of requests: seconds to connect, seconds to read."""
     sent = []
     send = requests.Session.request
 
@@ -290,7 +290,7 @@ def test_connect_and_read_timeouts_together_fit_in_the_time_left(
 
 
 def test_an_unresponsive_service_times_out(sandbox, azure_ml):
-    list(azure_ml.models(FABRIKAM, Clock().deadline()))  # imports what takes a while
+    list(azure_ml.models(FABRIKAM, Clock().deadline()))  # imports take a while
     sandbox.fault("hang", seconds=600, times=None)
     deadline = Deadline(time.monotonic() + 10, time.monotonic, time.sleep)
     with pytest.raises(AzureMLError, match="timed out"):
@@ -329,7 +329,7 @@ def test_a_token_is_fetched_once_for_a_workspace_and_for_azure_resource_manager(
 
 
 def printed(script, settings):
-    """Run a script in a fresh process; the lines it printed on either stream."""
+    """Run a script in a new process, and return the lines it printed to either stream."""
     with Child([sys.executable, "-c", script], settings, ROOT) as child:
         assert 0 == child.wait(), child.lines
         return child.lines

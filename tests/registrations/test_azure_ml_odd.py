@@ -1,4 +1,4 @@
-"""One odd answer of Azure ML never hides the others: what can be read is, the rest is named.
+"""One odd response of Azure ML never hides the others: what is valid is listed, the rest named.
 
 Through the real client, over TLS, from the stand-in.
 """
@@ -29,7 +29,7 @@ FABRIKAM = Workspace.parse(WORKSPACE)
 
 
 class Trial:
-    """A workspace whose documents can be changed, and what the app makes of its lists."""
+    """A workspace whose documents can be changed, and the app's reading of its lists."""
 
     def __init__(self, sandbox, monkeypatch, caplog):
         self.sandbox = sandbox
@@ -40,7 +40,7 @@ class Trial:
         self._caplog = caplog
 
     def deadline(self):
-        """Make a deadline on a clock that advances only during pauses."""
+        """Return a deadline on a clock that advances only during pauses."""
         return Deadline(25, lambda: sum(self.pauses), self.pauses.append)
 
     def models(self):
@@ -51,7 +51,7 @@ class Trial:
 
     @property
     def lines(self):
-        """What the app has logged."""
+        """The lines that the app has logged."""
         return [one.getMessage() for one in self._caplog.records if one.name == "model_trigger"]
 
     def change_model(self, change):
@@ -77,7 +77,7 @@ class Trial:
         self.monkeypatch.setattr(Model, method, document)
 
     def change_page(self, change):
-        """Change the answer to every request from now on."""
+        """Change the response to every request from now on."""
         plain = Service.answer
         self.monkeypatch.setattr(
             Service, "answer", lambda service, request: change(plain(service, request), request)
@@ -90,7 +90,7 @@ def trial(monkeypatch, caplog):
     with Sandbox((FABRIKAM.id,), page_size=2, clock=lambda: NOON) as sandbox:
         for name, value in sandbox.settings.items():
             monkeypatch.setenv(name, value)
-        # The client sets this one itself; so it is taken back.
+        # The client sets this variable itself, so restore it.
         monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
         yield Trial(sandbox, monkeypatch, caplog)
 
@@ -111,8 +111,8 @@ def without_times(document):
     document["systemData"].clear()
 
 
-# How one document is changed, and what it then yields: what differs from the plain registration, or
-# the reason for which it is left out.
+# How a document is changed, and the result: what differs from the unchanged registration, or the
+# reason for skipping it.
 READABLE_VERSIONS = {
     "tags null": (with_property("tags", None), {}),
     "no properties at all": (lambda document: document.pop("properties"), {}),

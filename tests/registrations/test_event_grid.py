@@ -1,8 +1,8 @@
-"""Events as the documentation shows them, as the wire delivers them, and everything else.
+"""Events as documented, as delivered on the wire, and everything else.
 
-The documented ones are those of github.com/Azure/azure-rest-api-specs,
+The documented ones are from github.com/Azure/azure-rest-api-specs,
 specification/eventgrid/data-plane/Microsoft.MachineLearningServices/stable/2018-01-01/examples,
-with a workspace's id filled in.
+with the id of a workspace filled in.
 """
 
 import json
@@ -328,7 +328,7 @@ REJECTED = [
 
 @pytest.mark.parametrize(("text", "message"), REJECTED)
 def test_an_invalid_event_is_rejected_with_the_reason(text, message):
-    # Python 3.11 does not name the number.
+    # Python 3.11 does not include the number.
     assert message.replace(": nan)", ")") == rejection(text).replace(": nan)", ")")
 
 
@@ -389,7 +389,7 @@ def test_a_deep_tag_is_parsed_or_rejected(depth):
     assert json.loads(deep) == json.loads(read.tags["deep"])
 
 
-def test_only_what_fits_in_storage_is_accepted():
+def test_values_up_to_the_storage_limit_are_accepted():
     text = "x" * 10_000
     tags = {"note": "x" * (100_000 - len('{"note": ""}'))}
     read = parse_event(with_data(ModelName=text, ModelVersion=text, ModelTags=tags))
@@ -403,7 +403,7 @@ def test_a_huge_number_is_parsed_or_rejected(digits):
     try:
         assert "" == parse_event(text).event_id
     except RejectedEventError as error:
-        assert str(error).startswith("the event is not JSON (")  # noqa: PT017 - either is right
+        assert str(error).startswith("the event is not JSON (")  # noqa: PT017 - either is fine
 
 
 json_values = st.recursive(
@@ -419,7 +419,7 @@ def read_or_rejected(text: str) -> None:
     try:
         read = parse_event(text)
     except RejectedEventError as error:
-        assert str(error).isprintable()  # noqa: PT017 - either is right
+        assert str(error).isprintable()  # noqa: PT017 - either is fine
         return
     read.to_json().encode()
     assert read.model

@@ -1,4 +1,4 @@
-"""All rules together: found by model, each by itself when broken, the closest when none matches."""
+"""All rules together: the index by model, broken rules, and the closest rule if none matches."""
 
 import string
 

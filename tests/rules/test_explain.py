@@ -1,4 +1,4 @@
-"""What each rule would do with a registration, and what an HTTP query is answered."""
+"""What each rule would do with a registration, and the response to an HTTP query."""
 
 import json
 
@@ -27,7 +27,7 @@ def registration(model="churn", version="17", workspace=WORKSPACE, tags=None):
 
 
 def only(book, **described):
-    """Give the only verdict on a registration."""
+    """Return the only verdict on a registration."""
     (verdict,) = explain(book, registration(**described)).verdicts
     return verdict
 

@@ -1,4 +1,4 @@
-"""An explanation as it is read on a terminal."""
+"""An explanation as shown on a terminal."""
 
 import pytest
 from hypothesis import given

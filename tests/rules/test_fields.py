@@ -1,4 +1,4 @@
-"""The fields of a rule: defaults, each form in which a field may be written, what it becomes."""
+"""The fields of a rule: defaults, every form in which a field can be written, and the result."""
 
 import pytest
 from pydantic import BaseModel, ValidationError

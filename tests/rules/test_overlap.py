@@ -1,4 +1,4 @@
-"""When two rules can want the same registration."""
+"""When two rules can match the same registration."""
 
 from itertools import product
 
@@ -24,7 +24,7 @@ def rule(**fields):
 
 
 def both_want(one, other):
-    """Tell whether both can want the same, having asked in either order."""
+    """Return whether both can match the same registration, checked in both orders."""
     there, back = common_globs(rule(**one), rule(**other)), common_globs(rule(**other), rule(**one))
     assert there == (back and back[::-1])
     return there is not None
@@ -37,7 +37,7 @@ def test_two_globs_overlap_exactly_if_some_name_matches_both(one, other):
     )
     found = meet(one, other)
 
-    # Only names of a and b are tried, beside a few with a bracket.
+    # Only names of a and b are tried, and a few with a bracket.
     assert found or not expected
     assert expected or not found or "[" in one + other
 

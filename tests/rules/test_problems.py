@@ -1,4 +1,4 @@
-"""Every way to write a rule wrong, and the full text of what is said about it."""
+"""Every way to write an invalid rule, and the full text of each message."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""One rule and one registration: each clause met and not met, in words, and what it leads to."""
+"""One rule and one registration: each clause met and not met, in words, and the result."""
 
 import pytest
 from hypothesis import given, settings

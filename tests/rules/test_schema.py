@@ -1,4 +1,4 @@
-"""The JSON Schema that completes rules in editors: it agrees with the app and is up to date."""
+"""The JSON Schema for rules in editors agrees with the app and is up to date."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Rules from a file, from RULES and from one setting for one field; and what is wrong with them."""
+"""Rules from a file, from RULES and from a setting per field, and problems with them."""
 
 import json
 import re
@@ -17,7 +17,7 @@ CHURN = {"model": "churn", "release": {"definition": 1}}
 
 
 def gathered(settings=None, rules=None, file=""):
-    """Gather settings, RULES from a value or a text, and the text of a file."""
+    """Return the rules from settings, RULES as a value or a text, and the text of a file."""
     inline = (
         rules
         if isinstance(rules, str)
@@ -27,7 +27,7 @@ def gathered(settings=None, rules=None, file=""):
 
 
 def fields(settings=None, rules=None):
-    """Give what became of the rule churn."""
+    """Return the resulting fields of the rule churn."""
     return gathered(settings, rules)["churn"].fields
 
 
@@ -95,7 +95,7 @@ def test_the_sources_are_not_modified():
     assert {"churn": {"model": "churn", "release": {"definition": 1}}} == rules
 
 
-# What the text of a setting becomes.
+# How the text of a setting is parsed.
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_no_field_is_missing_from_those_that_a_setting_can_set():
     }
 
 
-# What is wrong with a setting.
+# Invalid settings.
 
 
 def wrong(name, settings, *expected):
@@ -382,7 +382,7 @@ def test_an_invalid_rule_is_not_hidden_by_settings():
     assert problem.startswith('churn: "x" is not a JSON object with the fields model, ')
 
 
-# What is wrong with RULES or the file as a whole, and what only looks so.
+# Problems with RULES or the file as a whole, and what only looks like one.
 
 
 @pytest.mark.parametrize(
@@ -460,7 +460,7 @@ def test_any_settings_give_only_rules_and_problems(settings, rules):
     try:
         book = RuleBook.read(gathered(settings, rules))
     except RulesUnreadableError as error:
-        assert str(error)  # noqa: PT017 - either is right
+        assert str(error)  # noqa: PT017 - either is fine
         return
     assert all(str(problem).isprintable() for problem in book.problems)
     assert all(broken.problems for broken in book.broken.values())

@@ -1,4 +1,4 @@
-"""What a rule does, in one line."""
+"""A rule summarized in one line."""
 
 import pytest
 

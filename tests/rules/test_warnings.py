@@ -1,4 +1,4 @@
-"""Every warning in full, and what is not warned about."""
+"""Every warning in full, and rules without one."""
 
 import pytest
 
@@ -10,7 +10,7 @@ RELEASE = {"release": {"definition": 1, "project": "ml"}}
 
 
 def warnings(mode=Mode.LIVE, **rules):
-    """Lint rules that start release 1 in ml unless they say otherwise."""
+    """Lint rules that start release 1 in ml unless specified otherwise."""
     sources = {
         name: RuleSource(fields if "pipeline" in fields else RELEASE | fields)
         for name, fields in rules.items()

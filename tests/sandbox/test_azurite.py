@@ -1,4 +1,4 @@
-"""That Azurite is the storage account which the sandbox needs: tables and blobs, ended cleanly."""
+"""Azurite is the storage account that the sandbox needs: tables and blobs, and a clean shutdown."""
 
 import pytest
 from azure.core import MatchConditions

@@ -1,4 +1,4 @@
-"""The proxy that loses answers."""
+"""The proxy that loses responses."""
 
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
@@ -15,7 +15,7 @@ def _proxy(azure_devops):
 
 
 def ask(proxy, path="/_sandbox/releases"):
-    """Return the status of an answer, None without one."""
+    """Return the status of a response, or None without one."""
     connection = HTTPConnection(proxy.address, timeout=60)
     with suppress(HTTPException, OSError):
         connection.request("GET", path)

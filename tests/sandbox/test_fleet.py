@@ -1,4 +1,4 @@
-"""The hosts that die, and the deliveries that go on: what holds of the harnesses themselves."""
+"""Hosts that die and deliveries that continue: tests of the test harnesses themselves."""
 
 import signal
 import time

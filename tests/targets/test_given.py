@@ -1,4 +1,4 @@
-"""What a run was given: whether it may be the one in question, and whose it may be taken for."""
+"""The parameters of a run: whether it may be the wanted one, and whose run it could be."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Which host may receive which credential: a table of addresses, plain and forged."""
+"""Which host may receive which credential: a table of addresses, genuine and forged."""
 
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ OLDER = "https://contoso.visualstudio.com"
 SERVER = "https://tfs.contoso.com:8443/tfs/DefaultCollection"
 SANDBOX = "http://127.0.0.1:8099/fabrikam"
 
-# Nothing gets any credential at these, whatever is set.
+# These never receive a credential, whatever is set.
 FORGED = [
     pytest.param("https://dev.azure.com.evil.example/contoso", id="longer host"),
     pytest.param("https://evil-dev.azure.com/contoso", id="another host of the domain"),
@@ -170,7 +170,7 @@ def test_a_refusal_names_what_is_allowed():
         ("127.0.0.1", True),
         ("127.9.9.9", True),
         ("[::1]", True),
-        ("0.0.0.0", False),  # noqa: S104 - bound by nothing
+        ("0.0.0.0", False),  # noqa: S104 - nothing binds to it
         ("127.1", False),
         ("localhost.evil.example", False),
         ("127.0.0.1.evil.example", False),

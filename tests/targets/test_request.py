@@ -1,4 +1,4 @@
-"""What a target is asked to start: the whole POST, from a rule, a registration and a definition."""
+"""The complete POST that starts a target, from a rule, a registration and a definition."""
 
 import json
 from dataclasses import replace
@@ -34,7 +34,7 @@ ALL_SETTABLE = dict.fromkeys(DEFAULT_VARIABLES, True)
 def released(
     fields=None, variables=None, artifacts=None, described: Registration | None = None, **more
 ):
-    """Give the body of the POST for a release, with its variables by name."""
+    """Return the body of the POST for a release, with its variables by name."""
     made = rule(release={"definition": 12} | (fields or {}), **more)
     definition = Definition(12, "Deploy", variables or {}, artifacts or {})
     request = request_for(made, described or registration(), RELEASE, definition, "k1")
@@ -44,7 +44,7 @@ def released(
 
 
 def run(fields=None, *, takes_key=False, described: Registration | None = None, **more):
-    """Give the body of the POST for a run of a pipeline."""
+    """Return the body of the POST for a run of a pipeline."""
     made = rule(release=None, pipeline={"id": 5} | (fields or {}), **more)
     definition = Definition(5, "deploy", takes_key=takes_key)
     return request_for(made, described or registration(), PIPELINE, definition, "k1").body
@@ -290,7 +290,7 @@ def test_a_dangerous_value_is_refused_in_a_run(where):
         run(described=registration("-1"))
 
 
-# Where a target is.
+# The address of a target.
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ def test_a_stored_target_can_be_read_by_later_versions_of_the_app():
     assert ["release", "pipeline"] == list(TargetKind)
 
 
-def test_missing_fields_of_a_stored_target_are_not_assumed():
+def test_unknown_details_of_a_target_default_to_nothing():
     definition = Definition(12, "Deploy")
 
     assert ({}, {}, (), False) == (

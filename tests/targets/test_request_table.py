@@ -1,4 +1,4 @@
-"""Target by fault by authentication: what the user sees, the ledger holds, and Event Grid gets."""
+"""Target by fault by authentication: what the user, the ledger and Event Grid see."""
 
 import base64
 import json
@@ -29,10 +29,10 @@ AUTHORIZATIONS = {
 
 @dataclass(frozen=True)
 class Row:
-    """What goes wrong, and what is then seen, held, got and started.
+    """What goes wrong, and the result: outcome, claim and what was started.
 
-    `again` is what the next delivery, at once, comes to; `reason` is a part of what the user reads,
-    or one for each way to sign in.
+    `again` is the outcome of an immediate second delivery; `reason` is a part of the message, or
+    one per way to sign in.
     """
 
     outcome: str
@@ -50,7 +50,7 @@ class Row:
 
 
 def starting(kind, **options):
-    """Make a fault of the request that starts something, and of no other."""
+    """Return a fault of only the request that starts something."""
     return [{"kind": kind, **options, "path": path} for path in ("/releases", "/runs")]
 
 
@@ -172,7 +172,7 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """What one delivery came to."""
+    """The result of one delivery."""
 
     outcome: str
     reason: str
@@ -182,7 +182,7 @@ class Delivery:
 
 @pytest.fixture(name="deliver")
 def _deliver(caplog):
-    """Gives what delivers churn 17 and tells what came of it."""
+    """Return a function that delivers churn 17 and returns the result."""
     caplog.set_level("INFO", "model_trigger")
 
     def deliver(services):

@@ -1,4 +1,4 @@
-"""Templates: what placeholders stand for, what is refused, what a description may hold."""
+"""Templates: the values of placeholders, what is refused, and what a description may contain."""
 
 import re
 import string
@@ -158,7 +158,7 @@ def test_any_text_is_a_template_or_refused(text):
 
 
 def misread(text: str) -> bool:
-    """Whether a script could take the text, or a word of it, for an option or for a file."""
+    """Whether a script could read the text, or a word of it, as an option or a file."""
     return any(text.startswith(one) for one in "-@ ") or any(
         pair in text for pair in (" -", " @", "=@")
     )
@@ -277,7 +277,7 @@ literals = st.text(st.sampled_from("ab-@= '{}\n"), max_size=4)
 @relaxed
 @given(st.lists(st.tuples(literals, hostile), min_size=1, max_size=4), literals)
 def test_only_the_literal_text_of_a_template_can_be_misread(pairs, end):
-    """Wherever an option or a file begins, it begins within one literal of the template."""
+    """An option or a file always begins within one literal of the template."""
     tags = {f"t{place}": value for place, (_, value) in enumerate(pairs)}
     doubled = [
         text.replace("{", "{{").replace("}", "}}") for text in (*(one for one, _ in pairs), end)

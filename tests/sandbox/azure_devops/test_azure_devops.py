@@ -41,7 +41,7 @@ PARAMETERS = {"modelName": "churn", "modelVersion": "17"}
 
 @pytest.fixture(scope="session", autouse=True)
 def azure_devops_cache(tmp_path_factory):
-    # azure.devops makes this folder while it is imported: in the home directory if nobody says.
+    # Importing azure.devops creates this folder, by default in the home directory.
     folder = tmp_path_factory.mktemp("azure-devops")
     os.environ.setdefault("AZURE_DEVOPS_CACHE_DIR", str(folder))
 
@@ -53,7 +53,7 @@ def azure_devops():
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self):
         self.now = NOON
@@ -625,7 +625,7 @@ def test_a_run_is_found_only_under_its_own_pipeline():
         assert 404 == send(azure_devops, "GET", "ml/_apis/pipelines/5/runs/1")[0]
 
 
-# Credentials and rights
+# Credentials and permissions
 
 READER = Identity("Reader", "reader", create_releases=(), queue_builds=())
 TEAM = Identity("Team", "team", create_releases=(2,), queue_builds=(5,))

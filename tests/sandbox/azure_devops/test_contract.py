@@ -1,4 +1,4 @@
-"""The sandbox's contract allows what the specification of Azure DevOps allows, and no more."""
+"""The sandbox's contract allows only what the specification of Azure DevOps allows."""
 
 import json
 from datetime import UTC, datetime

@@ -28,7 +28,7 @@ def azure_devops():
 
 
 def send(url, method="POST", path=RELEASES, body=RELEASE, timeout=30):
-    """Send one request and return the answer, its content read; raises what the socket raises."""
+    """Send one request and return the response and its content. Raises what the socket raises."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=timeout)
     with closing(connection):

@@ -25,7 +25,7 @@ TOKEN = {"Authorization": "Bearer static"}
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self):
         self.now = NOON
@@ -52,7 +52,7 @@ def azure_ml(clock, monkeypatch):
 def use(monkeypatch, settings):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    # The client sets this one itself; so it is taken back.
+    # The client sets this variable itself, so restore it.
     monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
 
 
@@ -73,14 +73,14 @@ def view_type(name):
 
 
 def get(azure_ml, path, headers):
-    """Ask the stand-in over TLS, without the client; its status and JSON."""
+    """Send a request to the stand-in over TLS, without the client; return its status and JSON."""
     context = ssl.create_default_context(cafile=azure_ml.settings["REQUESTS_CA_BUNDLE"])
     connection = HTTPSConnection("127.0.0.1", azure_ml.port, timeout=30, context=context)
     return answered(connection, "GET", path, None, headers)
 
 
 def control(url, path, body=None, method=None, headers=None):
-    """Ask the stand-in's plain HTTP; its status and JSON."""
+    """Send a request to the stand-in over plain HTTP; return its status and JSON."""
     connection = HTTPConnection(urlsplit(url).netloc, timeout=30)
     data = None if body is None else json.dumps(body)
     return answered(connection, method or ("POST" if data else "GET"), path, data, headers or {})

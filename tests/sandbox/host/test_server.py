@@ -1,4 +1,4 @@
-"""What the sandbox's Functions host does with a function app, seen from outside over HTTP."""
+"""How the sandbox's Functions host serves a function app, seen from outside over HTTP."""
 
 import concurrent.futures
 import json

@@ -252,7 +252,7 @@ class TestPlaces:
 
 
 class TestTokens:
-    """Who asks."""
+    """Tokens and their renewal."""
 
     def test_a_token_is_renewed_before_it_expires(self):
         credential = Expiring()
@@ -324,7 +324,7 @@ class TestTokens:
 
 
 class Expiring:
-    """A credential; its newest token expires in so many `seconds`."""
+    """A credential whose newest token expires in `seconds`."""
 
     def __init__(self):
         self.seconds, self.count = 0, 0
@@ -335,7 +335,7 @@ class Expiring:
         return Token(f"token {self.count}", self)
 
     def authorization(self, _):
-        """Stand for Azure DevOps Services, which no test can reach."""
+        """Replace Azure DevOps Services, which tests cannot call."""
         return self._bearer.header("https://dev.azure.com/contoso")
 
 
@@ -350,7 +350,7 @@ class Token:
 
 
 class TestRequests:
-    """How often Azure DevOps is asked."""
+    """How often Azure DevOps is called."""
 
     @pytest.mark.parametrize(
         ("target", "before"),

@@ -1,4 +1,4 @@
-"""Connections to Azure DevOps that were kept alive, and were dropped meanwhile."""
+"""Kept-alive connections to Azure DevOps that were dropped in the meantime."""
 
 import time
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ from tests.support.organization import (
 
 
 class Behind:
-    """What is asked of a stand-in is asked of a load balancer before it."""
+    """Sends the requests for a stand-in through a load balancer."""
 
     def __init__(self, azure_devops, load_balancer):
         self.url = azure_devops.url.replace(str(azure_devops.port), str(load_balancer.port))
@@ -35,7 +35,7 @@ class Behind:
 
 @contextmanager
 def balanced():
-    """Make a stand-in, a load balancer before it, and an adapter that has a request for it."""
+    """Return a stand-in, a load balancer in front of it, and an adapter with a request for it."""
     with (
         stand_in(CHURN, DEPLOY_CHURN) as azure_devops,
         Forwarder(("127.0.0.1", azure_devops.port)) as load_balancer,
@@ -45,7 +45,7 @@ def balanced():
 
 @pytest.mark.parametrize("how", ["reset", "close"])
 class TestDroppedConnections:
-    """A load balancer has forgotten the connection, and says so to the next byte."""
+    """A load balancer has dropped the connection, which shows at the next byte."""
 
     def test_a_read_is_retried_on_a_new_connection(self, how):
         with balanced() as (azure_devops, load_balancer, service):
@@ -90,7 +90,7 @@ class TestDroppedConnections:
 
 
 class TestConnections:
-    """How many connections are made, and what is asked twice."""
+    """How many connections are made, and what is retried."""
 
     def test_starts_in_quick_succession_share_a_connection(self):
         clock = Clock(time.monotonic())
@@ -126,7 +126,7 @@ class TestConnections:
 
 
 class Late(AzureDevOps):
-    """A stand-in with which all but a blink of the time passes until an answer begins."""
+    """A stand-in whose responses begin when almost all the time has passed."""
 
     clock_to_move = None
 
@@ -138,7 +138,7 @@ class Late(AzureDevOps):
 
 @pytest.mark.parametrize("make", STARTS)
 class TestDeadline:
-    """An answer that comes late, and then stalls."""
+    """A response that arrives late, and then stalls."""
 
     def test_a_start_ends_at_its_deadline_without_the_response(self, make):
         clock = Clock(time.monotonic())

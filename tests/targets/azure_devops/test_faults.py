@@ -1,4 +1,4 @@
-"""What became of a POST, and what the adapter makes of answers that are none."""
+"""The outcome of a POST, and how the adapter handles invalid responses."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ NEEDING = replace(KEYLESS, parameters=(*KEYLESS.parameters, Parameter("modelTrig
 
 
 class TestResults:
-    """What became of the POST of either kind."""
+    """The outcome of the POST of either kind."""
 
     @pytest.mark.parametrize("make", STARTS)
     @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ LOOKS = [
 @pytest.mark.parametrize("make", STARTS)
 @pytest.mark.parametrize(("look", "verb"), LOOKS)
 class TestReading:
-    """What a fault means while nothing but reading is done."""
+    """What a fault means while the adapter only reads."""
 
     @pytest.mark.parametrize(
         ("fault", "told"),
@@ -210,7 +210,7 @@ class TestReading:
 
 
 class TestTheKey:
-    """A pipeline that refuses the parameter for the key, or has come to need it."""
+    """A pipeline that refuses the parameter for the key, or has started to require it."""
 
     @pytest.mark.parametrize(
         ("before", "after"),
@@ -256,7 +256,7 @@ class TestTheKey:
             assert None is using.start(asked_for, deadline(), key=KEY).corrected
 
 
-# JSON that is not what it should be; none of these is a list of the service, or one definition.
+# JSON of the wrong shape; none of these is a list of the service, or one definition.
 ODD = [
     "[]",
     '"x"',
@@ -271,7 +271,7 @@ ODD = [
 
 
 class TestOddAnswers:
-    """JSON of another shape is no answer, and never says that there is nothing."""
+    """JSON of another shape is not a response, and never proves that nothing exists."""
 
     @pytest.mark.parametrize("body", ODD)
     @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Look-ups by the adapter for Azure DevOps: what a list can prove, and what it cannot."""
+"""Lookups by the adapter for Azure DevOps: what a list can prove, and what it cannot."""
 
 import re
 import time
@@ -31,7 +31,7 @@ from tests.support.organization import (
 
 
 def reads(azure_devops, resource):
-    """Return the requests that read a resource, a regular expression."""
+    """Return the requests that read a resource, given as a regular expression."""
     pattern = re.compile(rf".*/_apis/({resource})", re.IGNORECASE)
     return [
         each
@@ -42,7 +42,7 @@ def reads(azure_devops, resource):
 
 @pytest.mark.parametrize("make", STARTS)
 class TestKeys:
-    """What was started with a key."""
+    """Starts with a key."""
 
     def test_a_start_without_a_response_is_found(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:

@@ -1,4 +1,4 @@
-"""Names in Azure DevOps: which definition or pipeline one means, and what is said when none."""
+"""Names in Azure DevOps: the definition or pipeline of a name, and the message if there is none."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One reading answers all who ask for it within moments: whose, and whose it may not be."""
+"""One reading serves all concurrent callers, under certain conditions."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ LIST = "list"
 
 
 class Slow:
-    """Readings that end when they may, in this order: with a value, or with an error."""
+    """Readings that end, in this order, when they may: with a value, or with an error."""
 
     def __init__(self, *ends):
         self.began, self.ends, self.since = [Event() for _ in ends], list(ends), []
@@ -39,16 +39,16 @@ class Slow:
 
 
 class Value:
-    """Something that was read, and that is among those `alive` as long as it is remembered."""
+    """Something that was read, and that is in `alive` as long as it is cached."""
 
     def __init__(self, alive):
         alive.add(self)
 
 
 class Waiter:
-    """A wish whose deadline notices that its thread is about to wait, and holds the lock.
+    """A wish whose deadline notices that its thread holds the lock and is about to wait.
 
-    A thread asks for the time that is left just before it waits, and waiting releases the lock.
+    A thread reads the time that is left just before it waits, and waiting releases the lock.
     """
 
     def __init__(self, seconds=25.0, since=NOON, began_after=0.0):
@@ -72,7 +72,7 @@ def leader(seconds=25.0, since=NOON):
 
 
 class TestSharing:
-    """Who gets what from whom."""
+    """Which caller gets which reading."""
 
     def test_concurrent_callers_share_a_reading(self, pool):
         readings, read, waiters = Readings(), Slow("list"), [Waiter() for _ in range(5)]
@@ -149,7 +149,7 @@ class TestSharing:
 
 
 class TestErrors:
-    """Whose error it is."""
+    """Which caller gets which error."""
 
     @pytest.mark.parametrize(
         "error",
@@ -226,7 +226,7 @@ class TestErrors:
 
 
 class TestDocuments:
-    """Documents that are read by themselves."""
+    """Documents that are read separately."""
 
     def test_a_complete_document_is_read_once_and_an_incomplete_one_again_after_a_while(self):
         clock = Clock()

@@ -1,4 +1,4 @@
-"""Azure DevOps when it wants to be left alone: how long it is, and who has to wait."""
+"""Azure DevOps when it throttles: how long, and who has to wait."""
 
 import time
 from dataclasses import replace
