@@ -75,7 +75,7 @@ def test_a_second_release_by_a_frozen_process_is_recorded_and_reported(
         wait_until(lambda: other.fire("reconcile") and azure_devops.releases)
         frozen.thaw()
         delivery.result()
-        (told,) = frozen.wait_for("duplicate_release")
+        (reported,) = frozen.wait_for("duplicate_release")
 
     first, second = azure_devops.releases
     (claim,) = ledger.releases.query_entities("state eq 'started'")
@@ -83,7 +83,7 @@ def test_a_second_release_by_a_frozen_process_is_recorded_and_reported(
         claim["release_id"],
         claim["second_release_id"],
     )
-    assert told.string.startswith('ERROR duplicate_release {"rule": "churn", ')
+    assert reported.string.startswith('ERROR duplicate_release {"rule": "churn", ')
 
 
 def wait_until(condition):

@@ -147,10 +147,10 @@ def test_a_broken_rule_affects_no_other_and_loses_no_registration(
     services = make_services(rules=partial(rulebook, good={}, bad={"start": "newst"}))
     handle_event(event_text(17), services)
 
-    told = {each["rule"]: each for each in decisions()}
+    reported = {each["rule"]: each for each in decisions()}
     kept = services.ledger.read(Partition("bad", WORKSPACE, "churn"), "17", deadline())
-    assert ("started", "failed") == (told["good"]["outcome"], told["bad"]["outcome"])
-    assert "did you mean 'newer'" in told["bad"]["reason"]
+    assert ("started", "failed") == (reported["good"]["outcome"], reported["bad"]["outcome"])
+    assert "did you mean 'newer'" in reported["bad"]["reason"]
     assert (State.KEPT, None) == (kept.claim.state, kept.mark)
     assert 1 == len(azure_devops.releases)
 
@@ -159,7 +159,7 @@ def test_a_broken_rule_affects_no_other_and_loses_no_registration(
     "odd",
     [
         pytest.param({}, id="where it starts"),
-        pytest.param({"start": "newst"}, id="where it keeps"),
+        pytest.param({"start": "newst"}, id="where it stores"),
     ],
 )
 def test_an_unexpected_fault_in_one_rule_does_not_stop_the_others(make_services, decisions, odd):
@@ -195,8 +195,8 @@ def test_a_registration_stored_for_a_broken_rule_starts_once_it_is_fixed(make_se
     services = make_services(rules=partial(rulebook, churn={"start": "newst"}))
     handle_event(event_text(17), services)
     handle_event(event_text(17), services)
-    mended = replace(services, rules=partial(rulebook, churn={}))
-    handle_event(event_text(17), mended)
+    fixed = replace(services, rules=partial(rulebook, churn={}))
+    handle_event(event_text(17), fixed)
 
     assert ["failed", "failed", "started"] == [each["outcome"] for each in decisions()]
 
@@ -246,7 +246,7 @@ def test_decisions_that_need_attention_are_logged_as_errors(make_services, caplo
         pytest.param("OPTIONS", "", id="discovery"),
         pytest.param("GET", "/definitions/", id="the definition"),
         pytest.param("POST", "/releases", id="the start"),
-        pytest.param("GET", "/releases", id="the look-up"),
+        pytest.param("GET", "/releases", id="the lookup"),
     ],
 )
 def test_an_event_is_answered_in_time_while_azure_devops_is_silent(

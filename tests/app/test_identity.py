@@ -69,17 +69,19 @@ def said(status, message="it says so", **headers):
 
 PASSING = [
     pytest.param(said(500), id="500"),
-    pytest.param(Answer(502, b"<p>Bad Gateway", **HTML), id="502 of a proxy"),
-    pytest.param(Answer(503), id="503 without a word"),
+    pytest.param(Answer(502, b"<p>Bad Gateway", **HTML), id="502 from a proxy"),
+    pytest.param(Answer(503), id="503 without a message"),
     pytest.param(said(429, **{"Retry-After": "3600"}), id="429 for an hour"),
     pytest.param(said(408), id="408"),
     pytest.param(said(410), id="410, being updated"),
     pytest.param(Answer(200, b"<p>Welcome", **HTML), id="200 with a page"),
-    pytest.param(Answer(200, b"not JSON"), id="200 with JSON that is none"),
+    pytest.param(Answer(200, b"not JSON"), id="200 with invalid JSON"),
     pytest.param(Answer(200), id="200 with nothing"),
     pytest.param(answer([]), id="200 with a list"),
-    pytest.param(answer({"access_token": "t"}), id="a token that does not say how long it lasts"),
-    pytest.param(answer({"access_token": "t", "expires_on": "soon"}), id="a token that lasts soon"),
+    pytest.param(answer({"access_token": "t"}), id="a token without an expiry"),
+    pytest.param(
+        answer({"access_token": "t", "expires_on": "soon"}), id="a token with an invalid expiry"
+    ),
     pytest.param(Answer(200, ending="closed"), id="closed"),
     pytest.param(Answer(200, ending="reset"), id="reset"),
     pytest.param(Answer(200, b"1234567890", ending="truncated"), id="broken off"),
@@ -202,8 +204,8 @@ def test_an_endpoint_that_does_not_listen_may_listen_soon(monkeypatch):
         pytest.param("echo Please run az login >&2; exit 1", False, id="nobody is logged in"),
         pytest.param("echo AADSTS70043: expired >&2; exit 1", False, id="refused"),
         pytest.param("exec sleep 30", True, id="no answer in time"),
-        pytest.param("echo null", True, id="JSON that is no token"),
-        pytest.param("echo nothing", False, id="no JSON"),
+        pytest.param("echo null", True, id="JSON that is not a token"),
+        pytest.param("echo nothing", False, id="not JSON"),
         pytest.param(None, False, id="no Azure CLI"),
     ],
 )

@@ -15,7 +15,7 @@ SERVICES = "https://dev.azure.com/contoso"
 
 
 class Credential:
-    """Returns tokens that are valid for `seconds`, one after the other, then none."""
+    """Returns tokens that are valid for `lasting` seconds, one after the other, then none."""
 
     def __init__(self, *lasting):
         self.tokens = [(f"token-{number}", each) for number, each in enumerate(lasting, 1)]

@@ -40,7 +40,7 @@ def test_quoted_and_shown_texts_stay_on_one_line(text):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("line\nbreak", r"line\nbreak"), ("\u2028", r"\u2028"), ("\ud800", r"\ud800"), ("ü", "ü")],
-    ids=["line-break", "line-separator", "half-a-character", "umlaut"],
+    ids=["line-break", "line-separator", "unpaired-surrogate", "umlaut"],
 )
 def test_unprintable_characters_are_shown_as_escapes(text, expected):
     assert expected == one_line(text)

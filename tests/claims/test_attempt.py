@@ -188,7 +188,7 @@ def test_many_concurrent_versions_never_step_back(churn):
             State.UNKNOWN,
             Outcome.PENDING,
             None,
-            id="empty answer",
+            id="empty response",
         ),
         pytest.param({"kind": "garbage"}, State.UNKNOWN, Outcome.PENDING, None, id="garbage"),
         pytest.param({"kind": "close"}, State.UNKNOWN, Outcome.PENDING, None, id="closed"),
@@ -216,9 +216,9 @@ def test_each_fault_before_the_start_is_reported_for_what_it_is(
     [
         pytest.param({"kind": "error", "status": 500}, id="then 500"),
         pytest.param({"kind": "error", "status": 503}, id="then 503"),
-        pytest.param({"kind": "empty"}, id="then an empty answer"),
+        pytest.param({"kind": "empty"}, id="then an empty response"),
         pytest.param({"kind": "garbage"}, id="then garbage"),
-        pytest.param({"kind": "truncated"}, id="then half an answer"),
+        pytest.param({"kind": "truncated"}, id="then half a response"),
         pytest.param({"kind": "close"}, id="then closed"),
         pytest.param({"kind": "reset"}, id="then reset"),
     ],
@@ -298,9 +298,9 @@ def test_a_refused_lookup_is_reported_and_repeats_nothing(churn):
     churn.let_pass(LEASE * 3)
     decision = churn.attend()
 
-    told = "Azure DevOps refused (HTTP 403): Access denied."
+    reported = "Azure DevOps refused (HTTP 403): Access denied."
     assert Outcome.FAILED == decision.outcome
-    assert f"whether an earlier delivery started it is unknown: {told}" == decision.reason
+    assert f"whether an earlier delivery started it is unknown: {reported}" == decision.reason
     assert State.UNKNOWN == churn.state()
 
 

@@ -20,17 +20,17 @@ COMPLETED = transitions.started(claim(owner="me"), RELEASE)
 @pytest.mark.parametrize(
     ("current", "expected"),
     [
-        pytest.param(None, None, id="forgotten meanwhile"),
+        pytest.param(None, None, id="forgotten in the meantime"),
         pytest.param(
             claim(owner="me", etag="new", second_release=SECOND),
             replace(COMPLETED, etag="new", second_release=SECOND),
-            id="only noted upon meanwhile",
+            id="only a note added in the meantime",
         ),
-        pytest.param(COMPLETED, None, id="written already"),
+        pytest.param(COMPLETED, None, id="already written"),
         pytest.param(
             claim(State.STARTED, release=SECOND, second_release=RELEASE),
             None,
-            id="recorded already",
+            id="already recorded",
         ),
         pytest.param(
             claim(State.STARTED, release=SECOND),
@@ -68,12 +68,12 @@ def test_a_refusal_is_dropped_when_others_have_taken_the_claim():
 @pytest.mark.parametrize(
     ("current", "expected"),
     [
-        pytest.param(None, None, id="forgotten meanwhile"),
-        pytest.param(claim(State.STARTED, release=RELEASE), None, id="written already"),
+        pytest.param(None, None, id="forgotten in the meantime"),
+        pytest.param(claim(State.STARTED, release=RELEASE), None, id="already written"),
         pytest.param(
             claim(State.STARTED, release=SECOND, second_release=RELEASE),
             None,
-            id="recorded already",
+            id="already recorded",
         ),
         pytest.param(
             claim(State.STARTED, release=SECOND),
@@ -84,7 +84,7 @@ def test_a_refusal_is_dropped_when_others_have_taken_the_claim():
         pytest.param(
             claim(owner="me", etag="new"),
             claim(State.STARTED, owner="me", release=RELEASE, etag="new"),
-            id="its own turn is over",
+            id="its own turn has expired",
         ),
         *[
             pytest.param(
@@ -111,14 +111,14 @@ NINE, TEN = Baseline("9", "9", ORDERING), Baseline("10", "10", ORDERING)
         pytest.param(
             Mark("17", "17", ORDERING, in_flight="17", in_flight_until=NOON, etag="etag"),
             Mark("17", "17", ORDERING, TEN, "17", NOON, "etag"),
-            id="beside a mark",
+            id="next to a mark",
         ),
         pytest.param(
             Mark("17", "17", "semver version", NINE),
             Mark("17", "17", "semver version", TEN),
             id="in place of an older one",
         ),
-        pytest.param(Mark("17", "17", ORDERING, TEN), None, id="as it is"),
+        pytest.param(Mark("17", "17", ORDERING, TEN), None, id="unchanged"),
     ],
 )
 def test_a_baseline_is_written_next_to_the_mark(before, after):

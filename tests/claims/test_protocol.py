@@ -78,17 +78,20 @@ def outcome(found):
             Take,
             None,
             before("16", compared="17"),
-            id="what equals the baseline, since a baseline blocks only what is older",
+            id="equal to the baseline, since a baseline blocks only older versions",
         ),
         pytest.param(Outcome.SUPERSEDED, None, before("18"), id="older than the baseline"),
         pytest.param(
             Take,
             claim(State.KEPT),
             before("18"),
-            id="kept for a broken rule: no baseline blocks it",
+            id="stored for a broken rule: no baseline blocks it",
         ),
         pytest.param(
-            Outcome.SUPERSEDED, claim(State.KEPT), mark("18"), id="kept, but a newer one is claimed"
+            Outcome.SUPERSEDED,
+            claim(State.KEPT),
+            mark("18"),
+            id="stored, but a newer one is claimed",
         ),
         pytest.param(
             Busy,
@@ -100,13 +103,13 @@ def outcome(found):
             Take,
             None,
             mark("16", in_flight="16", in_flight_until=NOON - SECOND_LATER),
-            id="the slot's lease is over",
+            id="the slot's lease has expired",
         ),
         pytest.param(
             Busy,
             None,
             mark("16", in_flight="16", in_flight_until=NOON),
-            id="the slot's lease may be over: the clock shows whole seconds",
+            id="the slot's lease may have expired: the clock shows whole seconds",
         ),
         pytest.param(
             Outcome.SUPERSEDED,
@@ -114,30 +117,33 @@ def outcome(found):
             mark("18", in_flight="18", in_flight_until=NOON + LEASE),
             id="a newer version is being started: no need to wait for it",
         ),
-        pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="other ordering"),
+        pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="another ordering"),
         pytest.param(
             RemakeMark,
             None,
             mark("", compared=None, ordering="semver tag:v"),
-            id="other ordering, under which no claim could be read",
+            id="another ordering, under which no claim is readable",
         ),
-        pytest.param(Take, claim(State.KEPT), None, id="kept while its rule was broken"),
+        pytest.param(Take, claim(State.KEPT), None, id="stored while its rule was broken"),
         pytest.param(Busy, claim(), mark(), id="another delivery is starting it"),
-        pytest.param(Proceed, claim(owner="me"), mark(), id="the answer to our write was lost"),
+        pytest.param(Proceed, claim(owner="me"), mark(), id="the response to our write was lost"),
         pytest.param(
             Proceed,
             claim(owner="me", lease_until=NOON - SECOND_LATER),
             mark(),
-            id="also when its lease is over, since nothing was sent under it",
+            id="even if its lease has expired, since nothing was sent under it",
         ),
         pytest.param(
-            LookUp, claim(lease_until=NOON - SECOND_LATER), mark(), id="a lease is over: unknown"
+            LookUp,
+            claim(lease_until=NOON - SECOND_LATER),
+            mark(),
+            id="a lease has expired: unknown",
         ),
         pytest.param(
             Busy,
             claim(lease_until=NOON),
             mark(),
-            id="a lease may be over: the clock shows whole seconds",
+            id="a lease may have expired: the clock shows whole seconds",
         ),
         pytest.param(LookUp, claim(State.UNKNOWN), mark(), id="a POST may have been sent"),
         pytest.param(
@@ -175,17 +181,17 @@ def test_the_next_step_of_a_rule_that_starts_newer_versions(expected, of_claim, 
 @pytest.mark.parametrize(
     ("expected", "of_claim", "of_mark"),
     [
-        pytest.param(Take, None, mark("18"), id="an older version is taken, too"),
+        pytest.param(Take, None, mark("18"), id="an older version is taken too"),
         pytest.param(
             Take,
             None,
             mark("18", in_flight="18", in_flight_until=NOON + LEASE),
             id="while another version is being started",
         ),
-        pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="other ordering"),
-        pytest.param(Outcome.DUPLICATE, claim(State.STARTED), mark("18"), id="but none twice"),
-        pytest.param(Busy, claim(), mark("18"), id="nor two at the same time"),
-        pytest.param(Take, None, before("18"), id="an older one than the baseline"),
+        pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="another ordering"),
+        pytest.param(Outcome.DUPLICATE, claim(State.STARTED), mark("18"), id="but not twice"),
+        pytest.param(Busy, claim(), mark("18"), id="nor concurrently"),
+        pytest.param(Take, None, before("18"), id="one older than the baseline"),
     ],
 )
 def test_the_next_step_of_a_rule_that_starts_every_version(expected, of_claim, of_mark):
@@ -211,7 +217,11 @@ def test_the_next_step_of_a_rule_that_starts_every_version(expected, of_claim, o
             id="after the pause",
         ),
         pytest.param(
-            Outcome.SUPERSEDED, claim(State.FAILED), mark("18"), 0, id="when superseded meanwhile"
+            Outcome.SUPERSEDED,
+            claim(State.FAILED),
+            mark("18"),
+            0,
+            id="when superseded in the meantime",
         ),
     ],
 )

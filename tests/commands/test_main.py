@@ -66,12 +66,12 @@ fraud: fraud, any version, tags.stage prod, newer → pipeline "deploy-fraud"
 def test_check_prints_every_problem_of_every_rule_and_fails(file):
     code, output, errors = run("check", file(RULES | {"lead": BROKEN, "Price": CHURN}))
     rules, problems, result = output.split("\n\n")
-    title, *told = problems.splitlines()
+    title, *reported = problems.splitlines()
 
     assert (1, "", "3 problems:") == (code, errors, title)
     assert ["churn", "fraud"] == [line.partition(":")[0] for line in rules.splitlines()]
     assert ["  lead.version", "  lead.start", "  Price"] == [
-        line.partition(":")[0] for line in told
+        line.partition(":")[0] for line in reported
     ]
     assert "4 rules: 2 valid, 2 broken\n" == result
 
@@ -151,7 +151,7 @@ def test_valid_rules_are_valid_as_json(file):
 
 
 @pytest.mark.parametrize(
-    ("command", "environment", "told"),
+    ("command", "environment", "reported"),
     [
         pytest.param(["check"], {"RULES": "{"}, "RULES is not JSON", id="check-rules"),
         pytest.param(["check", "none.json"], {}, "none.json cannot be read: ", id="check-no-file"),
@@ -170,11 +170,11 @@ def test_valid_rules_are_valid_as_json(file):
         ),
     ],
 )
-def test_invalid_rules_as_a_whole_are_an_error(command, environment, told):
+def test_invalid_rules_as_a_whole_are_an_error(command, environment, reported):
     code, output, errors = run(*command, **environment)
 
     assert (1, "") == (code, output)
-    assert errors.startswith(f"error: {told}")
+    assert errors.startswith(f"error: {reported}")
     assert 1 == errors.count("\n")
 
 
@@ -233,7 +233,7 @@ def test_explain_shows_what_one_changed_setting_would_do(setting, expected):
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "reported"),
     [
         pytest.param([], "arguments are required: COMMAND", id="no-command"),
         pytest.param(["chekc"], "invalid choice: 'chekc'", id="unknown-command"),
@@ -255,12 +255,12 @@ def test_explain_shows_what_one_changed_setting_would_do(setting, expected):
         pytest.param(["check", "--js"], "unrecognized arguments: --js", id="no-abbreviation"),
     ],
 )
-def test_a_usage_error_shows_the_correct_usage(command, told):
+def test_a_usage_error_shows_the_correct_usage(command, reported):
     code, output, errors = run(*command)
 
     assert (2, "") == (code, output)
     assert errors.startswith("usage: python -m model_trigger ")
-    assert told in errors
+    assert reported in errors
 
 
 def test_the_help_shows_every_command():

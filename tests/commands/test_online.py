@@ -107,7 +107,7 @@ def pipeline(id_, **fields):
             "pipeline 7 of project 'ml' takes what the rule gives it, and the app's identity may "
             "start it (it does not declare the parameter modelTriggerKey: when the answer to a "
             "start is lost, its run is told by what it was given)",
-            id="a value that only the rule's own condition tells",
+            id="a value known only from the rule's own condition",
         ),
         pytest.param(
             rule(model="fraud", release={"definition": 9}),
@@ -212,7 +212,7 @@ def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
             "source version for repository ml hosted on Azure Repos using ref refs/heads/nxt.; "
             "A value for the 'modelVersion' parameter must be provided.): correct the parameters, "
             "variables, branch or stages of the rule, or of the pipeline",
-            id="several things at once",
+            id="several mistakes",
         ),
         pytest.param(
             release(9),
@@ -227,7 +227,7 @@ def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
             "release definition 'Silent' (8) is not told which model to deploy: add the variables "
             "modelName and modelVersion at scope Release and tick Settable at release time, or "
             "give it variables or artifacts in the rule",
-            id="told nothing",
+            id="gets no version",
         ),
     ],
 )
@@ -314,9 +314,9 @@ def test_every_rule_is_reported_separately():
             rule("b", release={"definition": 4711}),
             rule("c", release={"definition": 2}),
         ]
-        told = found(azure_devops, *rules)
+        reported = found(azure_devops, *rules)
 
-    assert [("a", True), ("b", False), ("c", True)] == [(one.subject, one.ok) for one in told]
+    assert [("a", True), ("b", False), ("c", True)] == [(one.subject, one.ok) for one in reported]
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def raising(error):
         pytest.param(
             raising(AzureMLError("could not list the models")),
             Finding(WORKSPACE.id, ok=False, sentence="could not list the models"),
-            id="not just now",
+            id="temporary fault",
         ),
     ],
 )

@@ -114,7 +114,7 @@ def test_only_the_given_versions_are_searched(tmp_path):
     ("script", "programs", "environment", "words"),
     [
         pytest.param("find-python", {}, {}, "Python is missing", id="no-python"),
-        pytest.param("find-python", SHIM, {}, "Python is missing", id="none-that-runs"),
+        pytest.param("find-python", SHIM, {}, "Python is missing", id="none-runs"),
         pytest.param(
             "find-python", {"bin/python3": "3.9"}, {}, "Python is missing", id="none-new-enough"
         ),

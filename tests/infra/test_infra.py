@@ -145,9 +145,9 @@ def test_the_checker_finds_nothing_in_a_bicep_file(path):
         pytest.param("publicAccess", {"'None'"}, id="no container is public"),
         pytest.param("allowCrossTenantReplication", {"false"}, id="blobs stay in the tenant"),
         pytest.param("minimumTlsVersion", {"'TLS1_2'"}, id="the storage refuses old TLS"),
-        pytest.param("supportsHttpsTrafficOnly", {"true"}, id="the storage takes HTTPS only"),
-        pytest.param("defaultToOAuthAuthentication", {"true"}, id="the portal signs in by Entra"),
-        pytest.param("bypass", {"'AzureServices'"}, id="dead letters pass a firewall"),
+        pytest.param("supportsHttpsTrafficOnly", {"true"}, id="the storage accepts HTTPS only"),
+        pytest.param("defaultToOAuthAuthentication", {"true"}, id="the portal signs in with Entra"),
+        pytest.param("bypass", {"'AzureServices'"}, id="dead letters pass the firewall"),
         pytest.param("days", {"7"}, id="deleted blobs and containers can be restored"),
         pytest.param("DisableLocalAuth", {"true"}, id="telemetry needs an identity"),
         pytest.param("disableLocalAuth", {"true"}, id="the log needs an identity"),
@@ -492,7 +492,7 @@ class Subscribed:
 
     deployments: list[str]
     exit_code: int
-    told: str
+    reported: str
 
 
 @pytest.fixture
@@ -526,7 +526,7 @@ def subscribe(tmp_path):
 def test_each_workspace_is_subscribed_where_it_lives(subscribe):
     other = ML.replace("s1", "s2").replace("g1", "g2")
     done = subscribe(f"{ML}/ml,{other}/lab")
-    assert 0 == done.exit_code, done.told
+    assert 0 == done.exit_code, done.reported
     first, second = done.deployments
     assert "ml topic= " in first
     assert "--subscription s1 --resource-group g1 --name model-trigger-ml" in first
@@ -539,9 +539,9 @@ def test_each_workspace_is_subscribed_where_it_lives(subscribe):
     [
         pytest.param(f"{ML}/ml\t/topics/a\n", "/topics/a", id="its own"),
         pytest.param(f"{ML.upper()}/ML\t/topics/a\n", "/topics/a", id="spelled in another case"),
-        pytest.param(f"{ML}/ml2\t/topics/b\n", "", id="not that of a longer name"),
+        pytest.param(f"{ML}/ml2\t/topics/b\n", "", id="not the one of a longer name"),
         pytest.param(f"{ML}/m\t/c\n{ML}/ml\t/topics/a\n", "/topics/a", id="among others"),
-        pytest.param("", "", id="there is none"),
+        pytest.param("", "", id="none exists"),
     ],
 )
 def test_the_topic_that_a_workspace_already_has_is_used(subscribe, listed, expected):
@@ -557,11 +557,13 @@ def test_a_subscription_that_is_too_early_is_retried(subscribe):
 def test_the_hook_gives_up_after_five_attempts_and_prints_how_to_continue(subscribe):
     done = subscribe(f"{ML}/ml", failures=5)
     assert (5, 1) == (len(done.deployments), done.exit_code)
-    assert "sh infra/hooks/subscribe.sh" in done.told
+    assert "sh infra/hooks/subscribe.sh" in done.reported
 
 
 def test_the_hook_refuses_an_invalid_workspace(subscribe):
     done = subscribe("/subscriptions/s1/resourceGroups/g1")
     assert done.exit_code
     assert [] == done.deployments
-    assert "/subscriptions/s1/resourceGroups/g1 is not the resource id of a workspace" in done.told
+    assert (
+        "/subscriptions/s1/resourceGroups/g1 is not the resource id of a workspace" in done.reported
+    )

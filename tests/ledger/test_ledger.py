@@ -75,10 +75,10 @@ def test_a_claim_without_optional_fields_round_trips(ledger):
 @pytest.mark.parametrize(
     "mark",
     [
-        pytest.param(replace(MARK, baseline=BASELINE), id="beside a version"),
+        pytest.param(replace(MARK, baseline=BASELINE), id="next to a version"),
         pytest.param(Mark("", None, "semver version", BASELINE), id="alone"),
         pytest.param(
-            replace(MARK, baseline=BASELINE, compared=None), id="beside one that nothing compares"
+            replace(MARK, baseline=BASELINE, compared=None), id="next to a version without an order"
         ),
     ],
 )
@@ -154,12 +154,12 @@ def test_all_claims_of_a_partition_are_read_and_no_others(ledger):
 @pytest.mark.parametrize(
     "version",
     [
-        pytest.param("a/b\\c#d?e", id="characters that keys may not hold"),
+        pytest.param("a/b\\c#d?e", id="characters not allowed in keys"),
         pytest.param("1%2f2", id="percent"),
         pytest.param("it's", id="quote"),
         pytest.param("naïve 版本 \x07", id="not ASCII, and a control character"),
         pytest.param("v" * 5000, id="longer than a key"),
-        pytest.param("~", id="the character that stands for others"),
+        pytest.param("~", id="the escape character"),
     ],
 )
 def test_any_text_can_be_a_model_or_a_version(ledger, version):
@@ -405,7 +405,7 @@ def test_an_unreadable_row_is_named_and_hides_no_other(ledger, caplog):
     ("compared", "baseline"),
     [
         pytest.param("1.0.0", BASELINE, id="of a version"),
-        pytest.param(None, None, id="of nothing that could be compared"),
+        pytest.param(None, None, id="of nothing comparable"),
     ],
 )
 def test_a_baseline_that_the_first_version_wrote_as_the_mark_is_a_baseline(compared, baseline):

@@ -18,8 +18,8 @@ from tests.support.trial import CHURN
 FRAUD = Partition("fraud", WORKSPACE, "fraud")
 OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 UNREADABLE = [
-    pytest.param({"registration": "{"}, id="its registration is cut"),
-    pytest.param({"workspace": "nonsense"}, id="its workspace is none"),
+    pytest.param({"registration": "{"}, id="its registration is truncated"),
+    pytest.param({"workspace": "nonsense"}, id="its workspace is invalid"),
     pytest.param({"claimed_at": None}, id="it has no time"),
     pytest.param({"attempts": None}, id="it has no number of attempts"),
 ]

@@ -88,7 +88,7 @@ def test_globs_are_shown_with_exclusions_last(written, shown):
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "reported"),
     [
         ([], "no glob"),
         ([""], "an empty glob"),
@@ -97,10 +97,10 @@ def test_globs_are_shown_with_exclusions_last(written, shown):
     ],
     ids=repr,
 )
-def test_meaningless_globs_are_refused(written, told):
+def test_meaningless_globs_are_refused(written, reported):
     with pytest.raises(ValueError, match=r"^has ") as caught:
         Globs.parse(written)
-    expected = f"has {told}; expected a glob such as churn or churn-*, or a list of globs"
+    expected = f"has {reported}; expected a glob such as churn or churn-*, or a list of globs"
     assert expected == str(caught.value)
 
 
@@ -197,18 +197,20 @@ def test_a_condition_is_shown_as_it_was_written(tests, shown):
 
 
 @pytest.mark.parametrize(
-    ("tests", "told"),
+    ("tests", "reported"),
     [
         pytest.param(
             [], "has no condition; expected one such as prod, prod-*, >=0.9, !dev or *", id="none"
         ),
-        pytest.param([">="], "has no number after >=; expected one, as in >=0.9", id="no-number"),
+        pytest.param(
+            [">="], "has no number after >=; expected one, as in >=0.9", id="not-a-number"
+        ),
         pytest.param(["x", ">high"], "has no number after >; expected one, as in >=0.9", id="text"),
         pytest.param(["!<1,5"], "has no number after <; expected one, as in >=0.9", id="comma"),
         pytest.param(["<=>1"], "has no number after <=; expected one, as in >=0.9", id="twice"),
     ],
 )
-def test_an_invalid_condition_is_refused(tests, told):
+def test_an_invalid_condition_is_refused(tests, reported):
     with pytest.raises(ValueError, match=r"^has ") as caught:
         Condition.parse(tests)
-    assert told == str(caught.value)
+    assert reported == str(caught.value)

@@ -84,11 +84,11 @@ def test_the_page_is_well_formed_in_every_state(make_services):
         pytest.param(BROWSER, "html", "html", id="browser"),
         pytest.param("application/json", "json", "json", id="machine"),
         pytest.param("*/*", "html", "json", id="anything"),
-        pytest.param("", "html", "json", id="nothing said"),
+        pytest.param("", "html", "json", id="no header"),
         pytest.param("text/html;q=0.5, application/json", "json", "json", id="JSON preferred"),
         pytest.param("application/json;q=0.5, TEXT/HTML", "html", "html", id="HTML preferred"),
         pytest.param("text/html, application/json", "html", "json", id="either"),
-        pytest.param("text/html;q=0, */*", "html", "json", id="a quality of nothing"),
+        pytest.param("text/html;q=0, */*", "html", "json", id="a quality of zero"),
     ],
 )
 def test_a_browser_gets_a_page_and_a_machine_gets_json(services, accept, of_status, of_explain):

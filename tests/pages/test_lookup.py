@@ -57,7 +57,7 @@ def test_a_started_version_is_found_with_its_release(services):
             {"lease_until": NOON - timedelta(seconds=1)},
             "Whether rule churn started it is not known yet: why",
             "reconcile looks its release up",
-            id="lease over",
+            id="lease expired",
         ),
         pytest.param(
             State.WAITING,
@@ -78,7 +78,7 @@ def test_a_started_version_is_found_with_its_release(services):
             {},
             "Rule churn keeps it until the rule is fixed: why",
             "reconcile decides on it once the rule is fixed",
-            id="kept",
+            id="stored",
         ),
         pytest.param(State.SUPERSEDED, {}, "Rule churn did not start it: why", "", id="superseded"),
         pytest.param(

@@ -82,8 +82,8 @@ def test_every_workspace_gets_its_turn_despite_one_that_takes_all_the_time(make_
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(AzureMLError("503"), id="that cannot be listed just now"),
-        pytest.param(WorkspaceAccessError("404"), id="that may not be listed"),
+        pytest.param(AzureMLError("503"), id="temporarily unlistable"),
+        pytest.param(WorkspaceAccessError("404"), id="without permission"),
         pytest.param(OverflowError("date value out of range"), id="with an unreadable date"),
     ],
 )
@@ -190,8 +190,10 @@ def test_unlistable_models_do_not_count_as_skipped_for_lack_of_time(make_service
 @pytest.mark.parametrize(
     "silence",
     [
-        pytest.param({}, id="that does not answer"),
-        pytest.param({"silence": 20, "answers": True}, id="whose gateway answers after 20 seconds"),
+        pytest.param({}, id="that does not respond"),
+        pytest.param(
+            {"silence": 20, "answers": True}, id="whose gateway responds after 20 seconds"
+        ),
     ],
 )
 def test_a_healthy_organization_is_served_in_the_first_pass_despite_a_dead_one(

@@ -33,10 +33,10 @@ ORGANIZATION, ELSEWHERE = "https://dev.azure.com/contoso", "https://dev.azure.co
     [
         pytest.param(Progress(9, 9, 0, 0), 0, id="all are checked"),
         pytest.param(Progress(9, 0, 0, 0), 0, id="none has changed"),
-        pytest.param(Progress(9, 3, 0, 6), 2, id="as many again and again"),
-        pytest.param(Progress(9, 4, 0, 5), 2, id="a rest"),
-        pytest.param(Progress(9, 8, 1, 0), 0, id="one could not be: time alone does not help"),
-        pytest.param(Progress(9, 0, 3, 6), None, id="got nowhere"),
+        pytest.param(Progress(9, 3, 0, 6), 2, id="as many every time"),
+        pytest.param(Progress(9, 4, 0, 5), 2, id="some left"),
+        pytest.param(Progress(9, 8, 1, 0), 0, id="one failed: time alone does not help"),
+        pytest.param(Progress(9, 0, 3, 6), None, id="no progress"),
     ],
 )
 def test_more_passes_are_announced_only_for_models_skipped_for_lack_of_time(progress, passes):
@@ -56,14 +56,14 @@ def since(selectors, moment, broken_since=None):
             since(RULE.selectors, MADE),
             LOOKED,
             since(RULE.selectors, MADE),
-            id="as before",
+            id="unchanged",
         ),
         pytest.param(
             CHANGED,
             since(RULE.selectors, MADE),
             LOOKED,
             since(CHANGED.selectors, NOON),
-            id="selects otherwise",
+            id="selects differently",
         ),
         pytest.param(
             RULE,
@@ -78,14 +78,14 @@ def since(selectors, moment, broken_since=None):
             since(RULE.selectors, MADE),
             LOOKED,
             since(RULE.selectors, MADE, NOON - HOUR),
-            id="broken since the last look, at which it was valid",
+            id="broken since the last pass, which found it valid",
         ),
         pytest.param(
             BROKEN,
             since(RULE.selectors, MADE),
             WorkspaceNote(WORKSPACE, since=MADE),
             since(RULE.selectors, MADE, NOON),
-            id="broken, and never looked at before",
+            id="broken, and never seen before",
         ),
         pytest.param(
             BROKEN,
@@ -106,7 +106,7 @@ def since(selectors, moment, broken_since=None):
             since(RULE.selectors, MADE, NOON - DAY),
             LOOKED,
             since(CHANGED.selectors, NOON),
-            id="fixed, and selects otherwise",
+            id="fixed, and selects differently",
         ),
     ],
 )

@@ -179,8 +179,8 @@ def test_a_workspace_without_permission_is_reported_and_stops_nothing_else(app):
     app.azure_ml.fault("error", verb="GET", status=403)
     app.reconcile()
 
-    (told,) = [each for each in app.caplog.records if "not allowed to list" in each.message]
-    assert "ERROR" == told.levelname
+    (reported,) = [each for each in app.caplog.records if "not allowed to list" in each.message]
+    assert "ERROR" == reported.levelname
 
 
 def test_a_listing_that_fails_midway_is_repeated(settled):

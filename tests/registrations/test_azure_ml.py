@@ -171,18 +171,20 @@ def test_a_model_is_requested_by_its_name_whatever_the_name_contains(sandbox, az
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "reported"),
     [
         pytest.param(403, "workspaces/models/versions/read", id="which actions to grant"),
         pytest.param(403, "infra/subscribe.bicep", id="which template grants them"),
         pytest.param(401, "managed identity", id="that the app needs an identity"),
         pytest.param(404, "WORKSPACES", id="that the setting names no workspace"),
-        pytest.param(400, "HTTP 400", id="what Azure said"),
+        pytest.param(400, "HTTP 400", id="Azure's message"),
     ],
 )
-def test_a_refusal_is_reported_immediately_with_what_to_do(sandbox, azure_ml, clock, status, told):
+def test_a_refusal_is_reported_immediately_with_what_to_do(
+    sandbox, azure_ml, clock, status, reported
+):
     sandbox.fault("error", status=status)
-    with pytest.raises(WorkspaceAccessError, match=told) as refusal:
+    with pytest.raises(WorkspaceAccessError, match=reported) as refusal:
         list(azure_ml.models(FABRIKAM, clock.deadline()))
     assert FABRIKAM.id in str(refusal.value)
     assert [] == clock.pauses
@@ -217,11 +219,11 @@ def test_a_missing_token_needs_a_person(sandbox, clock):
         pytest.param({"kind": "error", "status": 408}, [0.5], id="HTTP 408"),
         pytest.param({"kind": "error", "status": 429}, [0.5], id="HTTP 429"),
         pytest.param(
-            {"kind": "error", "status": 429, "retry_after": 7}, [7.0], id="429 that says how long"
+            {"kind": "error", "status": 429, "retry_after": 7}, [7.0], id="429 with Retry-After"
         ),
         pytest.param({"kind": "reset"}, [0.5], id="a connection that is reset"),
         pytest.param({"kind": "close"}, [0.5], id="a connection that is closed"),
-        pytest.param({"kind": "truncated"}, [0.5], id="half an answer"),
+        pytest.param({"kind": "truncated"}, [0.5], id="half a response"),
     ],
 )
 def test_a_temporary_fault_is_retried_and_nothing_is_lost_or_listed_twice(
@@ -247,14 +249,16 @@ def test_the_first_page_is_retried_too(sandbox, azure_ml, clock):
     ("fault", "pauses"),
     [
         pytest.param(
-            {"kind": "error", "status": 503, "times": None}, [0.5, 2.0], id="HTTP 503 again, again"
+            {"kind": "error", "status": 503, "times": None},
+            [0.5, 2.0],
+            id="HTTP 503 again and again",
         ),
         pytest.param(
             {"kind": "error", "status": 429, "retry_after": 600}, [], id="a pause that is too long"
         ),
         pytest.param({"kind": "reset", "times": None}, [0.5, 2.0], id="every connection reset"),
-        pytest.param({"kind": "empty"}, [], id="an empty answer"),
-        pytest.param({"kind": "garbage"}, [], id="an answer that is not JSON"),
+        pytest.param({"kind": "empty"}, [], id="an empty response"),
+        pytest.param({"kind": "garbage"}, [], id="a response that is not JSON"),
         pytest.param({"kind": "sign-in page", "status": 200}, [], id="a page instead of JSON"),
         pytest.param({"kind": "redirect"}, [], id="a redirect, which is not followed"),
     ],
@@ -277,9 +281,9 @@ def test_without_time_no_request_is_sent(sandbox, azure_ml, clock):
 @pytest.mark.parametrize(
     ("left", "limits"),
     [
-        pytest.param(25.0, (5.0, 10.0), id="as long as a call may take at most"),
-        pytest.param(14.0, (5.0, 7.0), id="half of what is left until the answer"),
-        pytest.param(4.0, (2.0, 2.0), id="half of what is left for each"),
+        pytest.param(25.0, (5.0, 10.0), id="the maximum for a call"),
+        pytest.param(14.0, (5.0, 7.0), id="half of the time left to read"),
+        pytest.param(4.0, (2.0, 2.0), id="half of the time left for each"),
     ],
 )
 def test_connect_and_read_timeouts_together_fit_in_the_time_left(
@@ -290,7 +294,7 @@ def test_connect_and_read_timeouts_together_fit_in_the_time_left(
 
 
 def test_an_unresponsive_service_times_out(sandbox, azure_ml):
-    list(azure_ml.models(FABRIKAM, Clock().deadline()))  # imports take a while
+    list(azure_ml.models(FABRIKAM, Clock().deadline()))  # the imports take a while
     sandbox.fault("hang", seconds=600, times=None)
     deadline = Deadline(time.monotonic() + 10, time.monotonic, time.sleep)
     with pytest.raises(AzureMLError, match="timed out"):

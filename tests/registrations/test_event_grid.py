@@ -138,8 +138,8 @@ def test_the_data_takes_precedence_over_the_subject():
     [
         pytest.param(0, "0", id="zero"),
         pytest.param(10**400, "1" + "0" * 400, id="large"),
-        pytest.param("007", "007", id="text-stays-as-it-is"),
-        pytest.param(" 3 ", " 3 ", id="white-space-stays"),
+        pytest.param("007", "007", id="text-is-unchanged"),
+        pytest.param(" 3 ", " 3 ", id="white-space-is-kept"),
     ],
 )
 def test_a_version_becomes_text_unchanged(version, expected):
@@ -197,20 +197,20 @@ REJECTED = [
         '{"a": NaN}',
         "the event is not JSON (Out of range float values are not JSON compliant: nan): "
         '"{\\"a\\": NaN}"',
-        id="no-number",
+        id="not-a-number",
     ),
     pytest.param(
         '"\\ud800"',
         "the event is not JSON ('utf-8' codec can't encode character '\\ud800' in position 1: "
         'surrogates not allowed): "\\"\\\\ud800\\""',
-        id="half-a-character",
+        id="unpaired-surrogate",
     ),
     pytest.param('"churn"', 'the event is "churn", expected a JSON object', id="text"),
     pytest.param(
         "[]",
         "the delivery holds 0 events, expected one: "
         "set maxEventsPerBatch of the event subscription to 1",
-        id="no-event",
+        id="not-an-event",
     ),
     pytest.param(
         payload("two_events"),
@@ -228,7 +228,7 @@ REJECTED = [
         id="other-type",
     ),
     pytest.param(
-        changed(eventType=5), f"the event's type is 5, {TYPE_EXPECTED}", id="type-no-text"
+        changed(eventType=5), f"the event's type is 5, {TYPE_EXPECTED}", id="type-not-text"
     ),
     pytest.param(
         changed(topic=None),
@@ -240,7 +240,7 @@ REJECTED = [
         f'the event\'s topic "/subscriptions/1/resourceGroups/g" {ID_EXPECTED}',
         id="other-resource",
     ),
-    pytest.param(changed(data=[1]), "data is [1], expected a JSON object", id="data-no-object"),
+    pytest.param(changed(data=[1]), "data is [1], expected a JSON object", id="data-not-an-object"),
     pytest.param(
         changed(subject=None, data={}),
         "data.modelName is null, expected text; nor does the subject give it",
@@ -510,7 +510,7 @@ def test_the_key_of_a_workspace_is_its_id_in_lower_case():
     [
         pytest.param("Stage", "exact", id="exact-spelling-first"),
         pytest.param("STAGE", "lower", id="any-case"),
-        pytest.param("GITHUB_REPOSITORY", "churn", id="as-the-wire-camel-cases"),
+        pytest.param("GITHUB_REPOSITORY", "churn", id="camel-cased-on-the-wire"),
         pytest.param("stages", None, id="absent"),
     ],
 )

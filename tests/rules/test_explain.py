@@ -107,7 +107,7 @@ def test_the_explanation_as_json_has_registration_decisions_and_closest():
             | {"release": RELEASE["release"] | {"variables": {"x": "{tag.odd}"}}},
             "would_start",
             "starts release 1 in ml, provided that the rule has not started it before",
-            id="a-value-that-is-allowed",
+            id="an-allowed-value",
         ),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_matching_rule_shows_what_it_would_do_and_what_else_must_hold(fields, 
 
 
 @pytest.mark.parametrize(
-    ("fields", "name", "told"),
+    ("fields", "name", "reported"),
     [
         pytest.param(
             {"release": {"definition": 1, "variables": {"x": "{tag.gone}"}}},
@@ -132,23 +132,23 @@ def test_a_matching_rule_shows_what_it_would_do_and_what_else_must_hold(fields, 
             {"release": {"definition": 1, "artifacts": {"_churn": "{tag.odd}"}}},
             "tag.odd",
             "cannot start release 1: ",
-            id="not-safe-in-an-artifact",
+            id="unsafe-in-an-artifact",
         ),
         pytest.param(
             {"pipeline": {"id": 7, "parameters": {"x": "{tag.odd}"}}, "mode": "observe"},
             "tag.odd",
             "cannot start pipeline 7: ",
-            id="not-safe-in-a-parameter-of-what-is-observed",
+            id="unsafe-in-a-parameter-in-observe-mode",
         ),
     ],
 )
-def test_an_unsafe_value_is_reported_with_the_reason(fields, name, told):
+def test_an_unsafe_value_is_reported_with_the_reason(fields, name, reported):
     odd = registration(tags={"odd": "$(rm)"})
     verdict = only(read(rule={"model": "churn"} | fields), tags=odd.tags)
 
     with pytest.raises(UnsafeValueError) as refusal:
         Values(odd, "rule").safe(name)
-    assert ("would_fail", f"{told}{refusal.value}") == (verdict.outcome, verdict.reason)
+    assert ("would_fail", f"{reported}{refusal.value}") == (verdict.outcome, verdict.reason)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ def test_a_broken_rule_is_unreadable_with_the_reason():
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        pytest.param({"model": "churn"}, True, id="its-model-fits"),
-        pytest.param({"model": "fraud"}, False, id="its-model-does-not"),
-        pytest.param({"model": 1}, True, id="its-model-cannot-be-read"),
+        pytest.param({"model": "churn"}, True, id="its-model-matches"),
+        pytest.param({"model": "fraud"}, False, id="its-model-does-not-match"),
+        pytest.param({"model": 1}, True, id="its-model-is-invalid"),
     ],
 )
 def test_a_broken_rule_concerns_the_models_that_it_might_match(fields, expected):
@@ -198,14 +198,14 @@ def test_a_broken_rule_concerns_the_models_that_it_might_match(fields, expected)
 @pytest.mark.parametrize(
     ("workspace", "outcome", "clause"),
     [
-        pytest.param(WORKSPACE, "would_start", ("prod*", "prod", True), id="that-fits"),
+        pytest.param(WORKSPACE, "would_start", ("prod*", "prod", True), id="matches"),
         pytest.param(
             WORKSPACE.replace("/prod", "/test"),
             "not_matched",
             ("prod*", "test", False),
-            id="that-does-not-fit",
+            id="does-not-match",
         ),
-        pytest.param(None, "would_start", ("prod*", "not given", True), id="that-is-not-given"),
+        pytest.param(None, "would_start", ("prod*", "not given", True), id="not-given"),
     ],
 )
 def test_a_workspace_condition_is_checked_against_a_given_workspace(workspace, outcome, clause):
@@ -242,9 +242,9 @@ def test_a_missing_workspace_is_null_in_json():
     [
         pytest.param({}, None, id="none-when-one-matched"),
         pytest.param({"tags": {}}, "churn", id="the-fewest-failed-clauses"),
-        pytest.param({"model": "lead"}, "late", id="of-those-about-the-model"),
-        pytest.param({"model": "Fraud"}, "fraud", id="the-model-spelled-most-alike"),
-        pytest.param({"model": "xyz"}, None, id="none-when-nothing-is-near"),
+        pytest.param({"model": "lead"}, "late", id="among-those-for-the-model"),
+        pytest.param({"model": "Fraud"}, "fraud", id="the-most-similar-model"),
+        pytest.param({"model": "xyz"}, None, id="none-when-nothing-is-similar"),
     ],
 )
 def test_the_closest_rule_is_named(described, expected):

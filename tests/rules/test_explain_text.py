@@ -55,9 +55,11 @@ About other models: fraud."""
 
 
 def test_a_rule_for_a_model_with_a_similar_name_is_shown():
-    told, _, others = text(model="Fraud-eu").rpartition("\n\n")
+    reported, _, others = text(model="Fraud-eu").rpartition("\n\n")
 
-    assert told.startswith("Fraud-eu 17 would start nothing; closest is rule fraud.\n\nfraud: not")
+    assert reported.startswith(
+        "Fraud-eu 17 would start nothing; closest is rule fraud.\n\nfraud: not"
+    )
     assert "About other models: churn." == others
 
 

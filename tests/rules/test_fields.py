@@ -61,7 +61,7 @@ def test_a_release_needs_a_definition_and_a_pipeline_an_id():
         pytest.param(2**31 - 1, 2**31 - 1, id="highest"),
         pytest.param("Deploy 12", "Deploy 12", id="name"),
         pytest.param("\\ml\\Deploy", "\\ml\\Deploy", id="name-with-path"),
-        pytest.param("-1", "-1", id="name-with-a-sign"),
+        pytest.param("-1", "-1", id="name-like-a-negative-number"),
     ],
 )
 def test_a_target_is_named_by_its_id_or_its_name(definition, expected):

@@ -202,13 +202,13 @@ def test_each_clause_states_whether_it_is_met_and_why(fields, described, expecte
 
 def test_the_mode_of_the_app_is_distinguished_from_that_of_the_rule():
     book = rulebook(Mode.OFF, quiet={}, off={"mode": "off"})
-    told = {one.rule.name: one.reason for one in book.evaluate(registration())}
+    reported = {one.rule.name: one.reason for one in book.evaluate(registration())}
 
     expected = {
         "quiet": "the app is switched off by its setting MODE",
         "off": "the rule is switched off",
     }
-    assert expected == told
+    assert expected == reported
 
 
 @pytest.mark.parametrize("mode", ["live", "observe"])
@@ -263,16 +263,16 @@ NO_INTEGERS = {
 
 
 @pytest.mark.parametrize(
-    ("version", "told"), [pytest.param(*row, id=ascii(row[0])) for row in NO_INTEGERS.items()]
+    ("version", "reported"), [pytest.param(*row, id=ascii(row[0])) for row in NO_INTEGERS.items()]
 )
-def test_a_version_that_is_not_an_integer_affects_only_rules_that_need_one(version, told):
+def test_a_version_that_is_not_an_integer_affects_only_rules_that_need_one(version, reported):
     book = rulebook(
         integer={}, bounded={"version": ">=1"}, semver={**SEMVER_TAG}, other={"model": "fraud"}
     )
     described = registration(version, tags={"semver": "1.4.0"})
     integer, bounded, semver = book.evaluate(described)
 
-    expected = f"{told.format('is not a version under scheme integer')}; {INTEGER}"
+    expected = f"{reported.format('is not a version under scheme integer')}; {INTEGER}"
     assert (False, None, expected) == (integer.matched, integer.version, integer.reason)
     assert expected == bounded.reason
     assert semver.matched

@@ -31,7 +31,7 @@ def fields(settings=None, rules=None):
     return gathered(settings, rules)["churn"].fields
 
 
-def told(settings=None, rules=None) -> list[str]:
+def reported(settings=None, rules=None) -> list[str]:
     return [str(one) for one in RuleBook.read(gathered(settings, rules)).problems]
 
 
@@ -108,7 +108,7 @@ def test_text_is_taken_literally(text):
 
 @pytest.mark.parametrize("text", ["", " "])
 def test_a_range_that_lost_its_quotes_in_a_shell_is_refused_with_a_hint(text):
-    problems = told({"RULES__Churn__Version": text}, {"churn": CHURN | {"version": ">=10"}})
+    problems = reported({"RULES__Churn__Version": text}, {"churn": CHURN | {"version": ">=10"}})
 
     assert [
         (
@@ -127,7 +127,7 @@ UNRESOLVED = "is a Key Vault reference that Azure could not resolve: check that 
     "field", ["version", "tags", "release__organization_url", "release__variables"]
 )
 def test_a_field_that_azure_could_not_resolve_breaks_its_rule(field):
-    (problem,) = told({f"RULES__churn__{field}": REFERENCE}, {"churn": CHURN})
+    (problem,) = reported({f"RULES__churn__{field}": REFERENCE}, {"churn": CHURN})
 
     assert problem.startswith(f'RULES__churn__{field}: "{REFERENCE}" {UNRESOLVED}')
 
@@ -245,10 +245,10 @@ def test_every_field_can_be_set_by_a_setting(field, text):
 def test_the_example_for_a_map_or_a_list_is_valid(field):
     target = {"pipeline": {"id": 1}} if field.startswith("pipeline") else CHURN
     rules = {"churn": {"model": "churn"} | target}
-    problem = told({f"RULES__churn__{field}": "[x"}, rules)[0]
+    problem = reported({f"RULES__churn__{field}": "[x"}, rules)[0]
     (example,) = re.findall(r" is not JSON such as (.*): Expecting ", problem)
 
-    assert [] == told({f"RULES__churn__{field}": example}, rules)
+    assert [] == reported({f"RULES__churn__{field}": example}, rules)
 
 
 def test_no_field_is_missing_from_those_that_a_setting_can_set():
@@ -357,7 +357,7 @@ def wrong(name, settings, *expected):
     ],
 )
 def test_an_invalid_setting_is_reported(settings, expected):
-    assert expected == told(settings)
+    assert expected == reported(settings)
 
 
 def test_an_invalid_setting_breaks_only_its_rule():
@@ -371,13 +371,13 @@ def test_an_invalid_setting_breaks_only_its_rule():
 
 def test_an_invalid_target_is_not_hidden_by_a_setting_for_one_of_its_fields():
     rules = {"churn": {"model": "churn", "release": "Deploy"}}
-    (problem,) = told({"RULES__churn__release__definition": "2"}, rules)
+    (problem,) = reported({"RULES__churn__release__definition": "2"}, rules)
 
     assert problem.startswith('churn.release: "Deploy" is not a JSON object with the fields defini')
 
 
 def test_an_invalid_rule_is_not_hidden_by_settings():
-    (problem,) = told({"RULES__churn__version": "2"}, {"churn": "x"})
+    (problem,) = reported({"RULES__churn__version": "2"}, {"churn": "x"})
 
     assert problem.startswith('churn: "x" is not a JSON object with the fields model, ')
 

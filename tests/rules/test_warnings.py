@@ -75,13 +75,13 @@ def test_two_rules_that_start_one_target_for_one_model_get_a_warning():
     [
         pytest.param({}, {}, id="the-same"),
         pytest.param({"model": "*"}, {}, id="any-model-before-a-name"),
-        pytest.param({}, {"model": "*"}, id="any-model-behind-a-name"),
-        pytest.param({"model": "churn-*"}, {"model": "churn-*-eu"}, id="longer-glob-behind"),
+        pytest.param({}, {"model": "*"}, id="any-model-after-a-name"),
+        pytest.param({"model": "churn-*"}, {"model": "churn-*-eu"}, id="longer-glob-after"),
         pytest.param({"model": "churn-*-eu"}, {"model": "churn-*"}, id="longer-glob-before"),
-        pytest.param({"model": "*-eu"}, {"model": "churn-*"}, id="beginning-and-end"),
+        pytest.param({"model": "*-eu"}, {"model": "churn-*"}, id="prefix-and-suffix"),
         pytest.param({"model": ["x", "churn"]}, {"model": ["churn", "y"]}, id="one-of-several"),
         pytest.param(
-            {}, {"release": {"definition": "1", "project": "ML"}}, id="target-in-other-words"
+            {}, {"release": {"definition": "1", "project": "ML"}}, id="target-spelled-differently"
         ),
         pytest.param(
             {},
@@ -89,7 +89,9 @@ def test_two_rules_that_start_one_target_for_one_model_get_a_warning():
             id="other-variables",
         ),
         pytest.param(
-            {"pipeline": {"id": "Deploy"}}, {"pipeline": {"id": "deploy"}}, id="names-without-case"
+            {"pipeline": {"id": "Deploy"}},
+            {"pipeline": {"id": "deploy"}},
+            id="names-in-another-case",
         ),
     ],
 )
@@ -116,7 +118,7 @@ def test_the_same_target_is_found_in_whatever_order_and_spelling(one, other):
             {"pipeline": {"id": 1, "organization_url": "https://dev.azure.com/fabrikam"}},
             id="two-organizations",
         ),
-        pytest.param({"release": {"definition": 1}}, {}, id="a-project-that-is-not-known-here"),
+        pytest.param({"release": {"definition": 1}}, {}, id="an-unknown-project"),
         pytest.param(
             {"release": RELEASE["release"] | {"organization_url": "https://dev.azure.com/contoso"}},
             {},

@@ -83,7 +83,7 @@ def test_an_event_counts_as_received_when_event_grid_counts_it(status, received)
         pytest.param(WANTED, [], id="all"),
         pytest.param(WANTED[1:], ["('a', 1) was started 0 times"], id="one is missing"),
         pytest.param([*WANTED, ("a", 2)], ["('a', 2) was started 2 times"], id="one twice"),
-        pytest.param([*WANTED, ("c", 1)], ["('c', 1) was never registered"], id="a stranger"),
+        pytest.param([*WANTED, ("c", 1)], ["('c', 1) was never registered"], id="an unknown one"),
     ],
 )
 def test_every_version_must_be_started_once(started, wrong):
@@ -95,9 +95,11 @@ def test_every_version_must_be_started_once(started, wrong):
     [
         pytest.param(WANTED, [], id="all"),
         pytest.param(WANTED[1:], [], id="only the newest"),
-        pytest.param(WANTED[::2], ["a: the newest version, 2, was never started"], id="not it"),
+        pytest.param(
+            WANTED[::2], ["a: the newest version, 2, was never started"], id="not the newest"
+        ),
         pytest.param([*WANTED, ("a", 2)], ["a: 2 was started after 2"], id="twice"),
-        pytest.param([("a", 2), *WANTED[::2]], ["a: 1 was started after 2"], id="back"),
+        pytest.param([("a", 2), *WANTED[::2]], ["a: 1 was started after 2"], id="a step back"),
     ],
 )
 def test_newer_versions_must_be_started_in_order(started, wrong):
@@ -108,7 +110,7 @@ def test_newer_versions_must_be_started_in_order(started, wrong):
     ("attempts", "passes", "tried"),
     [
         pytest.param([([], [])], True, 1, id="all is well"),
-        pytest.param([([], ["stalled 2 s"])], True, 1, id="well in spite of a stall"),
+        pytest.param([([], ["stalled 2 s"])], True, 1, id="well despite a stall"),
         pytest.param([(["lost"], [])], False, 1, id="a fault of the app"),
         pytest.param([(["lost"], ["stalled 2 s"]), ([], [])], True, 2, id="a fault of the machine"),
         pytest.param([(["lost"], ["stalled 2 s"])] * 3, False, 3, id="every time"),

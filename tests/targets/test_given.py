@@ -28,12 +28,12 @@ SHOWN = {
         pytest.param({"parameters": {"dryRun": "false", "n": "1"}}, False, id="another value"),
         pytest.param({"parameters": {"dryRun": "true"}}, False, id="one missing"),
         pytest.param({"parameters": {}}, False, id="none"),
-        pytest.param({"parameters": None}, None, id="parameters not said"),
+        pytest.param({"parameters": None}, None, id="parameters not shown"),
         pytest.param({"variables": {"colour": "blue"}}, False, id="another variable"),
-        pytest.param({"variables": None}, None, id="variables not said"),
+        pytest.param({"variables": None}, None, id="variables not shown"),
         pytest.param({"branch": "refs/heads/next"}, False, id="another branch"),
-        pytest.param({"branch": None}, None, id="branch not said"),
-        pytest.param({"branch": None, "parameters": {}}, False, id="one says enough"),
+        pytest.param({"branch": None}, None, id="branch not shown"),
+        pytest.param({"branch": None, "parameters": {}}, False, id="one value is enough"),
     ],
 )
 def test_a_run_matches_unless_its_parameters_differ(change, fits):

@@ -132,7 +132,7 @@ REMEDY = "add what is missing at scope Release, and tick Settable at release tim
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "reported"),
     [
         (["stage"], "variable 'stage' is not settable"),
         (["owner"], "variable 'owner' does not exist"),
@@ -143,11 +143,11 @@ REMEDY = "add what is missing at scope Release, and tick Settable at release tim
     ],
     ids=["not-settable", "missing", "several"],
 )
-def test_a_variable_that_cannot_be_set_is_reported_with_the_fix(asked, told):
+def test_a_variable_that_cannot_be_set_is_reported_with_the_fix(asked, reported):
     settable = {"modelName": True, "stage": False}
     with pytest.raises(TargetError) as caught:
         released({"variables": dict.fromkeys(asked, "x")}, settable)
-    assert f"in release definition 'Deploy' (12) {told}: {REMEDY}" == str(caught.value)
+    assert f"in release definition 'Deploy' (12) {reported}: {REMEDY}" == str(caught.value)
 
 
 def test_a_dangerous_value_is_refused_in_defaults_and_in_the_rule():
@@ -322,7 +322,7 @@ def test_a_target_is_in_the_organization_and_project_of_the_rule_or_else_of_the_
 
 
 @pytest.mark.parametrize(
-    ("fields", "url", "project", "told"),
+    ("fields", "url", "project", "reported"),
     [
         (
             {},
@@ -355,11 +355,11 @@ def test_a_target_is_in_the_organization_and_project_of_the_rule_or_else_of_the_
     ids=["organization", "project", "pipeline"],
 )
 def test_a_target_without_an_address_is_reported_with_both_ways_to_set_it(
-    fields, url, project, told
+    fields, url, project, reported
 ):
     with pytest.raises(TargetError) as caught:
         address_of(rule(**fields), url, project)
-    assert told == str(caught.value)
+    assert reported == str(caught.value)
 
 
 def test_a_stored_target_can_be_read_by_later_versions_of_the_app():
@@ -425,7 +425,9 @@ def test_a_workspace_may_have_a_name_that_is_unsafe_for_scripts():
 @pytest.mark.parametrize(
     ("url", "key"),
     [
-        pytest.param("https://dev.azure.com/contoso", "https://dev.azure.com/contoso", id="as is"),
+        pytest.param(
+            "https://dev.azure.com/contoso", "https://dev.azure.com/contoso", id="unchanged"
+        ),
         pytest.param("https://dev.azure.com/Contoso/", "https://dev.azure.com/contoso", id="case"),
         pytest.param(
             "https://Contoso.visualstudio.com", "https://dev.azure.com/contoso", id="older"

@@ -194,8 +194,8 @@ def _deliver(caplog):
         else:
             again = False
         (line,) = [each.message for each in caplog.records if each.message.startswith("decision ")]
-        told = json.loads(line.removeprefix("decision "))
-        return Delivery(told["outcome"], told["reason"], told.get("release_id"), again)
+        reported = json.loads(line.removeprefix("decision "))
+        return Delivery(reported["outcome"], reported["reason"], reported.get("release_id"), again)
 
     return deliver
 

@@ -90,7 +90,7 @@ LONE = "has a brace without its counterpart; a brace that stands for itself is d
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         pytest.param("{model_name", LONE, id="not-closed"),
         pytest.param("model_name}", LONE, id="not-opened"),
@@ -132,16 +132,16 @@ LONE = "has a brace without its counterpart; a brace that stands for itself is d
         ),
     ],
 )
-def test_an_invalid_template_is_refused(text, told):
+def test_an_invalid_template_is_refused(text, reported):
     with pytest.raises(ValueError, match=r"^has ") as caught:
         Template.parse(text)
-    assert told == str(caught.value)
+    assert reported == str(caught.value)
 
 
 def test_an_unknown_placeholder_is_reported_with_the_closest_one():
-    told = f"is not a placeholder; {ALLOWED}; did you mean 'tag.notes'?"
+    reported = f"is not a placeholder; {ALLOWED}; did you mean 'tag.notes'?"
 
-    assert told == placeholder_problem("{tag.notes}")
+    assert reported == placeholder_problem("{tag.notes}")
     assert placeholder_problem("tag.notes") is None
 
 
@@ -315,16 +315,16 @@ def test_only_listed_placeholders_may_contain_anything():
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "reported"),
     [
         ("tag.gone", "{tag.gone} has no value: the model has no tag 'gone'"),
         ("property.gone", "{property.gone} has no value: the model has no property 'gone'"),
     ],
 )
-def test_an_absent_value_is_not_invented(name, told):
+def test_an_absent_value_is_not_invented(name, reported):
     with pytest.raises(UnsafeValueError) as caught:
         filled(f"{{{name}}}", allow_unsafe=[name])
-    assert told == str(caught.value)
+    assert reported == str(caught.value)
     assert "" == described_as(f"{{{name}}}")
 
 

@@ -279,7 +279,7 @@ def test_an_error_reaches_the_real_client_with_its_message_and_type_key(azure_de
             {"definitionId": 1},
             400,
             "corresponding to artifact source '_a'",
-            id="an artifact to specify at release time, left out",
+            id="an omitted artifact that must be specified at release time",
         ),
         pytest.param(
             with_definition(artifacts=(azure_ml_model("_a", "m", latest=None),)),
@@ -339,7 +339,7 @@ def test_the_version_of_a_model_may_be_any_text(azure_devops):
 @pytest.mark.parametrize(
     ("body", "status", "reason"),
     [
-        pytest.param({}, "active", "manual", id="nothing said"),
+        pytest.param({}, "active", "manual", id="no reason field"),
         pytest.param({"reason": "none"}, "active", "manual", id="no reason"),
         pytest.param({"reason": "schedule"}, "active", "schedule", id="a reason"),
         pytest.param({"isDraft": True}, "draft", "manual", id="a draft"),
@@ -446,7 +446,7 @@ def test_a_list_of_releases_shows_descriptions_always_and_variables_when_expande
     [
         pytest.param({}, [50, 50, 20], id="50 by default"),
         pytest.param({"$top": "500"}, [100, 20], id="100 at most"),
-        pytest.param({"$top": "60", "queryOrder": "ascending"}, [60, 60], id="as asked"),
+        pytest.param({"$top": "60", "queryOrder": "ascending"}, [60, 60], id="as requested"),
     ],
 )
 def test_pages_of_releases_follow_their_continuation_tokens(azure_devops, query, sizes):
@@ -676,7 +676,7 @@ def test_without_identities_any_credentials_are_accepted_but_required(azure_devo
         pytest.param("reader", "POST", "pipelines/5/runs", {}, 403, id="and runs nothing"),
         pytest.param("team", "POST", "release/releases", {"definitionId": 2}, 200, id="its own"),
         pytest.param(
-            "team", "POST", "release/releases", {"definitionId": 1}, 403, id="not that of others"
+            "team", "POST", "release/releases", {"definitionId": 1}, 403, id="not another one"
         ),
         pytest.param(
             "team",
@@ -756,8 +756,8 @@ def test_a_stopped_stand_in_refuses_connections_and_restarts_on_its_port(
 @pytest.mark.parametrize(
     ("query", "status"),
     [
-        pytest.param("$top=many", 400, id="no number"),
-        pytest.param("minCreatedTime=noon", 400, id="no moment"),
+        pytest.param("$top=many", 400, id="not a number"),
+        pytest.param("minCreatedTime=noon", 400, id="not a time"),
         pytest.param("minCreatedTime=2026-11-01", 200, id="a day"),
     ],
 )

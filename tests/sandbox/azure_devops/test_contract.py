@@ -77,7 +77,7 @@ def test_a_request_that_conforms_to_the_specification_has_no_violations(contract
         pytest.param(RELEASES, RELEASE | {"variables": {"v": "17"}}, "v", id="plain text value"),
         pytest.param(RELEASES, RELEASE | {"variables": {"v": {"value": 17}}}, "v", id="number"),
         pytest.param(RELEASES, RELEASE | {"variables": None}, "variables", id="null variables"),
-        pytest.param(RELEASES, RELEASE | {"artifacts": {"a": "1"}}, "artifacts", id="no list"),
+        pytest.param(RELEASES, RELEASE | {"artifacts": {"a": "1"}}, "artifacts", id="not a list"),
         pytest.param(
             RELEASES,
             RELEASE | {"artifacts": [{"alias": "a", "instanceReference": {"id": 17}}]},
@@ -115,12 +115,14 @@ def test_a_mistake_in_the_body_is_one_violation_with_its_path(contract, path, bo
             "artifacts[0].instanceReference.name",
             id="null in a nested field",
         ),
-        pytest.param("POST", RUNS, {}, {"stagesToSkip": "Test"}, "stagesToSkip", id="no list"),
+        pytest.param("POST", RUNS, {}, {"stagesToSkip": "Test"}, "stagesToSkip", id="not a list"),
         pytest.param("GET", RELEASES, {"definitionId": "x"}, None, "definitionId", id="integer"),
         pytest.param("GET", RELEASES, {"foo": "1"}, None, "foo", id="unknown query parameter"),
         pytest.param("GET", RELEASES, {"$expand": "all"}, None, "$expand", id="query enum"),
-        pytest.param("GET", BUILDS, {"minTime": "noon"}, None, "minTime", id="no moment"),
-        pytest.param("GET", f"{RELEASES}/one", {}, None, "releaseId", id="path that is no integer"),
+        pytest.param("GET", BUILDS, {"minTime": "noon"}, None, "minTime", id="not a time"),
+        pytest.param(
+            "GET", f"{RELEASES}/one", {}, None, "releaseId", id="path that is not an integer"
+        ),
         pytest.param("PUT", RELEASES, {}, RELEASE, "PUT", id="no such operation"),
     ],
 )

@@ -127,7 +127,7 @@ def test_a_list_shows_what_its_view_type_selects_newest_first(azure_ml, clock, v
     [
         pytest.param("$top=1", ["3"], id="the newest"),
         pytest.param("$top=1&$orderBy=createdtime%20asc", ["1"], id="the oldest"),
-        pytest.param("$orderBy=createdtime%20asc&$skip=1", ["2", "3"], id="all but the oldest"),
+        pytest.param("$orderBy=createdtime%20asc&$skip=1", ["2", "3"], id="all except the oldest"),
     ],
 )
 def test_a_list_is_ordered_and_limited_as_requested(azure_ml, clock, query, versions):

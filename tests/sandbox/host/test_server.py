@@ -172,9 +172,9 @@ def test_the_handshake_of_cloud_events_allows_event_grid_only(host, asked, allow
         pytest.param(400, "on_event", "Hello", b"[]", id="other-event-type"),
         pytest.param(404, "nobody", "Notification", b"[]", id="unknown-function"),
         pytest.param(404, "tidy", "Notification", b"[]", id="a-function-of-another-kind"),
-        pytest.param(500, "on_event", "SubscriptionValidation", b"{}", id="no-code"),
-        pytest.param(500, "on_event", "Notification", b"{", id="no-json"),
-        pytest.param(500, "on_event", "Notification", b"7", id="no-event"),
+        pytest.param(500, "on_event", "SubscriptionValidation", b"{}", id="no-validation-code"),
+        pytest.param(500, "on_event", "Notification", b"{", id="not-json"),
+        pytest.param(500, "on_event", "Notification", b"7", id="not-an-event"),
     ],
 )
 def test_the_webhook_responds_like_the_extension(host, status, function, kind, body):
@@ -204,11 +204,11 @@ def test_a_literal_route_takes_precedence_over_one_with_a_parameter(host):
         pytest.param(202, {"Host": "localhost:{port}"}, id="localhost"),
         pytest.param(202, {"Host": "[::1]:{port}"}, id="IPv6"),
         pytest.param(202, {"Origin": "http://127.0.0.1:{port}"}, id="a page of the app itself"),
-        pytest.param(403, {"Origin": "https://evil.example"}, id="a page of others"),
-        pytest.param(403, {"Origin": "null"}, id="a page that hides where it is from"),
-        pytest.param(403, {"Origin": "http://127.0.0.1:1"}, id="a page of another port"),
+        pytest.param(403, {"Origin": "https://evil.example"}, id="another page"),
+        pytest.param(403, {"Origin": "null"}, id="a page with a hidden origin"),
+        pytest.param(403, {"Origin": "http://127.0.0.1:1"}, id="a page on another port"),
         pytest.param(403, {"Host": "evil.example:{port}"}, id="a name that resolves to 127.0.0.1"),
-        pytest.param(403, {"Host": "localhost.evil.example"}, id="a name that begins like it"),
+        pytest.param(403, {"Host": "localhost.evil.example"}, id="a name that begins with it"),
         pytest.param(403, {"Host": "127.0.0.1@evil.example"}, id="a name after a user"),
         pytest.param(403, {"Host": "["}, id="no name at all"),
     ],
@@ -270,13 +270,13 @@ def test_an_error_that_names_a_decision_is_not_a_decision(tmp_path):
 @pytest.mark.parametrize(
     ("status", "method", "path"),
     [
-        pytest.param(404, "PUT", "/api/shelves/1/books", id="method-that-is-not-listed"),
+        pytest.param(404, "PUT", "/api/shelves/1/books", id="unlisted-method"),
         pytest.param(404, "GET", "/api/shelves", id="unknown-route"),
-        pytest.param(405, "PUT", WEBHOOK, id="method-that-the-webhook-has-not"),
+        pytest.param(405, "PUT", WEBHOOK, id="unsupported-webhook-method"),
         pytest.param(404, "GET", "/shelves/top/books", id="without-the-prefix"),
         pytest.param(404, "POST", "/admin/functions/nobody", id="unknown-timer"),
         pytest.param(404, "GET", "/admin/functions/tidy", id="timers-are-fired-by-post"),
-        pytest.param(400, "POST", "/admin/functions/on_event", id="no-timer"),
+        pytest.param(400, "POST", "/admin/functions/on_event", id="not-a-timer"),
         pytest.param(500, "GET", "/api/broken", id="function-that-raises"),
     ],
 )
@@ -399,7 +399,7 @@ def test_an_unpacked_package_is_served_from_its_own_modules_and_packages(tmp_pat
             APP.replace("event: str", "event: dict"),
             {},
             r"FunctionLoadError: cannot load the on_event function: .* annotation dict",
-            id="annotation-that-the-indexer-refuses",
+            id="annotation-rejected-by-the-indexer",
         ),
         pytest.param(
             "import no_such_module", {}, r"No module named 'no_such_module'", id="missing-module"

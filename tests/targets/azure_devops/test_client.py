@@ -158,15 +158,15 @@ class TestRuns:
     @pytest.mark.parametrize(
         ("before", "after"),
         [
-            pytest.param(DEPLOY_CHURN, KEYLESS, id="any more"),
+            pytest.param(DEPLOY_CHURN, KEYLESS, id="no longer declared"),
             pytest.param(
                 KEYLESS,
                 replace(KEYLESS, parameters=(*KEYLESS.parameters, Parameter("modelTriggerKey"))),
-                id="and has come to need it",
+                id="now required",
             ),
         ],
     )
-    def test_a_pipeline_that_no_longer_accepts_the_key_is_believed(self, before, after):
+    def test_a_pipeline_that_has_changed_what_it_accepts_is_believed(self, before, after):
         with stand_in(before) as azure_devops:
             using = adapter()
             first = pipeline_request(azure_devops, using)
@@ -279,7 +279,7 @@ class TestTokens:
         assert first < second < third
 
     @pytest.mark.parametrize(
-        ("error", "told"),
+        ("error", "reported"),
         [
             pytest.param(
                 ClientAuthenticationError("run az login\nor so"),
@@ -292,23 +292,23 @@ class TestTokens:
                     AzureDevOpsError,
                     "Azure DevOps could not be asked: no token for Azure DevOps: away",
                 ),
-                id="it may pass",
+                id="temporary",
             ),
         ],
     )
-    def test_without_a_token_no_request_is_sent(self, error, told):
+    def test_without_a_token_no_request_is_sent(self, error, reported):
         def no_token(_):
             raise error
 
         with stand_in(CHURN) as azure_devops:
             asked_for = request(azure_devops, adapter())
             count = len(azure_devops.requests)
-            with pytest.raises(told[0]) as raised:
+            with pytest.raises(reported[0]) as raised:
                 adapter(no_token).definition(address(azure_devops, 1), deadline())
             became = adapter(no_token).start(asked_for, deadline())
 
-            assert (told[1], count) == (str(raised.value), len(azure_devops.requests))
-        assert (Refused if told[0] is TargetError else NotStarted) is type(became)
+            assert (reported[1], count) == (str(raised.value), len(azure_devops.requests))
+        assert (Refused if reported[0] is TargetError else NotStarted) is type(became)
 
     @pytest.mark.parametrize("make", STARTS)
     def test_a_bearer_token_is_never_sent_over_plain_http(self, make):

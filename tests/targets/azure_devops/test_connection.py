@@ -110,7 +110,7 @@ class TestConnections:
         [
             pytest.param({"kind": "close"}, 2, id="closed"),
             pytest.param({"kind": "reset"}, 2, id="reset"),
-            pytest.param({"kind": "truncated"}, 1, id="half an answer"),
+            pytest.param({"kind": "truncated"}, 1, id="half a response"),
             pytest.param({"kind": "hang", "seconds": 60}, 1, id="silence"),
             pytest.param({"kind": "error", "status": 503}, 1, id="server error"),
         ],

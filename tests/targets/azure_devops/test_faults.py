@@ -64,7 +64,7 @@ class TestResults:
             pytest.param({"kind": "error", "status": 503, "retry_after": 9}, Unknown, id="503"),
             pytest.param({"kind": "empty"}, Unknown, id="empty"),
             pytest.param({"kind": "garbage"}, Unknown, id="garbage"),
-            pytest.param({"kind": "truncated"}, Unknown, id="half an answer"),
+            pytest.param({"kind": "truncated"}, Unknown, id="half a response"),
             pytest.param({"kind": "close"}, Unknown, id="closed"),
             pytest.param({"kind": "reset"}, Unknown, id="reset"),
             pytest.param({"kind": "hang", "seconds": 60}, Unknown, id="silence"),
@@ -87,11 +87,11 @@ class TestResults:
             asked_for = make(azure_devops, using)
         became = using.start(asked_for, deadline())
 
-        told = (
+        reported = (
             "Azure DevOps gave no readable answer: no connection to "
             f"127.0.0.1:{azure_devops.port}: Connection refused"
         )
-        assert NotStarted(told, answered=False) == became
+        assert NotStarted(reported, answered=False) == became
 
     @pytest.mark.parametrize("make", STARTS)
     @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ class TestResults:
         [
             pytest.param({"kind": "error", "status": 500}, True, id="server error"),
             pytest.param({"kind": "error", "status": 429}, True, id="throttled"),
-            pytest.param({"kind": "truncated"}, True, id="half an answer"),
+            pytest.param({"kind": "truncated"}, True, id="half a response"),
             pytest.param({"kind": "close"}, False, id="closed"),
             pytest.param({"kind": "reset"}, False, id="reset"),
             pytest.param({"kind": "hang", "seconds": 60}, False, id="silence"),
@@ -145,7 +145,7 @@ LOOKS = [
     pytest.param(
         lambda using, asked_for, limit: using.find(asked_for, KEY, now(), 0.0, limit),
         "GET",
-        id="look-up",
+        id="lookup",
     ),
 ]
 
@@ -156,7 +156,7 @@ class TestReading:
     """What a fault means while the adapter only reads."""
 
     @pytest.mark.parametrize(
-        ("fault", "told"),
+        ("fault", "reported"),
         [
             pytest.param({"kind": "error", "status": 401}, "who asks", id="401"),
             pytest.param({"kind": "text", "status": 401}, "who asks", id="401 as text"),
@@ -174,11 +174,11 @@ class TestReading:
             pytest.param({"kind": "text", "status": 403}, "firewall", id="403 as text"),
         ],
     )
-    def test_a_permanent_fault_needs_a_person(self, make, look, verb, fault, told):
+    def test_a_permanent_fault_needs_a_person(self, make, look, verb, fault, reported):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             asked_for = make(azure_devops, adapter())
             azure_devops.fault(verb=verb, path="/ml/", **fault)
-            with pytest.raises(TargetError, match=told):
+            with pytest.raises(TargetError, match=reported):
                 look(adapter(), asked_for, patience(fault))
 
     @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ class TestReading:
             pytest.param({"kind": "text", "status": 200}, True, id="not JSON"),
             pytest.param({"kind": "empty"}, True, id="empty"),
             pytest.param({"kind": "garbage"}, True, id="garbage"),
-            pytest.param({"kind": "truncated"}, True, id="half an answer"),
+            pytest.param({"kind": "truncated"}, True, id="half a response"),
             pytest.param({"kind": "close", "times": 2}, False, id="closed, twice"),
             pytest.param({"kind": "reset", "times": 2}, False, id="reset, twice"),
             pytest.param({"kind": "hang", "seconds": 60}, False, id="silence"),
@@ -215,8 +215,8 @@ class TestTheKey:
     @pytest.mark.parametrize(
         ("before", "after"),
         [
-            pytest.param(DEPLOY_CHURN, KEYLESS, id="not taken any more"),
-            pytest.param(KEYLESS, NEEDING, id="needed"),
+            pytest.param(DEPLOY_CHURN, KEYLESS, id="no longer accepted"),
+            pytest.param(KEYLESS, NEEDING, id="required"),
         ],
     )
     def test_a_refusal_of_the_key_includes_the_request_that_is_accepted(self, before, after):
@@ -235,7 +235,7 @@ class TestTheKey:
         [
             pytest.param(KEYLESS, {"modelNme": "x"}, KEY, id="another parameter"),
             pytest.param(KEYLESS, {"modelTriggerKey": "x"}, KEY, id="the rule's own value"),
-            pytest.param(NEEDING, {}, "", id="needed, and not known"),
+            pytest.param(NEEDING, {}, "", id="required, and not known"),
         ],
     )
     def test_a_refusal_that_another_key_cannot_correct_needs_a_person(self, pipeline, change, key):

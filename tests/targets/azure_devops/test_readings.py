@@ -110,7 +110,7 @@ class TestSharing:
         ("began_after", "since", "reads"),
         [
             pytest.param(-2.0, NOON, 1, id="read moments ago"),
-            pytest.param(0.0, NOON, 1, id="in this very moment"),
+            pytest.param(0.0, NOON, 1, id="at the same moment"),
             pytest.param(-2.0, NOON + timedelta(minutes=1), 1, id="more than is needed"),
             pytest.param(-2.0, NOON - timedelta(minutes=9), 1, id="of the same ten minutes"),
             pytest.param(-2.0, NOON - timedelta(minutes=11), 2, id="less than is needed"),
@@ -154,7 +154,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         "error",
         [
-            pytest.param(AzureDevOpsError("down", answered=False), id="may pass"),
+            pytest.param(AzureDevOpsError("down", answered=False), id="temporary"),
             pytest.param(TargetError("no rights"), id="for a person"),
         ],
     )

@@ -34,7 +34,7 @@ def test_a_success_that_asks_for_a_long_pause_delays_the_next_start():
     ],
 )
 @pytest.mark.parametrize(
-    "asked_for_pause", [999_999_999_999, 10**400], ids=["beyond the calendar", "beyond all"]
+    "asked_for_pause", [999_999_999_999, 10**400], ids=["beyond the calendar", "far beyond an hour"]
 )
 def test_no_pause_is_longer_than_an_hour(fault, first, asked_for_pause):
     clock = Clock(time.monotonic())
@@ -86,9 +86,9 @@ def test_another_organization_does_not_wait():
     [
         pytest.param({"Retry-After": "60"}, 60, id="Retry-After"),
         pytest.param({"Retry-After": "soon"}, 0, id="not a number"),
-        pytest.param({"Retry-After": "inf"}, 0, id="no digits"),
+        pytest.param({"Retry-After": "inf"}, 0, id="not digits"),
         pytest.param({"Retry-After": "3601"}, 3600, id="an hour at most"),
-        pytest.param({"Retry-After": "9" * 400}, 3600, id="more than a number can be"),
+        pytest.param({"Retry-After": "9" * 400}, 3600, id="a number out of range"),
         pytest.param({}, 0, id="nothing"),
         pytest.param(
             {
@@ -106,7 +106,7 @@ def test_another_organization_does_not_wait():
                 "Date": "Sun, 22 Nov 2026 12:00:00 GMT",
             },
             0,
-            id="some is left",
+            id="some quota is left",
         ),
         pytest.param(
             {
@@ -115,7 +115,7 @@ def test_another_organization_does_not_wait():
                 "Date": "Sun, 22 Nov 2026 12:00:00 GMT",
             },
             300,
-            id="no longer than what is counted lasts",
+            id="no longer than the counted window",
         ),
         pytest.param(
             {
@@ -133,7 +133,7 @@ def test_another_organization_does_not_wait():
                 "Date": "yesterday",
             },
             0,
-            id="X-RateLimit-Reset by a clock that cannot be read",
+            id="X-RateLimit-Reset with an invalid clock",
         ),
     ],
 )
