@@ -181,7 +181,7 @@ def test_many_concurrent_versions_never_step_back(churn):
             State.UNKNOWN,
             Outcome.PENDING,
             "Azure DevOps gave no readable answer: HTTP 408: Something went wrong.",
-            id="request time-out",
+            id="request timeout",
         ),
         pytest.param(
             {"kind": "empty"},

@@ -110,7 +110,7 @@ def test_an_unreachable_topic_stops_nothing(topic, outcomes, make_services, capl
 
 
 class TimesOut:
-    """A credential whose token never arrives; the error of a plain time-out has no message."""
+    """A credential whose token never arrives; the error of a plain timeout has no message."""
 
     def get_token(self, *_scopes, **_options):
         raise ServiceRequestError(TimeoutError())

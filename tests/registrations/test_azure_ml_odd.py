@@ -140,7 +140,7 @@ READABLE_VERSIONS = {
         {"registered_at": None},
     ),
     "no date": (without_times, {"registered_at": None}),
-    "a date that is none": (with_times(createdAt="yesterday"), {"registered_at": None}),
+    "an invalid date": (with_times(createdAt="yesterday"), {"registered_at": None}),
     "a date that is a number": (with_times(createdAt=17), {"registered_at": None}),
     "year 1": (with_times(createdAt="0001-01-01T00:00:00+00:00"), {"registered_at": None}),
     "year 1 in the east": (
@@ -171,17 +171,17 @@ LEFT_OUT_VERSIONS = {
         f"version '{'9' * 200}…'",
         "name has 100,000 characters",
     ),
-    "half a character in the version": (
+    "an unpaired surrogate in the version": (
         lambda document: document.update(name="1\ud800"),
         r"version '1\ud800'",
         "name contains an unpaired surrogate",
     ),
-    "half a character in a tag": (
+    "an unpaired surrogate in a tag": (
         with_property("tags", {"a": "\ud800"}),
         "version '1'",
         "tags contains an unpaired surrogate",
     ),
-    "half a character in a key": (
+    "an unpaired surrogate in a key": (
         with_property("properties", {"\udfff": "a"}),
         "version '1'",
         "properties contains an unpaired surrogate",
@@ -233,7 +233,10 @@ ODD_MODELS = {
         with_property("latestVersion", "9" * 100_000),
         ("evil", "9" * 999 + "…", NOON),
     ),
-    "latest version half": (with_property("latestVersion", "1\ud800"), ("evil", "1\ufffd", NOON)),
+    "latest version with an unpaired surrogate": (
+        with_property("latestVersion", "1\ud800"),
+        ("evil", "1\ufffd", NOON),
+    ),
     "latest version a list": (with_property("latestVersion", [1]), ("evil", None, NOON)),
     "properties null": (lambda document: document.update(properties=None), ("evil", None, NOON)),
     "no id": (lambda document: document.pop("id"), ("evil", "1", NOON)),
@@ -242,7 +245,10 @@ LEFT_OUT_MODELS = {
     "name null": (lambda document: document.update(name=None), "model null"),
     "name empty": (lambda document: document.update(name=""), "model ''"),
     "name long": (lambda document: document.update(name="x" * 10_001), f"model '{'x' * 200}…'"),
-    "name half": (lambda document: document.update(name="a\ud800"), r"model 'a\ud800'"),
+    "name with an unpaired surrogate": (
+        lambda document: document.update(name="a\ud800"),
+        r"model 'a\ud800'",
+    ),
     "nothing": ("null", "model null"),
     "text": ('"x"', "model null"),
 }

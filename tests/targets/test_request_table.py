@@ -77,7 +77,7 @@ ROWS = {
         reason="Azure DevOps is throttling: TF400733: The request has been canceled.",
         faults=starting("error", status=429, retry_after=120),
     ),
-    "signed out while it works": Row(
+    "signed out during the start": Row(
         "failed",
         State.FAILED,
         "failed",
@@ -124,20 +124,20 @@ ROWS = {
         reason="Azure DevOps gave no readable answer: HTTP 500: Something went wrong.",
         faults=starting("error", status=500),
     ),
-    "no answer, although it was started": Row(
+    "no response, although it was started": Row(
         "started", State.STARTED, "duplicate", started=1, faults=starting("close", commit=True)
     ),
-    "half an answer, although it was started": Row(
+    "half a response, although it was started": Row(
         "started", State.STARTED, "duplicate", started=1, faults=starting("truncated")
     ),
-    "no answer, and nothing was started": Row(
+    "no response, and nothing was started": Row(
         "pending",
         State.UNKNOWN,
         "pending",
         reason="Azure DevOps gave no readable answer: ",
         faults=starting("reset"),
     ),
-    "no answer, and lists lag behind": Row(
+    "no response, and lists lag behind": Row(
         "pending",
         State.UNKNOWN,
         "pending",
@@ -146,21 +146,21 @@ ROWS = {
         faults=starting("close", commit=True),
         list_lag=3600,
     ),
-    "discovery is out of order": Row(
+    "discovery fails": Row(
         "pending",
         State.WAITING,
         "started",
         reason="Azure DevOps could not be asked: HTTP 503: The service is unavailable.",
         faults=[{"kind": "error", "verb": "OPTIONS", "status": 503}],
     ),
-    "the definition cannot be read": Row(
+    "the definition is unavailable": Row(
         "pending",
         State.WAITING,
         "started",
         reason="Azure DevOps could not be asked: HTTP 500: Something went wrong.",
         faults=[{"kind": "error", "verb": "GET", "path": "/definitions", "status": 500}],
     ),
-    "the definitions are read too slowly": Row(
+    "reading the definitions is too slow": Row(
         "started",
         State.STARTED,
         "duplicate",

@@ -59,7 +59,7 @@ class TestResults:
             pytest.param({"kind": "text", "status": 401}, Refused, id="unauthorized, as text"),
             pytest.param({"kind": "text", "status": 404}, Unknown, id="404 as text"),
             pytest.param({"kind": "error", "status": 429}, NotStarted, id="throttled"),
-            pytest.param({"kind": "error", "status": 408}, Unknown, id="request time-out"),
+            pytest.param({"kind": "error", "status": 408}, Unknown, id="request timeout"),
             pytest.param({"kind": "error", "status": 500}, Unknown, id="server error"),
             pytest.param({"kind": "error", "status": 503, "retry_after": 9}, Unknown, id="503"),
             pytest.param({"kind": "empty"}, Unknown, id="empty"),
@@ -184,7 +184,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("fault", "answered"),
         [
-            pytest.param({"kind": "error", "status": 408}, True, id="request time-out"),
+            pytest.param({"kind": "error", "status": 408}, True, id="request timeout"),
             pytest.param({"kind": "error", "status": 429}, True, id="throttled"),
             pytest.param({"kind": "error", "status": 500}, True, id="server error"),
             pytest.param({"kind": "text", "status": 502}, True, id="a proxy's error"),
