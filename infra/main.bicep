@@ -1,14 +1,14 @@
-// Stage 1: everything that Model Trigger runs on, without a single key or secret.
-// Publish the code next; then subscribe each workspace with subscribe.bicep, because Event Grid
-// accepts a function as a destination only once it exists.
+// Stage 1: the function app and everything it runs on, without keys or secrets.
+// Publish the code next, then subscribe each workspace with subscribe.bicep: Event Grid accepts
+// a function as a destination only once the function exists.
 targetScope = 'resourceGroup'
 
-// What every deployment decides
+// Required and common parameters
 
-@description('The rules: rule name to rule, as the README describes them. Written to the app setting RULES without the key "$schema", which only editors need.')
+@description('Rules by name, as described in the README. Written to the app setting RULES without the key "$schema", which only editors need.')
 param rules object
 
-@description('Resource ids of the Azure Machine Learning workspaces whose registrations are accepted and reconciled. Subscribe each of them with subscribe.bicep.')
+@description('Resource ids of the Azure Machine Learning workspaces whose registrations are accepted and reconciled. Subscribe each one with subscribe.bicep.')
 @minLength(1)
 param workspaces string[]
 
@@ -17,92 +17,92 @@ param workspaces string[]
 @maxLength(256)
 param azureDevOpsOrgUrl string
 
-@description('Azure DevOps project of the rules that name none.')
+@description('Azure DevOps project of rules that do not name one.')
 @maxLength(64)
 param azureDevOpsProject string = ''
 
-@description('Mode of the app when it is deployed for the first time. From then on the app setting MODE decides, and deployments leave it as it is.')
+@description('Mode of the app on its first deployment. Later deployments keep the app setting MODE as it is.')
 @allowed(['live', 'observe', 'off'])
 param mode string = 'live'
 
-@description('E-mail address that alerts are sent to. Without one they only show in the portal.')
+@description('Email address for alerts. Without one, alerts appear only in the portal.')
 @maxLength(254)
 param alertEmail string = ''
 
-// Where and how it runs
+// Hosting
 
-@description('Short name that becomes part of the resource names: letters, digits and hyphens.')
+@description('Short name used in the resource names: letters, digits and hyphens.')
 @minLength(3)
 @maxLength(16)
 param appName string = 'model-trigger'
 
-@description('Region of all resources. Flex Consumption must be offered there: az functionapp list-flexconsumption-locations.')
+@description('Region of all resources. It must offer Flex Consumption: see az functionapp list-flexconsumption-locations.')
 param location string = resourceGroup().location
 
 @description('Tags of all resources.')
 param tags object = {}
 
-@description('Memory of one instance in MB; a larger one has more CPU.')
+@description('Memory of an instance in MB. More memory comes with more CPU.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('How many instances may run at the same time.')
+@description('Maximum number of instances.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Instances that wait for events without ever being stopped: no cold start, but billed around the clock.')
+@description('Number of instances that are always running: no cold start, but billed around the clock.')
 @minValue(0)
 @maxValue(40)
 param alwaysReadyInstances int = 0
 
-@description('Resource id of a subnet that outgoing traffic takes, delegated to Microsoft.App/environments: for an Azure DevOps Server that only a private network reaches.')
+@description('Resource id of a subnet for outgoing traffic, delegated to Microsoft.App/environments. Needed for an Azure DevOps Server in a private network.')
 param subnetId string = ''
 
-@description('Days that logs are kept.')
+@description('Retention of logs in days.')
 @minValue(30)
 @maxValue(730)
 param logRetentionInDays int = 30
 
-// Optional parts
+// Optional features
 
-@description('Resource id of a Key Vault (with Azure RBAC) that holds an Azure DevOps personal access token. Without it the managed identity of the app signs in, which is the better choice.')
+@description('Resource id of a Key Vault (with Azure RBAC) that holds an Azure DevOps personal access token. Without it, the app signs in as its managed identity, which is recommended.')
 param keyVaultId string = ''
 
-@description('Name of the Key Vault secret that holds the personal access token. Used only with keyVaultId.')
+@description('Name of the Key Vault secret with the personal access token. Used only with keyVaultId.')
 @minLength(1)
 @maxLength(127)
 param keyVaultSecretName string = 'azure-devops-pat'
 
-@description('Endpoint of an Event Grid topic that gets an event per decision, such as https://releases.westeurope-1.eventgrid.azure.net/api/events. The identity of the app needs the role EventGrid Data Sender on it.')
+@description('Endpoint of an Event Grid topic that receives an event per decision, such as https://releases.westeurope-1.eventgrid.azure.net/api/events. The app\'s identity needs the role EventGrid Data Sender on the topic.')
 @maxLength(512)
 param outcomeTopicEndpoint string = ''
 
-@description('JSON file in the package with more rules than one app setting holds. The parameter rules overrides it.')
+@description('JSON file in the package with rules that do not fit in one app setting. The parameter rules overrides it.')
 @maxLength(256)
 param rulesFile string = ''
 
-@description('Keep the app settings RULES__* and MODE as they are in the running app. false removes every RULES__* and sets MODE to the parameter mode.')
+@description('Whether to keep the app settings RULES__* and MODE of the running app. false removes every RULES__* and sets MODE to the parameter mode.')
 param keepSettings bool = true
 
-// Timing: the defaults are those of the app, explained in the README
+// Timing, with the defaults of the app; see the README
 
-@description('Prefix of the two ledger tables, <prefix>releases and <prefix>decisions. Letters and digits, a letter first.')
+@description('Prefix of the ledger tables, <prefix>releases and <prefix>decisions: letters and digits, starting with a letter.')
 @minLength(1)
 @maxLength(54)
 param ledgerPrefix string = 'modeltrigger'
 
-@description('When reconcile runs: NCRONTAB with seconds, in UTC.')
+@description('Schedule of reconcile: NCRONTAB with seconds, in UTC.')
 @minLength(11)
 @maxLength(64)
 param reconcileSchedule string = '0 */5 * * * *'
 
-@description('How far back reconcile looks for registrations that never arrived. ISO 8601 duration.')
+@description('How far back reconcile looks for registrations whose event never arrived. ISO 8601 duration.')
 @minLength(3)
 @maxLength(32)
 param reconcileLookback string = 'P1D'
 
-@description('How long decisions are kept; claims and marks stay for ever. ISO 8601 duration.')
+@description('How long decisions are kept; claims and marks never expire. ISO 8601 duration.')
 @minLength(3)
 @maxLength(32)
 param decisionRetention string = 'P90D'
@@ -117,17 +117,17 @@ param claimLease string = 'PT2M'
 @maxLength(32)
 param listLag string = 'PT2M'
 
-@description('First pause before a refused start is tried again; each next one is longer. ISO 8601 duration.')
+@description('Pause before a refused start is first retried; later pauses are longer. ISO 8601 duration.')
 @minLength(3)
 @maxLength(32)
 param retryPause string = 'PT5M'
 
-@description('How long a refused start is tried again before it is given up. ISO 8601 duration.')
+@description('How long a refused start is retried before the app gives up. ISO 8601 duration.')
 @minLength(3)
 @maxLength(32)
 param retryFor string = 'P1D'
 
-@description('How many deliveries, timers and pages one instance handles at once. Most of them wait: up to 5 s for the start of another version, up to 25 s for Azure DevOps.')
+@description('Number of deliveries, timers and pages that an instance handles at once. Most of them are waiting: up to 5 s for the start of another version, up to 25 s for Azure DevOps.')
 @minValue(4)
 @maxValue(256)
 param workerThreads int = 32
@@ -135,7 +135,7 @@ param workerThreads int = 32
 var token = uniqueString(resourceGroup().id, appName)
 var eventFunction = 'on_model_registered'
 
-// Scopes are evaluated even where a condition is false, so this one is always a real resource group.
+// Azure evaluates a scope even if the condition is false, so this must always name a resource group.
 var keyVaultIdParts = split(empty(keyVaultId) ? resourceGroup().id : keyVaultId, '/')
 var keyVaultName = last(keyVaultIdParts)
 
@@ -160,7 +160,7 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     minimumTlsVersion: 'TLS1_2'
     publicNetworkAccess: 'Enabled'
     supportsHttpsTrafficOnly: true
-    // Event Grid writes dead letters as a trusted service; this still lets it in once the default becomes Deny.
+    // Event Grid writes dead letters as a trusted service; the bypass keeps working if the default becomes Deny.
     networkAcls: { bypass: 'AzureServices', defaultAction: 'Allow' }
   }
 
@@ -247,7 +247,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
 resource app 'Microsoft.Web/sites@2024-11-01' = {
   name: 'func-${appName}-${take(token, 6)}'
   location: location
-  // The tag is how azd finds the app of its service.
+  // azd finds the app of its service by this tag.
   tags: union(tags, { 'azd-service-name': 'app' })
   kind: 'functionapp,linux'
   identity: {
@@ -257,7 +257,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
-    // Event Grid delivers to public endpoints only; it authenticates with the system key of its extension.
+    // Event Grid delivers to public endpoints only, and authenticates with the system key of its extension.
     publicNetworkAccess: 'Enabled'
     clientAffinityEnabled: false
     keyVaultReferenceIdentity: identity.id
@@ -290,7 +290,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       }
     }
   }
-  // With its roles in place from the start, the app reads its storage at the first attempt.
+  // The app needs its roles to read its storage when it first starts.
   dependsOn: [roles]
 
   resource ftp 'basicPublishingCredentialsPolicies' = {
@@ -308,17 +308,17 @@ module settings 'modules/app-settings.bicep' = {
   name: 'app-settings-${token}'
   params: {
     functionAppName: app.name
-    // Listed after the app exists, so that the very first deployment finds no settings rather than no app.
+    // Listed once the app exists, so that the first deployment finds empty settings rather than no app.
     live: keepSettings ? list('${app.id}/config/appsettings', '2024-11-01').properties : {}
     settings: union(
       {
         AzureWebJobsStorage__accountName: storage.name
         AzureWebJobsStorage__credential: 'managedidentity'
         AzureWebJobsStorage__clientId: identity.properties.clientId
-        // Names the endpoint; without local authentication nobody gets in with it.
+        // Not a secret: local authentication is disabled, so the string only identifies the endpoint.
         APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
         APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
-        // Unset, the host makes it 1000 (DefaultWorkerProcessFactory in https://github.com/Azure/azure-functions-host).
+        // If unset, the host uses 1000 (DefaultWorkerProcessFactory in https://github.com/Azure/azure-functions-host).
         PYTHON_THREADPOOL_THREAD_COUNT: string(workerThreads)
         AZURE_CLIENT_ID: identity.properties.clientId
         AZURE_DEVOPS_ORG_URL: azureDevOpsOrgUrl
@@ -365,7 +365,7 @@ module watch 'modules/watch.bicep' = {
   }
 }
 
-// <app>.azurewebsites.net is published to at <app>.scm.azurewebsites.net; the first label may also carry a hash.
+// The publishing host of <app>.azurewebsites.net is <app>.scm.azurewebsites.net; the first label may also contain a hash.
 var host = app.properties.defaultHostName
 var publishHost = '${substring(host, 0, indexOf(host, '.'))}.scm${substring(host, indexOf(host, '.'))}'
 
@@ -375,10 +375,10 @@ output functionAppName string = app.name
 @description('Resource id of the function app, for subscribe.bicep.')
 output functionAppId string = app.id
 
-@description('Address that takes the package as it is, without building it again.')
+@description('URL that accepts the package as it is, without a remote build.')
 output publishUrl string = 'https://${publishHost}/api/publish?RemoteBuild=false'
 
-@description('The status page. It asks for a function key.')
+@description('URL of the status page, which requires a function key.')
 output statusUrl string = 'https://${host}/api/status'
 
 @description('Name of the managed identity to add to Azure DevOps.')
@@ -390,7 +390,7 @@ output identityPrincipalId string = identity.properties.principalId
 @description('Resource id of the storage account, for subscribe.bicep.')
 output storageAccountId string = storage.id
 
-@description('Container of the events that could not be delivered, for subscribe.bicep.')
+@description('Container for dead letters, for subscribe.bicep.')
 output deadLetterContainer string = storage::blobs::deadLetters.name
 
 @description('Resource id of the Log Analytics workspace, for subscribe.bicep.')

@@ -1,11 +1,11 @@
-"""Build dist/model-trigger.zip: what is deployed, with its dependencies for Linux and bytecode.
+"""Build dist/model-trigger.zip: the app with its dependencies for Linux, and bytecode.
 
     python3.13 infra/package.py
 
-Run it with the Python that the app is deployed on: pip judges by the running Python what
-requirements.txt asks for, and bytecode is made for it. The bytecode is of the kind
-`unchecked-hash`, which unpacking cannot make stale (https://peps.python.org/pep-0552/). The layout
-is the one that Azure Functions expects of a package that is not built remotely:
+Run it with the Python version that the app is deployed on: pip evaluates the markers in
+requirements.txt for the running Python, and the bytecode is compiled for it. The bytecode is
+`unchecked-hash`, so unpacking cannot make it stale (https://peps.python.org/pep-0552/). The layout
+is the one that Azure Functions expects of a package without a remote build:
 https://learn.microsoft.com/azure/azure-functions/functions-reference-python
 """
 
@@ -34,10 +34,10 @@ A_TIME = (2000, 1, 1, 0, 0, 0)
 
 
 def main() -> int:
-    """Build the package; give the exit code."""
+    """Build the package and return the exit code."""
     if sys.version_info[:2] != DEPLOYED:
         running = ".".join(map(str, sys.version_info[:2]))
-        sys.stderr.write(f"The app is deployed on Python 3.13, this is {running}: use 3.13.\n")
+        sys.stderr.write(f"The app is deployed on Python 3.13, but this is {running}.\n")
         return 1
     install(ROOT / "requirements.txt", DEPENDENCIES)
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def install(requirements: Path, folder: Path) -> None:
-    """Install the dependencies into a folder, unless just these are there already."""
+    """Install the dependencies into a folder, unless they are already installed there."""
     digest = hashlib.sha256(requirements.read_bytes() + Path(__file__).read_bytes()).hexdigest()
     stamp = folder.with_suffix(".sha256")
     if stamp.exists() and stamp.read_text() == digest:
@@ -73,9 +73,9 @@ def install(requirements: Path, folder: Path) -> None:
 
 
 def compile_all(folder: Path) -> None:
-    """Make the bytecode of every module, with no path of this machine in it."""
+    """Compile every module to bytecode, without paths of this machine."""
     with warnings.catch_warnings():
-        # Some dependencies have old escapes in their docstrings.
+        # Some dependencies have invalid escapes in their docstrings.
         warnings.simplefilter("ignore", SyntaxWarning)
         compileall.compile_dir(
             folder,
@@ -86,7 +86,7 @@ def compile_all(folder: Path) -> None:
 
 
 def copy_app(folder: Path) -> None:
-    """Copy what is the app's own."""
+    """Copy the app's own files."""
     for name in APP:
         shutil.copy(ROOT / name, folder)
     without_bytecode = shutil.ignore_patterns("__pycache__")
@@ -94,14 +94,14 @@ def copy_app(folder: Path) -> None:
 
 
 def listed(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
-    """List the files below a folder, each with its name in the package."""
+    """Yield the files below a folder, each with its name in the package."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             yield f"{prefix}{path.relative_to(folder).as_posix()}", path
 
 
 def write_zip(target: Path, files: list[tuple[str, Path]]) -> None:
-    """Write the package; the same files give the same bytes."""
+    """Write the package reproducibly: the same files give the same bytes."""
     target.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as package:
         for name, path in files:

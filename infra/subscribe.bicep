@@ -1,9 +1,9 @@
-// Stage 2, after the code is published: subscribes one workspace. Deploy it to the resource group of the
-// workspace, which may belong to another team and subscription, as often as you like.
-// Who deploys it needs rights in two places: the README lists them.
+// Stage 2, after the code is published: subscribe one workspace. Deploy to the resource group of the
+// workspace, which may belong to another team or subscription. Safe to repeat.
+// This requires permissions in two places, listed in the README.
 targetScope = 'resourceGroup'
 
-@description('Azure Machine Learning workspace, in the resource group that this is deployed to.')
+@description('Name of the Azure Machine Learning workspace, in the resource group of this deployment.')
 @minLength(3)
 @maxLength(33)
 param workspaceName string
@@ -12,12 +12,12 @@ param workspaceName string
 @minLength(1)
 param functionAppId string
 
-@description('Object id of the managed identity of the app: output identityPrincipalId of main.bicep.')
+@description('Object id of the app\'s managed identity: output identityPrincipalId of main.bicep.')
 @minLength(36)
 @maxLength(36)
 param identityPrincipalId string
 
-@description('Resource id of the storage account that keeps dead letters: output storageAccountId of main.bicep.')
+@description('Resource id of the storage account for dead letters: output storageAccountId of main.bicep.')
 @minLength(1)
 param storageAccountId string
 
@@ -26,14 +26,14 @@ param storageAccountId string
 @maxLength(63)
 param deadLetterContainer string = 'dead-letters'
 
-@description('Resource id of the Log Analytics workspace that gets delivery failures: output logAnalyticsWorkspaceId of main.bicep.')
+@description('Resource id of the Log Analytics workspace that receives delivery failures: output logAnalyticsWorkspaceId of main.bicep.')
 @minLength(1)
 param logAnalyticsWorkspaceId string
 
-@description('Resource id of the system topic of the workspace, where there is one: Azure allows only one per workspace. It keeps its tags and identities and gets a system-assigned identity.')
+@description('Resource id of the workspace\'s existing system topic, if any: Azure allows only one per workspace. It keeps its tags and identities, and gets a system-assigned identity.')
 param systemTopicId string = ''
 
-@description('Only registrations of this model, written exactly; empty for all. The rules of the app choose among what arrives, so this merely saves deliveries.')
+@description('Exact name of the only model to deliver; empty for all. The app\'s rules filter what arrives, so this only saves deliveries.')
 @maxLength(255)
 param modelName string = ''
 
@@ -42,17 +42,17 @@ param modelName string = ''
 @maxLength(64)
 param subscriptionName string = 'model-trigger-${uniqueString(functionAppId)}'
 
-@description('How often Event Grid tries to deliver an event before it becomes a dead letter.')
+@description('Number of delivery attempts before Event Grid dead-letters an event.')
 @minValue(1)
 @maxValue(30)
 param maxDeliveryAttempts int = 30
 
-@description('How long Event Grid tries to deliver an event, in minutes.')
+@description('Minutes during which Event Grid tries to deliver an event.')
 @minValue(1)
 @maxValue(1440)
 param eventTimeToLiveInMinutes int = 1440
 
-@description('E-mail address that alerts are sent to. Without one they only show in the portal.')
+@description('Email address for alerts. Without one, alerts appear only in the portal.')
 @maxLength(254)
 param alertEmail string = ''
 
@@ -78,7 +78,7 @@ module topic 'modules/system-topic.bicep' = {
   scope: resourceGroup(topicParts[2], topicParts[4])
   params: {
     name: last(topicParts)
-    // Azure refuses a topic whose source or region changes, even in case only.
+    // Azure refuses to change the source or region of a topic, even if only the case differs.
     source: topicExists ? (topicAsItIs.?properties.source ?? workspace.id) : workspace.id
     location: topicExists ? (topicAsItIs.?location ?? workspace.location) : workspace.location
     tags: union(topicExists ? (topicAsItIs.?tags ?? {}) : {}, tags)
@@ -115,13 +115,13 @@ module eventSubscription 'modules/event-subscription.bicep' = {
   dependsOn: [deadLetterRole]
 }
 
-// The built-in roles that may read models may do much more.
+// The built-in roles that can read models can do much more.
 resource modelReader 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, 'model-trigger-model-reader')
   properties: {
-    // Unique in the whole tenant, as Azure demands.
+    // Azure requires a name that is unique in the tenant.
     roleName: 'Model Trigger model reader ${uniqueString(resourceGroup().id)}'
-    description: 'Reads the models that are registered in an Azure Machine Learning workspace.'
+    description: 'Read the models registered in an Azure Machine Learning workspace.'
     type: 'CustomRole'
     assignableScopes: [resourceGroup().id]
     permissions: [

@@ -1,10 +1,10 @@
-// What you decide for stage 2, once per workspace. infra/hooks/subscribe.sh sets these variables;
-// without it, export them as the README shows. The lower-case ones are the outputs of stage 1.
+// Parameters of stage 2, for one workspace. infra/hooks/subscribe.sh sets these variables;
+// without it, export them as shown in the README. The lower-case ones are outputs of stage 1.
 using 'subscribe.bicep'
 
 param workspaceName = readEnvironmentVariable('WORKSPACE_NAME')
 
-// The topic that the workspace already has; leave it out when there is none.
+// The workspace's existing system topic, if any.
 param systemTopicId = readEnvironmentVariable('SYSTEM_TOPIC_ID', '')
 
 param functionAppId = readEnvironmentVariable('functionAppId')
@@ -13,8 +13,8 @@ param storageAccountId = readEnvironmentVariable('storageAccountId')
 param deadLetterContainer = readEnvironmentVariable('deadLetterContainer')
 param logAnalyticsWorkspaceId = readEnvironmentVariable('logAnalyticsWorkspaceId')
 
-// Who gets the alerts.
+// Recipient of alerts.
 param alertEmail = readEnvironmentVariable('ALERT_EMAIL', '')
 
-// To be sent the registrations of one model only:
+// To receive registrations of one model only:
 //   param modelName = 'churn'

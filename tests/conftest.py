@@ -1,4 +1,4 @@
-"""The parts that tests run against: real storage protocol, and a stand-in for Azure DevOps."""
+"""Fixtures: the real storage protocol, and stand-ins for Azure DevOps and Azure ML."""
 
 import json
 import time
@@ -26,8 +26,8 @@ from tests.support.trial import App, Trial, with_changes
 
 _prefixes = count(1)
 
-# Time says nothing on a busy machine; and what a test finds must not depend on chance, or it fails
-# for somebody who changed something else. `--hypothesis-profile=default` looks further.
+# Times mean nothing on a busy machine, and a test must not fail by chance for somebody who changed
+# something else. `--hypothesis-profile=default` searches further.
 settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -35,7 +35,7 @@ settings.load_profile("steady")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests of chance have noted: what they did, and the seed that repeats it."""
+    """Print what randomized tests recorded: what they did, and the seed that repeats it."""
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):
             for name, value in getattr(report, "user_properties", []):
@@ -44,25 +44,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
-    """Azurite, once for all tests."""
+    """Azurite, shared by all tests."""
     with Azurite() as running:
         yield running
 
 
 @pytest.fixture
 def azure_devops() -> Iterator[AzureDevOps]:
-    """The stand-in for Azure DevOps, empty."""
+    """The stand-in for Azure DevOps, reset."""
     with AzureDevOps() as running:
         yield running
 
 
 @pytest.fixture
 def azure_ml(monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureMachineLearning]:
-    """The stand-in for Azure ML with one workspace, empty."""
+    """The stand-in for Azure ML with one workspace, reset."""
     with AzureMachineLearning((WORKSPACE.id,)) as running:
         for name, value in running.settings.items():
             monkeypatch.setenv(name, value)
-        # The client sets this one itself; so it is taken back.
+        # The client sets this variable itself, so restore it.
         monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
         yield running
 
@@ -78,7 +78,7 @@ def ledger(azurite: Azurite) -> Iterator[Ledger]:
 
 @pytest.fixture
 def make_services(ledger: Ledger, azure_devops: AzureDevOps) -> Callable[..., Services]:
-    """Services with the real adapters; keywords replace single settings, `rules` gives the book."""
+    """Return services with the real adapters; keywords replace settings, `rules` makes the book."""
     releases = AzureDevOpsAdapter(lambda _: "Basic Om5vdC1hLXNlY3JldA==", time.monotonic)
     models = AzureMLAdapter(StaticCredential)
     services = Services(
@@ -97,7 +97,7 @@ def make_services(ledger: Ledger, azure_devops: AzureDevOps) -> Callable[..., Se
 
 @pytest.fixture
 def churn(make_services: Callable[..., Services], azure_devops: AzureDevOps) -> Trial:
-    """A rule for churn, and what was done about it."""
+    """A rule for churn, and what was done for it."""
     return Trial(make_services(), azure_devops)
 
 
@@ -108,14 +108,14 @@ def app(
     azure_ml: AzureMachineLearning,
     caplog: pytest.LogCaptureFixture,
 ) -> App:
-    """The app, just deployed."""
+    """The app, newly deployed."""
     caplog.set_level("INFO", "model_trigger")
     return App(make_services(workspaces=[WORKSPACE]), azure_devops, azure_ml, caplog)
 
 
 @pytest.fixture
 def settled(app: App) -> App:
-    """The app a week after it was deployed."""
+    """The app a week after its deployment."""
     app.reconcile()
     app.let_a_pass_be(timedelta(days=7))
     return app
@@ -125,7 +125,7 @@ def settled(app: App) -> App:
 def settings_for(
     azurite: Azurite, azure_devops: AzureDevOps, ledger: Ledger
 ) -> Callable[..., dict[str, str]]:
-    """Makes the settings of a host that has these rules, and whatever else is given."""
+    """Return the settings of a host with these rules, and any other settings given."""
 
     def settings_for(rules: object, **others: str) -> dict[str, str]:
         return {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Refuses rules that the app would refuse, before anything is deployed.
+# Reject rules that the app would reject, before anything is deployed.
 set -eu
 cd "$(dirname "$0")/../.."
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds the package and lays it out for azd, which makes its own zip of a folder.
+# Build the package and unpack it for azd, which zips a folder itself.
 set -eu
 cd "$(dirname "$0")/../.."
 
 make package
 rm -rf dist/package
 python3 -m zipfile -e dist/model-trigger.zip dist/package
-# Without a .funcignore azd leaves every __pycache__ out, and each cold start would compile all modules.
+# Without a .funcignore, azd excludes every __pycache__, and each cold start would compile all modules.
 : > dist/package/.funcignore

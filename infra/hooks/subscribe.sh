@@ -1,10 +1,10 @@
 #!/bin/sh
-# Subscribes every workspace in WORKSPACE_IDS (separated by commas) to the deployed app. Safe to repeat.
-# azd hands over the outputs of stage 1; the README shows how to export them without azd.
+# Subscribe the deployed app to every workspace in WORKSPACE_IDS (comma-separated). Safe to repeat.
+# azd exports the outputs of stage 1; the README shows how to export them without azd.
 set -eu
 cd "$(dirname "$0")/../.."
 
-: "${WORKSPACE_IDS:?is not set: give the resource ids of the workspaces, separated by commas}"
+: "${WORKSPACE_IDS:?is not set: set it to the resource ids of the workspaces, separated by commas}"
 : "${functionAppId:?is not set: export the outputs of infra/main.bicep first}"
 
 deploy() {
@@ -20,19 +20,19 @@ for workspace in $(printf '%s' "$WORKSPACE_IDS" | tr ',' ' '); do
   : "${WORKSPACE_NAME:?"$workspace is not the resource id of a workspace"}"
   az provider register --subscription "$subscription" --namespace Microsoft.EventGrid --wait
   topics=$(az eventgrid system-topic list --subscription "$subscription" --query "[].[source, id]" --output tsv)
-  # Azure spells resource ids in more than one case.
+  # Azure is not consistent about the case of resource ids.
   SYSTEM_TOPIC_ID=$(printf '%s\n' "$topics" |
     awk -v workspace="$workspace" 'tolower($1) == tolower(workspace) { print $2; exit }')
   export WORKSPACE_NAME SYSTEM_TOPIC_ID
 
-  # A function that was just published, and a role that was just given, are not known everywhere at once.
+  # A new function or role assignment takes a while to propagate through Azure.
   attempt=1
   until deploy; do
     if [ "$attempt" -eq 5 ]; then
-      echo "$WORKSPACE_NAME is not subscribed. Once the cause is gone: sh infra/hooks/subscribe.sh" >&2
+      echo "Could not subscribe $WORKSPACE_NAME. Fix the cause, then run: sh infra/hooks/subscribe.sh" >&2
       exit 1
     fi
-    echo "Attempt $attempt of 5 to subscribe $WORKSPACE_NAME failed; the next follows in a minute." >&2
+    echo "Attempt $attempt of 5 to subscribe $WORKSPACE_NAME failed; retrying in a minute." >&2
     attempt=$((attempt + 1))
     sleep 60
   done

@@ -1,4 +1,4 @@
-// Who is told when an alert fires.
+// The recipients of alerts.
 targetScope = 'resourceGroup'
 
 @description('Name of the action group.')
@@ -6,7 +6,7 @@ targetScope = 'resourceGroup'
 @maxLength(260)
 param name string
 
-@description('E-mail address that alerts are sent to; empty for nobody.')
+@description('Email address for alerts; empty for none.')
 @maxLength(254)
 param alertEmail string
 

@@ -1,15 +1,15 @@
-// Writes all app settings. Azure replaces them as a whole, so what people change in the running app
-// has to be read first and written back: RULES__* and MODE. All others are as the template says.
-// A module of its own, because a file cannot read and write the same settings; its parameters are
-// secure, so that no value stands in the deployment history.
+// Write all app settings. Azure replaces them as a whole, so the settings that users change in the
+// running app, RULES__* and MODE, must be read first and written back. All others come from the template.
+// This is a separate module because a file cannot both read and write the same settings. Its parameters
+// are secure, to keep their values out of the deployment history.
 targetScope = 'resourceGroup'
 
-@description('The function app.')
+@description('Name of the function app.')
 @minLength(2)
 @maxLength(60)
 param functionAppName string
 
-@description('App settings that the template owns.')
+@description('App settings from the template.')
 @secure()
 param settings object
 

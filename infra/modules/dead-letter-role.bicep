@@ -1,17 +1,17 @@
-// Lets a system topic write dead letters. Deployed where the storage account is.
+// Allow a system topic to write dead letters. Deployed to the resource group of the storage account.
 targetScope = 'resourceGroup'
 
-@description('Storage account that keeps the dead letters.')
+@description('Name of the storage account for dead letters.')
 @minLength(3)
 @maxLength(24)
 param storageAccountName string
 
-@description('Container that keeps the dead letters.')
+@description('Name of the container for dead letters.')
 @minLength(3)
 @maxLength(63)
 param container string
 
-@description('Object id of the identity of the system topic.')
+@description('Object id of the system topic\'s identity.')
 @minLength(36)
 @maxLength(36)
 param principalId string

@@ -1,8 +1,8 @@
-// The event subscription of one workspace, and what tells a person that events do not arrive.
-// Deployed where the system topic is.
+// The event subscription of one workspace, with alerts for failed deliveries.
+// Deployed to the resource group of the system topic.
 targetScope = 'resourceGroup'
 
-@description('System topic of the workspace.')
+@description('Name of the workspace\'s system topic.')
 @minLength(3)
 @maxLength(50)
 param topicName string
@@ -16,34 +16,34 @@ param name string
 @minLength(1)
 param functionId string
 
-@description('Only registrations of this model; empty for all.')
+@description('Name of the only model to deliver; empty for all.')
 @maxLength(255)
 param modelName string
 
-@description('Delivery attempts before an event becomes a dead letter.')
+@description('Number of delivery attempts before an event is dead-lettered.')
 @minValue(1)
 @maxValue(30)
 param maxDeliveryAttempts int
 
-@description('Minutes before an event becomes a dead letter.')
+@description('Minutes before an event is dead-lettered.')
 @minValue(1)
 @maxValue(1440)
 param eventTimeToLiveInMinutes int
 
-@description('Resource id of the storage account that keeps dead letters.')
+@description('Resource id of the storage account for dead letters.')
 @minLength(1)
 param storageAccountId string
 
-@description('Container that keeps dead letters.')
+@description('Name of the container for dead letters.')
 @minLength(3)
 @maxLength(63)
 param deadLetterContainer string
 
-@description('Resource id of the Log Analytics workspace that gets delivery failures.')
+@description('Resource id of the Log Analytics workspace that receives delivery failures.')
 @minLength(1)
 param logAnalyticsWorkspaceId string
 
-@description('E-mail address that alerts are sent to; empty for nobody.')
+@description('Email address for alerts; empty for none.')
 @maxLength(254)
 param alertEmail string
 
@@ -55,20 +55,20 @@ var alerts = [
     name: 'dead-lettered'
     metric: 'DeadLetteredCount'
     threshold: 0
-    description: 'A registration could not be delivered and became a dead letter. reconcile picks it up; read the blob to see why.'
+    description: 'A registration could not be delivered and was dead-lettered. reconcile will pick it up; the blob contains the reason.'
   }
   {
     name: 'dropped'
     metric: 'DroppedEventCount'
     threshold: 0
-    description: 'A registration was dropped: neither the app nor the dead-letter container took it. reconcile picks it up.'
+    description: 'A registration was dropped: neither the app nor the dead-letter container accepted it. reconcile will pick it up.'
   }
   {
-    // One event that fails is tried about seven times in its first hour, and a cold start costs one attempt.
+    // A failing event is tried about seven times in its first hour, and a cold start costs one attempt.
     name: 'delivery-failures'
     metric: 'DeliveryAttemptFailCount'
     threshold: 7
-    description: 'More than one registration has failed to be delivered for up to an hour.'
+    description: 'Deliveries of more than one registration have failed for up to an hour.'
   }
 ]
 
@@ -84,17 +84,17 @@ resource eventSubscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@
       endpointType: 'AzureFunction'
       properties: {
         resourceId: functionId
-        // One event per delivery: of a batch, one failure would repeat all.
+        // One event per delivery: one failure in a batch would repeat the whole batch.
         maxEventsPerBatch: 1
         preferredBatchSizeInKilobytes: 64
       }
     }
-    // Event Grid turns its own schema into CloudEvents but not the other way round, so this one always works:
+    // Event Grid converts its own schema to CloudEvents but not the reverse, so this schema always works:
     // https://learn.microsoft.com/azure/event-grid/event-schema
     eventDeliverySchema: 'CloudEventSchemaV1_0'
     filter: {
       includedEventTypes: ['Microsoft.MachineLearningServices.ModelRegistered']
-      // The subject is models/<name>:<version>; without the colon, churn would let churn-test in.
+      // The subject is models/<name>:<version>; without the colon, churn would also match churn-test.
       subjectBeginsWith: empty(modelName) ? '' : 'models/${modelName}:'
       isSubjectCaseSensitive: !empty(modelName)
     }

@@ -1,12 +1,12 @@
-// Lets the app read the one secret that holds its personal access token. Deployed where the vault is.
+// Allow the app to read the secret with its personal access token. Deployed to the resource group of the vault.
 targetScope = 'resourceGroup'
 
-@description('Object id of the managed identity of the app.')
+@description('Object id of the app\'s managed identity.')
 @minLength(36)
 @maxLength(36)
 param principalId string
 
-@description('Key Vault with Azure RBAC.')
+@description('Name of the Key Vault, which uses Azure RBAC.')
 @minLength(3)
 @maxLength(24)
 param keyVaultName string

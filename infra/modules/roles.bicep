@@ -1,22 +1,22 @@
-// Every role that the identity of the app has in its own resource group.
+// The roles of the app's identity in its own resource group.
 targetScope = 'resourceGroup'
 
-@description('Object id of the managed identity of the app.')
+@description('Object id of the app\'s managed identity.')
 @minLength(36)
 @maxLength(36)
 param principalId string
 
-@description('Storage account of the host, the package, the dead letters and the ledger.')
+@description('Name of the storage account of the host, the package, the dead letters and the ledger.')
 @minLength(3)
 @maxLength(24)
 param storageAccountName string
 
-@description('Application Insights component that takes the telemetry.')
+@description('Name of the Application Insights component for telemetry.')
 @minLength(1)
 @maxLength(260)
 param insightsName string
 
-// What the host needs for its own storage, and the ledger's tables; no trigger of this app uses queues.
+// Required by the host for its storage, and for the ledger's tables. No trigger of this app uses queues.
 // https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
 var storageRoles = {
   storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'

@@ -1,4 +1,4 @@
-// The system topic of a workspace, with the identity that writes dead letters. Deployed where the topic is.
+// The system topic of a workspace, with the identity that writes dead letters. Deployed to the topic's resource group.
 targetScope = 'resourceGroup'
 
 @description('Name of the system topic.')
@@ -16,10 +16,10 @@ param location string
 @description('Tags of the topic.')
 param tags object
 
-@description('User-assigned identities that the topic already has.')
+@description('Existing user-assigned identities of the topic.')
 param userAssignedIdentities object
 
-// System-assigned, because behind a storage firewall a user-assigned identity cannot write:
+// System-assigned, because a user-assigned identity cannot write through a storage firewall:
 // https://learn.microsoft.com/azure/event-grid/managed-service-identity
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: name
@@ -40,5 +40,5 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
 @description('Resource id of the topic.')
 output id string = topic.id
 
-@description('Object id of its system-assigned identity.')
+@description('Object id of the topic\'s system-assigned identity.')
 output principalId string = topic.identity.principalId

@@ -1,4 +1,4 @@
-// What tells a person that the app needs one: two alerts on its log, and a workbook that shows it.
+// Two alerts on the app's log, and a workbook.
 targetScope = 'resourceGroup'
 
 @description('Name of the app.')
@@ -12,25 +12,25 @@ param location string
 @description('Tags of the resources.')
 param tags object
 
-@description('Resource id of the Application Insights component that has the log.')
+@description('Resource id of the Application Insights component with the log.')
 param insightsId string
 
-@description('E-mail address that alerts are sent to; empty for nobody.')
+@description('Email address for alerts; empty for none.')
 @maxLength(254)
 param alertEmail string
 
 var alerts = [
   {
     name: 'failed-decisions'
-    displayName: 'Model Trigger: a registration needs a person'
-    description: 'A start was refused or given up, an event was rejected, or a release was started twice. The status page and the workbook say which and why.'
+    displayName: 'Model Trigger: a registration needs attention'
+    description: 'A start was refused or given up, an event was rejected, or a release was started twice. The status page and the workbook show which and why.'
     query: loadTextContent('failed-decisions.kql')
     threshold: 0
   }
   {
     name: 'reconcile-failures'
-    displayName: 'Model Trigger: reconcile fails'
-    description: 'reconcile has failed more than once. Until it works again, registrations whose event was lost have to wait.'
+    displayName: 'Model Trigger: reconcile is failing'
+    description: 'reconcile has failed more than once. Registrations whose event was lost must wait until it succeeds.'
     query: loadTextContent('reconcile-failures.kql')
     threshold: 1
   }
@@ -77,7 +77,7 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
 ]
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
-  // Azure wants a GUID here.
+  // Azure requires a GUID.
   name: guid(insightsId, 'workbook')
   location: location
   tags: tags

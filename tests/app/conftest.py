@@ -19,7 +19,7 @@ def _authority():
 
 @pytest.fixture(name="listen")
 def _listen(authority, tmp_path, monkeypatch):
-    """Starts servers; each is trusted."""
+    """Start servers that are trusted."""
     authority.write(tmp_path / "ca.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     with ExitStack() as running:
@@ -37,12 +37,12 @@ def _stranger(request, listen):
     return listen(tls=request.param == "https")
 
 
-# The ways into the app, each with everything in the environment.
+# The entry points of the app, each with everything in the environment.
 
 
 @pytest.fixture(name="configure")
 def _configure(azurite, ledger, monkeypatch):
-    """Sets app settings, and forgets the services of those before."""
+    """Set app settings, and reset the cached services."""
     prefix = ledger.claims.table.client.table_name.removesuffix("releases")
 
     def configure(**environment):
@@ -100,7 +100,7 @@ def _with_identity_and_server(configure, listen):
 
 @pytest.fixture(name="nothing_set")
 def _nothing_set(monkeypatch):
-    """Settings of the shell that runs the tests count for nothing."""
+    """Ignore the settings of the shell that runs the tests."""
     known = {name.lower() for name in Settings.model_fields}
     for name in os.environ:
         if name.lower() in known or name.upper().startswith(("AZUREWEBJOBSSTORAGE", "RULES")):
@@ -109,7 +109,7 @@ def _nothing_set(monkeypatch):
 
 @pytest.fixture(name="put")
 def _put(monkeypatch):
-    """Sets app settings."""
+    """Set app settings."""
 
     def put(**environment: str) -> None:
         for name, value in environment.items():

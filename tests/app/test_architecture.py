@@ -1,4 +1,4 @@
-"""Imports point one way. Here is the one table that says which."""
+"""Imports point one way, as listed in one table."""
 
 import ast
 import sys
@@ -8,8 +8,8 @@ import pytest
 from tests.sandbox.processes import ROOT
 
 PACKAGE = ROOT / "model_trigger"
-# Whoever is named first may import what follows, and itself. A module in a package is named where
-# it may import more, or less, than its package.
+# Each row may import itself and what follows. A module in a package has its own row if it may
+# import more, or less, than its package.
 TABLE = {
     "text": "",
     "deadline": "",
@@ -29,7 +29,7 @@ TABLE = {
     "targets.azure_devops": "outbound targets text deadline",
     "decisions.topic": "outbound decisions deadline",
     "ledger": "reconcile claims decisions rules targets registrations text deadline",
-    # The roots, which put the rest together.
+    # The roots, which assemble the rest.
     "services": "*",
     "handlers": "*",
     "commands": "*",
@@ -44,7 +44,7 @@ SDKS = {
     "targets.azure_devops": "azure msrest requests urllib3",
     "services": "azure",
 }
-# Only the roots and one another's modules know these.
+# Only the roots and other adapters may import these.
 ADAPTERS = {
     "decisions.topic",
     "identity",
@@ -63,7 +63,7 @@ LIBRARIES = {
 CLOCKS = {"time.time", "time.monotonic", "time.sleep", "datetime.now", "datetime.utcnow"}
 CLOCKED = {"handlers", "services", "commands"}
 ENVIRONMENT = {"os.environ", "os.getenv"}
-# `outbound` reads the proxies; azure-devops reads its cache folder while it is imported.
+# `outbound` reads proxies; importing azure-devops needs the variable of its cache folder.
 ENVIRONED = {"settings", "outbound", "targets.azure_devops"}
 
 
@@ -75,13 +75,13 @@ MODULES = {named(path): path for path in PACKAGE.rglob("*.py") if path.stem != "
 
 
 def unit(module):
-    """Name the row of the table that a module belongs to: the longest that fits."""
+    """Return the row of the table that a module belongs to: the longest match."""
     rows = [row for row in TABLE if f"{module}.".startswith(f"{row}.")]
     return max(rows, key=len, default="")
 
 
 def imports(module):
-    """List what a module imports, wherever in it, as dotted names."""
+    """Yield the dotted names that a module imports anywhere."""
     for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -90,7 +90,7 @@ def imports(module):
 
 
 def inside(module):
-    """List the modules of the package that a module imports."""
+    """Yield the modules of the package that a module imports."""
     for name in imports(module):
         parts = name.split(".")
         if parts[0] != "model_trigger":
@@ -115,13 +115,13 @@ def test_a_module_imports_only_what_the_table_allows(module):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_only_adapters_and_what_builds_them_know_an_sdk(module):
+def test_only_adapters_and_services_import_an_sdk(module):
     allowed = f"{SDKS.get(unit(module), '')} {LIBRARIES.get(unit(module), '')}".split()
 
     assert set() == outside(module) - {*allowed}
 
 
-def test_adapters_are_known_to_those_who_build_them_only():
+def test_only_services_imports_adapters():
     users = {
         unit(module)
         for module in MODULES
@@ -132,7 +132,7 @@ def test_adapters_are_known_to_those_who_build_them_only():
     assert {"services"} == users
 
 
-def test_no_module_imports_one_that_imports_it():
+def test_no_imports_are_circular():
     seen, path = set(), []
 
     def visit(module):
@@ -154,7 +154,7 @@ def uses(module, names):
     return bool(names & {*attributes, *imports(module)})
 
 
-def test_only_the_roots_have_a_clock():
+def test_only_the_roots_use_a_clock():
     assert {unit(each) for each in MODULES if uses(each, CLOCKS)} == CLOCKED
 
 

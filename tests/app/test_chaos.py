@@ -1,4 +1,4 @@
-"""Exactly once, nothing lost, never back: while everything fails."""
+"""Exactly once, nothing lost, never a step back: while everything fails."""
 
 import os
 import time
@@ -16,7 +16,7 @@ from tests.support.build import event
 
 
 @pytest.mark.timeout(600)
-def test_everything_fails_and_still_each_release_starts_once(record_property):
+def test_each_release_starts_once_although_everything_fails(record_property):
     seeds = count(int(os.environ.get("CHAOS_SEED") or randbelow(10**6)))
 
     def attempt():
@@ -30,7 +30,7 @@ def test_everything_fails_and_still_each_release_starts_once(record_property):
 
 
 @pytest.mark.timeout(600)
-def test_no_registration_is_started_twice_though_answers_are_lost_all_the_time(record_property):
+def test_no_registration_starts_twice_although_responses_keep_getting_lost(record_property):
     seeds = count(int(os.environ.get("BLACKBOX_SEED") or randbelow(10**6)))
 
     def attempt():
@@ -42,7 +42,7 @@ def test_no_registration_is_started_twice_though_answers_are_lost_all_the_time(r
 
 
 @pytest.mark.timeout(600)
-def test_a_burst_of_faults_leaves_nothing_undone(record_property):
+def test_every_registration_is_started_despite_a_burst_of_faults(record_property):
     seeds = count(int(os.environ.get("BURST_SEED") or randbelow(10**6)))
     small = {"models": 3, "versions": 5, "at_once": 45, "kills": 2, "faults_seconds": 10}
     times = {"CLAIM_LEASE": "PT6S", "LIST_LAG": "PT2S"}
@@ -56,13 +56,13 @@ def test_a_burst_of_faults_leaves_nothing_undone(record_property):
     trustworthy(attempt)
 
 
-def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
+def test_a_second_release_by_a_frozen_process_is_recorded_and_reported(
     azure_devops, ledger, settings_for
 ):
     rules = {"churn": {"model": "churn", "release": {"definition": 1}}}
     settings = settings_for(rules, CLAIM_LEASE="PT4S", LIST_LAG="PT1S")
-    # Between its last check and the socket: after discovery and the definition, the third request
-    # is the POST.
+    # Freeze between its last check and the socket: after discovery and the definition, the third
+    # request is the POST.
     last = {"MORTAL_FREEZE": "connection.py:signed_session", "MORTAL_CALL": "3"}
     freezing = {**settings, **last}
     with (
@@ -75,7 +75,7 @@ def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
         wait_until(lambda: other.fire("reconcile") and azure_devops.releases)
         frozen.thaw()
         delivery.result()
-        (told,) = frozen.wait_for("duplicate_release")
+        (reported,) = frozen.wait_for("duplicate_release")
 
     first, second = azure_devops.releases
     (claim,) = ledger.claims.table.client.query_entities("state eq 'started'")
@@ -83,10 +83,10 @@ def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
         claim["release_id"],
         claim["second_release_id"],
     )
-    assert told.string.startswith('ERROR duplicate_release {"rule": "churn", ')
+    assert reported.string.startswith('ERROR duplicate_release {"rule": "churn", ')
 
 
 def wait_until(condition):
-    """Wait until the condition holds, at most until pytest ends the test."""
+    """Wait until the condition holds, or until pytest times out."""
     while not condition():
         time.sleep(0.2)

@@ -11,7 +11,7 @@ from tests.support.strangers import PAT, SERVICES, rules
 @pytest.mark.parametrize("online", [[], ["--online"]], ids=["offline", "online"])
 @pytest.mark.parametrize("from_file", [False, True], ids=["settings", "file"])
 @pytest.mark.parametrize("setting", ["with_pat", "with_identity"])
-def test_check_refuses_a_rule_of_a_stranger(  # noqa: PLR0913, PLR0917 - fixtures
+def test_check_refuses_a_rule_for_an_unknown_host(  # noqa: PLR0913, PLR0917 - fixtures
     request, stranger, setting, from_file, online, tmp_path, capsys
 ):
     request.getfixturevalue(setting)(stranger)
@@ -27,7 +27,7 @@ def test_check_refuses_a_rule_of_a_stranger(  # noqa: PLR0913, PLR0917 - fixture
     assert all(" goes " in one["message"] for one in problems)
 
 
-def test_check_names_the_setting_that_gave_the_address(configure, capsys):
+def test_check_names_the_setting_that_holds_the_address(configure, capsys):
     url = "https://tfs.contoso.com/tfs"
     configure(
         RULES=rules(None),
@@ -57,14 +57,14 @@ def test_check_refuses_a_server_without_a_pat(configure, capsys):
     [(SERVICES, ""), (SERVICES, PAT), ("https://tfs.contoso.com/tfs", PAT)],
     ids=["identity", "PAT", "PAT of a server"],
 )
-def test_check_accepts_a_rule_that_needs_no_more(configure, capsys, url, pat):
+def test_check_accepts_a_rule_for_an_allowed_host(configure, capsys, url, pat):
     configure(RULES=rules(url), AZURE_DEVOPS_ORG_URL=url, AZURE_DEVOPS_PAT=pat)
 
     assert 0 == commands.main(["check"])
     assert "problem" not in capsys.readouterr().out
 
 
-def test_check_reports_the_settings_that_are_wrong_beside_the_rules(configure, capsys):
+def test_check_reports_invalid_settings_along_with_the_rules(configure, capsys):
     configure(RULES='{"churn": {"model": "churn"}}', MODE="lvie", CLAIM_LEASE="PT1S")
 
     assert 1 == commands.main(["check", "--json"])

@@ -1,4 +1,4 @@
-"""No credential leaves for a stranger: servers that listen for it, at every way into the app."""
+"""No credential is sent to an unknown host: servers that record requests, at every entry point."""
 
 import json
 from argparse import _SubParsersAction
@@ -42,14 +42,14 @@ ENTRIES = {
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 @pytest.mark.parametrize("setting", ["with_pat", "with_identity", "with_identity_and_server"])
-def test_a_stranger_is_sent_nothing(request, stranger, setting, entry):
+def test_an_unknown_host_is_sent_nothing(request, stranger, setting, entry):
     request.getfixturevalue(setting)(stranger)
     entry()
 
     assert [] == stranger.requests
 
 
-def test_every_command_is_among_the_ways_into_the_app():
+def test_every_command_is_listed_as_an_entry_point():
     (action,) = (
         one
         for one in commands._parser()._actions  # noqa: SLF001 - argparse shows them nowhere else
@@ -59,7 +59,9 @@ def test_every_command_is_among_the_ways_into_the_app():
 
 
 @pytest.mark.parametrize("setting", ["with_pat", "with_identity", "with_identity_and_server"])
-def test_a_start_at_a_stranger_fails_with_what_is_allowed(request, stranger, setting, caplog):
+def test_a_start_at_an_unknown_host_fails_and_names_what_is_allowed(
+    request, stranger, setting, caplog
+):
     request.getfixturevalue(setting)(stranger)
     with caplog.at_level("INFO", "model_trigger"):
         deliver()

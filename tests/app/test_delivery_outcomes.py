@@ -1,4 +1,4 @@
-"""Target by fault by authentication: what the user sees, the ledger holds, and Event Grid gets."""
+"""Target by fault by authentication: what the user, the ledger and Event Grid see."""
 
 import base64
 import json
@@ -29,10 +29,10 @@ AUTHORIZATIONS = {
 
 @dataclass(frozen=True)
 class Row:
-    """What goes wrong, and what is then seen, held, got and started.
+    """What goes wrong, and the result: outcome, claim and what was started.
 
-    `again` is what the next delivery, at once, comes to; `reason` is a part of what the user reads,
-    or one for each way to sign in.
+    `again` is the outcome of an immediate second delivery; `reason` is a part of the message, or
+    one per way to sign in.
     """
 
     outcome: str
@@ -50,7 +50,7 @@ class Row:
 
 
 def starting(kind, **options):
-    """Make a fault of the request that starts something, and of no other."""
+    """Return a fault of only the request that starts something."""
     return [{"kind": kind, **options, "path": path} for path in ("/releases", "/runs")]
 
 
@@ -77,7 +77,7 @@ ROWS = {
         reason="Azure DevOps is throttling: TF400733: The request has been canceled.",
         faults=starting("error", status=429, retry_after=120),
     ),
-    "signed out while it works": Row(
+    "signed out during the start": Row(
         "failed",
         State.FAILED,
         "failed",
@@ -102,7 +102,7 @@ ROWS = {
         },
         identity={"expired": True},
     ),
-    "unknown to the organisation": Row(
+    "unknown to the organization": Row(
         "failed",
         State.FAILED,
         "failed",
@@ -124,20 +124,20 @@ ROWS = {
         reason="Azure DevOps gave no readable answer: HTTP 500: Something went wrong.",
         faults=starting("error", status=500),
     ),
-    "no answer, although it was started": Row(
+    "no response, although it was started": Row(
         "started", State.STARTED, "duplicate", started=1, faults=starting("close", commit=True)
     ),
-    "half an answer, although it was started": Row(
+    "half a response, although it was started": Row(
         "started", State.STARTED, "duplicate", started=1, faults=starting("truncated")
     ),
-    "no answer, and nothing was started": Row(
+    "no response, and nothing was started": Row(
         "pending",
         State.UNKNOWN,
         "pending",
         reason="Azure DevOps gave no readable answer: ",
         faults=starting("reset"),
     ),
-    "no answer, and lists lag behind": Row(
+    "no response, and lists lag behind": Row(
         "pending",
         State.UNKNOWN,
         "pending",
@@ -146,21 +146,21 @@ ROWS = {
         faults=starting("close", commit=True),
         list_lag=3600,
     ),
-    "discovery is out of order": Row(
+    "discovery fails": Row(
         "pending",
         State.WAITING,
         "started",
         reason="Azure DevOps could not be asked: HTTP 503: The service is unavailable.",
         faults=[{"kind": "error", "verb": "OPTIONS", "status": 503}],
     ),
-    "the definition cannot be read": Row(
+    "the definition is unavailable": Row(
         "pending",
         State.WAITING,
         "started",
         reason="Azure DevOps could not be asked: HTTP 500: Something went wrong.",
         faults=[{"kind": "error", "verb": "GET", "path": "/definitions", "status": 500}],
     ),
-    "the definitions are read too slowly": Row(
+    "reading the definitions is too slow": Row(
         "started",
         State.STARTED,
         "duplicate",
@@ -172,7 +172,7 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """What one delivery came to."""
+    """The result of one delivery."""
 
     outcome: str
     reason: str
@@ -182,7 +182,7 @@ class Delivery:
 
 @pytest.fixture(name="deliver")
 def _deliver(caplog):
-    """Gives what delivers churn 17 and tells what came of it."""
+    """Return a function that delivers churn 17 and returns the result."""
     caplog.set_level("INFO", "model_trigger")
 
     def deliver(services):
@@ -194,8 +194,8 @@ def _deliver(caplog):
         else:
             again = False
         (line,) = [each.message for each in caplog.records if each.message.startswith("decision ")]
-        told = json.loads(line.removeprefix("decision "))
-        return Delivery(told["outcome"], told["reason"], told.get("release_id"), again)
+        reported = json.loads(line.removeprefix("decision "))
+        return Delivery(reported["outcome"], reported["reason"], reported.get("release_id"), again)
 
     return deliver
 
@@ -203,7 +203,9 @@ def _deliver(caplog):
 @pytest.mark.parametrize("authorization", AUTHORIZATIONS)
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("row", ROWS)
-def test_what_is_seen_held_got_and_started(row, target, authorization, make_services, deliver):
+def test_what_the_user_the_ledger_and_event_grid_see(
+    row, target, authorization, make_services, deliver
+):
     row, header = ROWS[row], AUTHORIZATIONS[authorization]
     identity = Identity(**{"name": "trigger", "secret": "secret", **row.identity})
     with AzureDevOps((replace(FABRIKAM, identities=(identity,)),)) as azure_devops:

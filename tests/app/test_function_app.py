@@ -43,7 +43,7 @@ def test_the_triggers_import_no_azure_devops_and_no_azure_ml():
         assert f"'{name}" not in printed
 
 
-def test_thirty_two_deliveries_at_the_same_time_start_one_release(settings, azure_devops):
+def test_thirty_two_concurrent_deliveries_start_one_release(settings, azure_devops):
     with HostProcess(settings) as host, ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda _: host.deliver([event(17)]), range(32)))
         outcomes = [each["outcome"] for each in host.decisions(32)]
@@ -53,14 +53,14 @@ def test_thirty_two_deliveries_at_the_same_time_start_one_release(settings, azur
     assert 1 == len(azure_devops.releases)
 
 
-def test_every_delivery_of_a_batch_is_decided(settings, azure_devops):
+def test_every_event_of_a_batch_is_decided(settings, azure_devops):
     with HostProcess(settings) as host:
         host.deliver([event(version) for version in (9, 10)])
 
         assert {"not_matched", "started"} == {each["outcome"] for each in host.decisions(2)}
 
 
-def test_what_is_pending_is_an_error_to_event_grid(settings, azure_devops):
+def test_a_pending_decision_is_an_error_to_event_grid(settings, azure_devops):
     azure_devops.fault("error", status=429)
     with HostProcess(settings) as host:
         first, second = host.deliver([event(17)]), host.deliver([event(17)])
@@ -77,7 +77,7 @@ def test_one_app_setting_changes_one_filter(settings, azure_devops):
         assert ["not_matched", "started"] == [each["outcome"] for each in host.decisions(2)]
 
 
-def test_rules_that_are_not_json_make_every_event_wait(settings):
+def test_every_event_waits_while_the_rules_are_not_json(settings):
     with HostProcess({**settings, "RULES": "{"}) as host:
         answer = host.deliver([event(17)])
 
@@ -85,7 +85,7 @@ def test_rules_that_are_not_json_make_every_event_wait(settings):
     assert "RULES is not JSON" in answer.body
 
 
-def test_an_app_that_was_killed_goes_on_where_it_was(settings, azure_devops):
+def test_a_killed_app_continues_where_it_stopped(settings, azure_devops):
     azure_devops.fault("hang", commit=True, seconds=600)
     with HostProcess(settings) as host, ThreadPoolExecutor(1) as pool:
         delivery = pool.submit(host.deliver, [event(17)])

@@ -1,4 +1,4 @@
-"""One event, from its text to the decisions that are logged and kept."""
+"""One event, from its text to the decisions that are logged and stored."""
 
 import json
 import socket
@@ -23,7 +23,7 @@ DECISION = "decision "
 
 @pytest.fixture(name="decisions")
 def _decisions(caplog):
-    """Gives the decisions that were logged since it was last asked."""
+    """Return the decisions logged since the last call."""
     caplog.set_level("INFO", "model_trigger")
 
     def read():
@@ -38,7 +38,7 @@ def rows_of(services):
     return list(services.ledger.decisions.table.client.list_entities())
 
 
-def test_an_event_that_a_rule_wants_starts_its_release(make_services, azure_devops, decisions):
+def test_an_event_that_a_rule_matches_starts_its_release(make_services, azure_devops, decisions):
     handle_event(event_text(17), make_services())
 
     (decision,), (release,) = decisions(), azure_devops.releases
@@ -69,7 +69,7 @@ def test_the_log_line_is_what_the_ledger_keeps(make_services, decisions):
     }
 
 
-def test_an_event_that_no_rule_wants_says_which_came_closest_and_why(make_services, decisions):
+def test_an_event_that_no_rule_matches_names_the_closest_rule_and_why(make_services, decisions):
     rules = partial(
         rulebook, new={"version": ">=10", "tags": {"stage": "prod"}}, old={"version": "<5"}
     )
@@ -101,14 +101,14 @@ def test_an_event_of_a_workspace_that_is_not_listed_is_rejected(make_services, d
     assert "add it there" in decision["reason"]
 
 
-def test_workspaces_are_compared_without_case(make_services, decisions):
+def test_workspace_ids_are_case_insensitive(make_services, decisions):
     shouted = json.dumps({**event(17), "topic": WORKSPACE_ID.upper()})
     handle_event(shouted, make_services(workspaces=[WORKSPACE]))
 
     assert ["started"] == [each["outcome"] for each in decisions()]
 
 
-def test_each_rule_that_matches_decides_for_itself(make_services, azure_devops, decisions):
+def test_each_matching_rule_decides_separately(make_services, azure_devops, decisions):
     rules = partial(rulebook, a={}, b={"release": {"definition": 4711}}, c={"version": ">=100"})
     handle_event(event_text(17), make_services(rules=rules))
 
@@ -118,7 +118,7 @@ def test_each_rule_that_matches_decides_for_itself(make_services, azure_devops, 
     assert 1 == len(azure_devops.releases)
 
 
-def test_what_is_pending_is_delivered_again_and_repeats_nothing_else(
+def test_a_pending_event_is_delivered_again_and_repeats_nothing_else(
     make_services, azure_devops, decisions
 ):
     services = make_services(rules=partial(rulebook, a={}, b={"release": {"definition": 2}}))
@@ -133,7 +133,7 @@ def test_what_is_pending_is_delivered_again_and_repeats_nothing_else(
     assert 2 == len(azure_devops.releases)
 
 
-def test_as_long_as_the_rules_cannot_be_read_every_event_waits(make_services):
+def test_every_event_waits_while_the_rules_are_invalid(make_services):
     def unreadable():
         msg = "RULES is not JSON"
         raise RulesUnreadableError(msg)
@@ -142,7 +142,7 @@ def test_as_long_as_the_rules_cannot_be_read_every_event_waits(make_services):
         handle_event(event_text(17), make_services(rules=unreadable))
 
 
-def test_a_broken_rule_harms_no_other_and_loses_no_registration(
+def test_a_broken_rule_affects_no_other_and_loses_no_registration(
     make_services, azure_devops, decisions
 ):
     services = make_services(rules=partial(rulebook, good={}, bad={"start": "newst"}))
@@ -160,16 +160,14 @@ def test_a_broken_rule_harms_no_other_and_loses_no_registration(
     "odd",
     [
         pytest.param({}, id="where it starts"),
-        pytest.param({"start": "newst"}, id="where it keeps"),
+        pytest.param({"start": "newst"}, id="where it stores"),
     ],
 )
-def test_an_unexpected_fault_of_one_rule_keeps_no_other_from_the_event(
-    make_services, decisions, odd
-):
+def test_an_unexpected_fault_in_one_rule_does_not_stop_the_others(make_services, decisions, odd):
     services = make_services(rules=partial(rulebook, odd=odd, good={"release": {"definition": 2}}))
 
     class Odd:
-        """A ledger that nobody has thought of, for one rule."""
+        """A ledger that fails unexpectedly for one rule."""
 
         def __getattr__(self, name):
             return getattr(services.ledger.claims, name)
@@ -187,14 +185,14 @@ def test_an_unexpected_fault_of_one_rule_keeps_no_other_from_the_event(
     }
 
 
-def test_a_broken_rule_about_another_model_keeps_nothing(make_services, decisions):
+def test_a_broken_rule_for_another_model_stores_nothing(make_services, decisions):
     rules = partial(rulebook, good={}, bad={"model": "fraud", "start": "newst"})
     handle_event(event_text(17), make_services(rules=rules))
 
     assert ["good"] == [each["rule"] for each in decisions()]
 
 
-def test_what_a_broken_rule_kept_is_started_once_it_is_mended(make_services, decisions):
+def test_a_registration_stored_for_a_broken_rule_starts_once_it_is_fixed(make_services, decisions):
     services = make_services(rules=partial(rulebook, churn={"start": "newst"}))
     handle_event(event_text(17), services)
     handle_event(event_text(17), services)
@@ -204,7 +202,7 @@ def test_what_a_broken_rule_kept_is_started_once_it_is_mended(make_services, dec
     assert ["failed", "failed", "started"] == [each["outcome"] for each in decisions()]
 
 
-def test_without_storage_nothing_is_started_and_the_event_comes_again(
+def test_without_storage_nothing_starts_and_the_event_is_delivered_again(
     make_services, azure_devops, decisions
 ):
     connection = (
@@ -226,7 +224,7 @@ def test_without_storage_nothing_is_started_and_the_event_comes_again(
     ("outcome", "level"),
     [("started", "INFO"), ("not_matched", "INFO"), ("failed", "ERROR"), ("rejected", "ERROR")],
 )
-def test_what_a_person_must_see_is_logged_as_an_error(make_services, caplog, outcome, level):
+def test_decisions_that_need_attention_are_logged_as_errors(make_services, caplog, outcome, level):
     caplog.set_level("INFO", "model_trigger")
     events = {
         "started": event_text(17),
@@ -249,10 +247,10 @@ def test_what_a_person_must_see_is_logged_as_an_error(make_services, caplog, out
         pytest.param("OPTIONS", "", id="discovery"),
         pytest.param("GET", "/definitions/", id="the definition"),
         pytest.param("POST", "/releases", id="the start"),
-        pytest.param("GET", "/releases", id="the look-up"),
+        pytest.param("GET", "/releases", id="the lookup"),
     ],
 )
-def test_an_event_is_answered_in_time_though_azure_devops_is_silent(
+def test_an_event_is_answered_in_time_while_azure_devops_is_silent(
     make_services, azure_devops, monkeypatch, verb, path
 ):
     monkeypatch.setattr(handlers, "_SECONDS", 5.0)
@@ -263,7 +261,7 @@ def test_an_event_is_answered_in_time_though_azure_devops_is_silent(
         handle_event(event_text(17), make_services())
 
 
-def test_an_event_is_answered_in_time_though_storage_is_silent(make_services, monkeypatch):
+def test_an_event_is_answered_in_time_while_storage_is_silent(make_services, monkeypatch):
     monkeypatch.setattr(handlers, "_SECONDS", 3.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         connection = (
@@ -280,7 +278,7 @@ def test_an_event_is_answered_in_time_though_storage_is_silent(make_services, mo
     ("kilobytes", "outcome"),
     [(60, "started"), (90, "started"), (200, "rejected"), (700, "rejected")],
 )
-def test_an_event_is_decided_on_and_kept_however_much_is_in_its_tags(
+def test_an_event_is_decided_and_stored_however_large_its_tags(
     make_services, decisions, kilobytes, outcome
 ):
     services = make_services()
@@ -293,9 +291,9 @@ def test_an_event_is_decided_on_and_kept_however_much_is_in_its_tags(
         assert decision["reason"].startswith("data.modelTags has ")
 
 
-def test_what_is_delivered_again_is_said_on_one_line_of_a_length_that_is_kept(make_services):
+def test_a_redelivery_is_logged_on_one_line_of_limited_length(make_services):
     class Broken:
-        """A ledger whose error holds what whoever registers a model may write."""
+        """A ledger whose error contains text that anyone who registers a model can write."""
 
         def __getattr__(self, _name):
             def fail(*_):

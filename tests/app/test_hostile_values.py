@@ -1,4 +1,4 @@
-"""Whatever is registered, the log of the real host has one whole line for each decision."""
+"""Whatever is registered, the log of the real host has one complete line per decision."""
 
 import json
 
@@ -56,7 +56,7 @@ def printed(settings, events):
 
 
 def check(line):
-    """Check that a line is a decision, whole and readable; return its fields."""
+    """Check that a line is a complete, valid decision, and return its fields."""
     level, kind, text = line.split(" ", 2)
     assert (level, kind) in {("INFO", "decision"), ("ERROR", "decision")}
     assert line.isprintable()
@@ -67,7 +67,7 @@ def check(line):
 
 
 def shows(shown, text):
-    """Whether a field shows a text, or its beginning."""
+    """Whether a field shows a text, or the beginning of it."""
     return shown == text or (shown.endswith("…") and text.startswith(shown[:-1]))
 
 
@@ -88,7 +88,7 @@ def test_no_name_version_or_event_id_breaks_forges_or_hides_a_line(settings):
 
 
 @pytest.mark.timeout(120)
-def test_nothing_that_is_rejected_breaks_forges_or_hides_a_line(settings):
+def test_no_rejected_event_breaks_forges_or_hides_a_line(settings):
     texts = [*TEXTS.values(), "\ud800\n"]
     events = [
         {**event(17), field: text} for field in ("eventType", "topic", "data") for text in texts

@@ -1,4 +1,4 @@
-"""What the identity endpoint answers, and what that means to every client that asks for a token."""
+"""The responses of the identity endpoint, and what they mean to every client that needs a token."""
 
 import json
 import time
@@ -32,7 +32,7 @@ HTML = {"content_type": "text/html"}
 
 
 class Endpoint:
-    """An identity endpoint over HTTP, which answers with `answers` and then with a token."""
+    """An identity endpoint over HTTP, which sends `answers` first and then a token."""
 
     def __init__(self):
         self.answers, self.requests = [], []
@@ -70,17 +70,19 @@ def said(status, message="it says so", **headers):
 
 PASSING = [
     pytest.param(said(500), id="500"),
-    pytest.param(Answer(502, b"<p>Bad Gateway", **HTML), id="502 of a proxy"),
-    pytest.param(Answer(503), id="503 without a word"),
+    pytest.param(Answer(502, b"<p>Bad Gateway", **HTML), id="502 from a proxy"),
+    pytest.param(Answer(503), id="503 without a message"),
     pytest.param(said(429, **{"Retry-After": "3600"}), id="429 for an hour"),
     pytest.param(said(408), id="408"),
     pytest.param(said(410), id="410, being updated"),
     pytest.param(Answer(200, b"<p>Welcome", **HTML), id="200 with a page"),
-    pytest.param(Answer(200, b"not JSON"), id="200 with JSON that is none"),
+    pytest.param(Answer(200, b"not JSON"), id="200 with invalid JSON"),
     pytest.param(Answer(200), id="200 with nothing"),
     pytest.param(answer([]), id="200 with a list"),
-    pytest.param(answer({"access_token": "t"}), id="a token that does not say how long it lasts"),
-    pytest.param(answer({"access_token": "t", "expires_on": "soon"}), id="a token that lasts soon"),
+    pytest.param(answer({"access_token": "t"}), id="a token without an expiry"),
+    pytest.param(
+        answer({"access_token": "t", "expires_on": "soon"}), id="a token with an invalid expiry"
+    ),
     pytest.param(Answer(200, ending="closed"), id="closed"),
     pytest.param(Answer(200, ending="reset"), id="reset"),
     pytest.param(Answer(200, b"1234567890", ending="truncated"), id="broken off"),
@@ -97,7 +99,7 @@ LASTING = [
 
 @pytest.fixture(name="ask", params=["azure_devops", "azure_ml", "ledger"])
 def _ask(request, endpoint):
-    """Asks for a token as each adapter does, and returns what its error says."""
+    """Request a token as each adapter does, and return the error message."""
     settings = Settings(
         IDENTITY_ENDPOINT=endpoint.url,
         AzureWebJobsStorage__tableServiceUri="https://127.0.0.1:9",
@@ -128,7 +130,7 @@ def _ask(request, endpoint):
 
 
 @pytest.mark.parametrize("given", PASSING)
-def test_what_may_pass_is_pending_for_whoever_asks(ask, endpoint, monkeypatch, given):
+def test_a_temporary_fault_is_pending_for_every_client(ask, endpoint, monkeypatch, given):
     if given == "hang":
         monkeypatch.setattr(identity, "_READ", 0.3)
     endpoint.answers = [given] * 100
@@ -139,7 +141,7 @@ def test_what_may_pass_is_pending_for_whoever_asks(ask, endpoint, monkeypatch, g
 
 
 @pytest.mark.parametrize("given", LASTING)
-def test_what_a_person_must_change_fails_for_whoever_asks(ask, endpoint, given):
+def test_a_permanent_fault_fails_for_every_client(ask, endpoint, given):
     endpoint.answers = [given] * 100
     message = ask["lasting"]()
 
@@ -147,7 +149,7 @@ def test_what_a_person_must_change_fails_for_whoever_asks(ask, endpoint, given):
     assert "check the app's managed identity, and AZURE_CLIENT_ID" in message
 
 
-def test_what_may_pass_is_asked_for_once_more_at_once(endpoint):
+def test_a_temporary_fault_is_retried_once_immediately(endpoint):
     endpoint.answers = [said(503, **{"Retry-After": "3600"})]
     token = managed_identity(None).get_token(SCOPE)
 
@@ -157,7 +159,7 @@ def test_what_may_pass_is_asked_for_once_more_at_once(endpoint):
     )
 
 
-def test_a_failure_is_not_remembered_for_as_long_as_it_asks(endpoint):
+def test_a_failure_is_not_cached_for_its_retry_after(endpoint):
     endpoint.answers = [said(503, **{"Retry-After": "3600"})] * 2
     asking = managed_identity(None)
     with pytest.raises(services.AzureError):
@@ -166,20 +168,20 @@ def test_a_failure_is_not_remembered_for_as_long_as_it_asks(endpoint):
     assert asking.get_token(SCOPE).token
 
 
-def test_a_token_is_asked_for_once_while_it_lasts(endpoint):
+def test_a_token_is_requested_once_while_it_is_valid(endpoint):
     asking = managed_identity(None)
 
     assert asking.get_token(SCOPE).token == asking.get_token(SCOPE).token
     assert 1 == len(endpoint.requests)
 
 
-def test_the_identity_that_the_settings_name_is_asked_for(endpoint):
+def test_the_configured_identity_is_requested(endpoint):
     managed_identity("a-client").get_token(SCOPE)
 
     assert "a-client" == endpoint.requests[0].query["client_id"]
 
 
-def test_a_proxy_of_the_environment_never_sees_the_secret_of_the_endpoint(endpoint, monkeypatch):
+def test_a_proxy_never_sees_the_secret_of_the_endpoint(endpoint, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
 
@@ -203,12 +205,14 @@ def test_an_endpoint_that_does_not_listen_may_listen_soon(monkeypatch):
         pytest.param("echo Please run az login >&2; exit 1", False, id="nobody is logged in"),
         pytest.param("echo AADSTS70043: expired >&2; exit 1", False, id="refused"),
         pytest.param("exec sleep 30", True, id="no answer in time"),
-        pytest.param("echo null", True, id="JSON that is no token"),
-        pytest.param("echo nothing", False, id="no JSON"),
+        pytest.param("echo null", True, id="JSON that is not a token"),
+        pytest.param("echo nothing", False, id="not JSON"),
         pytest.param(None, False, id="no Azure CLI"),
     ],
 )
-def test_the_azure_cli_is_told_apart_alike(tmp_path, monkeypatch, script, may_pass):
+def test_faults_of_the_azure_cli_are_classified_the_same_way(
+    tmp_path, monkeypatch, script, may_pass
+):
     if script:
         (tmp_path / "az").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "az").chmod(0o755)
@@ -221,7 +225,7 @@ def test_the_azure_cli_is_told_apart_alike(tmp_path, monkeypatch, script, may_pa
     assert may_pass != isinstance(caught.value, ClientAuthenticationError)
 
 
-def test_the_azure_cli_gives_the_token_that_it_has(tmp_path, monkeypatch):
+def test_the_azure_cli_returns_its_token(tmp_path, monkeypatch):
     token = json.dumps({"accessToken": "mine", "expires_on": int(time.time()) + 3600})
     (tmp_path / "az").write_text(f"#!/bin/sh\necho '{token}'\n")
     (tmp_path / "az").chmod(0o755)
@@ -230,7 +234,7 @@ def test_the_azure_cli_gives_the_token_that_it_has(tmp_path, monkeypatch):
     assert "mine" == azure_cli().get_token(SCOPE).token
 
 
-def test_no_client_of_the_app_asks_azure_identity_itself():
+def test_no_client_of_the_app_uses_azure_identity_directly():
     of_azure = Settings(IDENTITY_ENDPOINT="http://127.0.0.1:9/", IDENTITY_HEADER="x")
     for settings in (of_azure, Settings()):
         assert isinstance(services._credential(settings, None), Identity)  # noqa: SLF001

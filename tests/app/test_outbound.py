@@ -37,7 +37,7 @@ def target(url, kind=TargetKind.RELEASE):
 
 
 @pytest.mark.parametrize("kind", TargetKind)
-def test_nothing_that_can_be_asked_for_is_asked_of_a_stranger(listen, stranger, kind):
+def test_no_request_is_sent_to_an_unknown_host(listen, stranger, kind):
     using = adapter(listen().url)
     stored = StartRequest(kind, stranger.url, "ml", 1, {"definitionId": 1})
     asking = [
@@ -54,7 +54,7 @@ def test_nothing_that_can_be_asked_for_is_asked_of_a_stranger(listen, stranger, 
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_takes_no_credential_along(listen, stranger, status):
+def test_a_redirect_does_not_forward_the_credential(listen, stranger, status):
     own = listen(
         lambda request: Answer(status, headers={"Location": stranger.address + request.path})
     )
@@ -66,7 +66,7 @@ def test_a_redirect_takes_no_credential_along(listen, stranger, status):
 
 
 @pytest.mark.parametrize("before", ["", "/", "//127.0.0.1@", "\\\\"])
-def test_a_location_on_another_host_takes_no_credential_along(listen, stranger, before):
+def test_a_location_on_another_host_does_not_receive_the_credential(listen, stranger, before):
     template = (
         f"{before}{stranger.address}/{{project}}/_apis/{{area}}/{{resource}}/{{definitionId}}"
     )
@@ -103,7 +103,7 @@ def test_each_request_is_signed_for_the_address_that_it_is_sent_to(stranger):
     assert [] == stranger.requests
 
 
-def test_a_password_from_netrc_replaces_no_credential(listen, monkeypatch, tmp_path):
+def test_a_password_from_netrc_does_not_replace_the_credential(listen, monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("default login me password from-netrc\n")
     (tmp_path / "netrc").chmod(0o600)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -115,7 +115,7 @@ def test_a_password_from_netrc_replaces_no_credential(listen, monkeypatch, tmp_p
             using.definition(target(own.url), deadline())
 
     ask()
-    with ThreadPoolExecutor(1) as another_thread:  # which gets a session of its own
+    with ThreadPoolExecutor(1) as another_thread:  # which creates its own session
         another_thread.submit(ask).result()
 
     assert len(own.credentials) > 1
@@ -123,7 +123,7 @@ def test_a_password_from_netrc_replaces_no_credential(listen, monkeypatch, tmp_p
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "all_proxy", "HTTP_PROXY"])
-def test_a_proxy_never_sees_what_is_meant_for_this_machine(listen, monkeypatch, name):
+def test_a_proxy_never_sees_requests_to_this_machine(listen, monkeypatch, name):
     own, proxy = listen(), listen()
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv(name, proxy.address)
@@ -156,7 +156,7 @@ def test_a_proxy_is_used_over_tls_and_gets_no_password(listen, monkeypatch):
         ("http://proxy:3128", "http://proxy:3128"),
     ],
 )
-def test_a_proxy_is_taken_without_its_password(monkeypatch, proxy, without):
+def test_a_proxy_is_used_without_its_password(monkeypatch, proxy, without):
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("https_proxy", proxy)
 
@@ -171,7 +171,7 @@ def test_a_host_that_needs_no_proxy_gets_none(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_authorities_of_ones_own_are_trusted(listen, monkeypatch, tmp_path, name):
+def test_custom_certificate_authorities_are_trusted(listen, monkeypatch, tmp_path, name):
     own = listen(tls=True)
     for either in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(either, raising=False)
@@ -187,7 +187,7 @@ def test_authorities_of_ones_own_are_trusted(listen, monkeypatch, tmp_path, name
 
 @pytest.fixture(name="storage_of")
 def _storage_of(configure, listen):
-    """Leads the ledger to a server that answers so, asked with the app's identity."""
+    """Point the ledger at a server with this response, using the app's identity."""
 
     def storage_of(respond):
         endpoint, storage = listen(managed_identity), listen(respond, tls=True)
@@ -204,7 +204,7 @@ def _storage_of(configure, listen):
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_of_the_storage_takes_no_token_along(storage_of, stranger, status):
+def test_a_redirect_by_storage_does_not_forward_the_token(storage_of, stranger, status):
     storage = storage_of(lambda _: Answer(status, headers={"Location": stranger.url}))
     with pytest.raises(DeliverAgainError):
         deliver()
@@ -213,7 +213,7 @@ def test_a_redirect_of_the_storage_takes_no_token_along(storage_of, stranger, st
     assert [] == stranger.requests
 
 
-def test_a_password_from_netrc_does_not_replace_the_token_of_the_storage(
+def test_a_password_from_netrc_does_not_replace_the_storage_token(
     storage_of, monkeypatch, tmp_path
 ):
     (tmp_path / "netrc").write_text("default login me password from-netrc\n")

@@ -26,7 +26,7 @@ def test_without_a_setting_for_rules_there_are_none():
     [(None, "No such file or directory"), (b"\xff\xfe", "it is not UTF-8")],
     ids=["missing", "not-utf-8"],
 )
-def test_a_file_of_rules_that_cannot_be_read_is_told(put, tmp_path, content, why):
+def test_an_unreadable_rules_file_is_reported(put, tmp_path, content, why):
     if content:
         (tmp_path / "my rules.json").write_bytes(content)
     put(RULES_FILE="my rules.json")
@@ -36,7 +36,7 @@ def test_a_file_of_rules_that_cannot_be_read_is_told(put, tmp_path, content, why
     assert f"RULES_FILE 'my rules.json' cannot be read in {tmp_path}: {why}" == str(caught.value)
 
 
-def test_a_folder_is_not_a_file_of_rules(put, tmp_path):
+def test_a_folder_is_not_a_rules_file(put, tmp_path):
     put(RULES_FILE=".")
 
     with pytest.raises(
@@ -45,7 +45,7 @@ def test_a_folder_is_not_a_file_of_rules(put, tmp_path):
         read_rules(tmp_path)
 
 
-def test_a_file_of_rules_that_is_not_json_is_named(put, tmp_path):
+def test_a_rules_file_that_is_not_json_is_named(put, tmp_path):
     (tmp_path / "rules.json").write_text("churn:")
     put(RULES_FILE="rules.json")
 
@@ -53,7 +53,7 @@ def test_a_file_of_rules_that_is_not_json_is_named(put, tmp_path):
         read_rules(tmp_path)
 
 
-def test_two_files_of_rules_that_differ_only_in_case_are_not_guessed(put, tmp_path):
+def test_rules_files_that_differ_only_in_case_are_ambiguous(put, tmp_path):
     put(RULES_FILE="a", Rules_File="b")
 
     with pytest.raises(RulesUnreadableError, match=r"^RULES_FILE and Rules_File differ"):

@@ -1,4 +1,4 @@
-"""What is built from the settings: above all, who is told which secret."""
+"""What is built from the settings: above all, who receives which secret."""
 
 import base64
 import time
@@ -15,7 +15,7 @@ SERVICES = "https://dev.azure.com/contoso"
 
 
 class Credential:
-    """Gives tokens that last so many seconds, one after the other, then none."""
+    """Returns tokens that are valid for `lasting` seconds, one after the other, then none."""
 
     def __init__(self, *lasting):
         self.tokens = [(f"token-{number}", each) for number, each in enumerate(lasting, 1)]
@@ -28,11 +28,11 @@ class Credential:
 
 
 def headers(credential, count=2, url=SERVICES):
-    bearer = services._Bearer(credential)  # noqa: SLF001 (how a token is handled is to be seen)
+    bearer = services._Bearer(credential)  # noqa: SLF001 (to see how a token is handled)
     return [bearer.header(url) for _ in range(count)]
 
 
-def test_a_token_is_used_as_long_as_it_lasts():
+def test_a_token_is_used_while_it_is_valid():
     assert ["Bearer token-1"] * 2 == headers(Credential(3600, 3600))
 
 
@@ -40,11 +40,11 @@ def test_a_token_is_renewed_before_it_expires():
     assert ["Bearer token-1", "Bearer token-2"] == headers(Credential(200, 3600))
 
 
-def test_a_token_that_still_lasts_is_used_when_there_is_no_new_one():
+def test_a_valid_token_is_used_if_there_is_no_new_one():
     assert ["Bearer token-1"] * 2 == headers(Credential(200))
 
 
-def test_without_any_token_the_error_is_told():
+def test_without_any_token_the_error_is_raised():
     with pytest.raises(ClientAuthenticationError):
         headers(Credential())
 
@@ -62,11 +62,11 @@ def test_a_token_is_sent_to_azure_devops_services_over_tls_only(url):
     with pytest.raises(TargetError, match="is not Azure DevOps Services over https, and the token"):
         headers(credential, url=url)
 
-    assert 1 == len(credential.tokens)  # not even asked for
+    assert 1 == len(credential.tokens)  # not even requested
 
 
 @pytest.mark.parametrize("url", [SERVICES, "https://contoso.visualstudio.com"])
-def test_both_addresses_of_azure_devops_services_take_tokens(url):
+def test_both_addresses_of_azure_devops_services_receive_tokens(url):
     assert ["Bearer token-1"] == headers(Credential(3600), 1, url)
 
 
@@ -91,7 +91,7 @@ def test_a_personal_access_token_is_refused_to_another_host_than_that_of_the_app
     )
 
 
-def test_a_storage_string_that_the_sdk_refuses_is_a_setting_that_is_wrong():
+def test_a_connection_string_that_the_sdk_refuses_is_an_invalid_setting():
     settings = Settings.model_construct(storage="AccountKey=s3cr3t")
     with pytest.raises(SettingsError) as caught:
         services._tables(settings)  # noqa: SLF001 (as above)

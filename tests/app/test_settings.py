@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("nothing_set")
 STORAGE = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0;EndpointSuffix=core"
 
 
-def test_without_any_setting_the_defaults_hold():
+def test_the_defaults_apply_without_any_setting():
     expected = {
         "azure_devops_org_url": None,
         "azure_devops_project": None,
@@ -94,14 +94,14 @@ def test_without_any_setting_the_defaults_hold():
         ("OUTCOME_TOPIC_ENDPOINT", "https://t/api/events", "outcome_topic_endpoint", None),
     ],
 )
-def test_each_setting_is_read_without_regard_to_case(put, name, text, field, value):
+def test_names_of_settings_are_case_insensitive(put, name, text, field, value):
     put(**{name: text})
 
     assert (text if value is None else value) == getattr(read_settings(), field)
 
 
 @pytest.mark.parametrize("name", ["WORKSPACES", "MODE", "CLAIM_LEASE", "AZURE_DEVOPS_ORG_URL"])
-def test_an_empty_setting_is_as_good_as_none(put, name):
+def test_an_empty_setting_counts_as_unset(put, name):
     put(**{name: ""})
 
     assert read_settings() == Settings.model_construct()
@@ -113,7 +113,7 @@ def test_the_schedule_of_the_timer_can_be_set(put):
     assert "0 0 * * * *" == reconcile_schedule()
 
 
-def test_settings_that_were_read_cannot_be_changed():
+def test_settings_are_immutable():
     with pytest.raises(ValidationError, match="frozen"):
         read_settings().mode = Mode.OFF
 
@@ -122,7 +122,7 @@ def test_the_app_is_where_function_app_is():
     assert (APP_ROOT / "function_app.py").is_file()
 
 
-def test_a_workspace_of_the_settings_keeps_its_spelling(put):
+def test_a_workspace_id_in_the_settings_keeps_its_spelling(put):
     put(WORKSPACES=f'["{WORKSPACE_ID.upper()}"]')
     (workspace,) = read_settings().workspaces
 
@@ -130,7 +130,7 @@ def test_a_workspace_of_the_settings_keeps_its_spelling(put):
     assert WORKSPACE.key == workspace.key
 
 
-def test_nothing_secret_is_in_what_is_shown(put):
+def test_no_secret_is_shown(put):
     put(
         AZURE_DEVOPS_PAT=NEVER_SHOWN,
         AzureWebJobsStorage=f"AccountName=a;SharedAccessSignature={NEVER_SHOWN}",

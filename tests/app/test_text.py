@@ -1,4 +1,4 @@
-"""Values in sentences: short, on one line, nothing secret, with the nearest valid spelling."""
+"""Values in sentences: short, on one line, without secrets, with the closest valid spelling."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ any_text = st.text(st.characters()) | st.text(st.characters(categories=["Cc", "C
 
 @relaxed
 @given(any_text)
-def test_a_text_stays_on_one_line_and_a_plain_one_as_it_is(text):
+def test_a_text_stays_on_one_line_and_a_plain_one_is_unchanged(text):
     assert one_line(text).isprintable()
     assert (one_line(text) == text) == text.isprintable()
 
@@ -40,15 +40,15 @@ def test_quoted_and_shown_texts_stay_on_one_line(text):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("line\nbreak", r"line\nbreak"), ("\u2028", r"\u2028"), ("\ud800", r"\ud800"), ("ü", "ü")],
-    ids=["line-break", "line-separator", "half-a-character", "umlaut"],
+    ids=["line-break", "line-separator", "unpaired-surrogate", "umlaut"],
 )
-def test_what_is_not_printable_is_shown_by_its_number(text, expected):
+def test_unprintable_characters_are_shown_as_escapes(text, expected):
     assert expected == one_line(text)
 
 
 @relaxed
 @given(any_text)
-def test_json_on_one_line_is_read_back_as_it_was(text):
+def test_json_on_one_line_round_trips(text):
     line = json_line({"text": well_formed(text)})
 
     assert line.isprintable()
@@ -90,10 +90,10 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_whatever_the_app_logs_is_one_line(text, caplog):
+def test_every_log_message_is_one_line(text, caplog):
     log = logging.getLogger("model_trigger")
     log.warning("could not read %s", text)
-    log.warning(f"could not read {text}")  # noqa: G004 - it is read the same way
+    log.warning(f"could not read {text}")  # noqa: G004 - it is parsed the same way
 
     for record in caplog.records:
         assert record.getMessage().startswith("could not read ")
@@ -102,13 +102,13 @@ def test_whatever_the_app_logs_is_one_line(text, caplog):
     assert 2 == len(caplog.records)
 
 
-def test_a_percent_sign_in_what_is_logged_is_not_filled(caplog):
+def test_a_percent_sign_in_a_log_message_is_not_a_placeholder(caplog):
     logging.getLogger("model_trigger").warning("%s", "100%s %(x)s %d")
 
     assert ["100%s %(x)s %d"] == [record.getMessage() for record in caplog.records]
 
 
-def test_no_line_of_a_traceback_can_be_taken_for_a_message(caplog):
+def test_no_line_of_a_traceback_looks_like_a_message(caplog):
     try:
         int("a\ndecision {}")
         pytest.fail("that is no number")
@@ -122,7 +122,7 @@ def test_no_line_of_a_traceback_can_be_taken_for_a_message(caplog):
     assert all(line.startswith("  ") and line.isprintable() for line in others if line)
 
 
-def test_what_is_long_is_cut_after_200_characters():
+def test_long_texts_are_cut_after_200_characters():
     assert "x" * 200 == excerpt("x" * 200)
     assert "x" * 200 + "…" == excerpt("x" * 201)
     assert f"'{'x' * 200}'" == quoted("x" * 200)
@@ -141,7 +141,7 @@ def test_letters_of_all_languages_stay_readable():
     assert '"Übergröße 模型"' == shown("Übergröße 模型")
 
 
-def test_what_is_nested_too_deeply_to_be_shown_is_said_to_be_so():
+def test_a_value_that_is_nested_too_deeply_is_described_as_such():
     deep = []
     for _ in range(300_000):
         deep = [deep]
@@ -163,7 +163,7 @@ def test_a_password_in_an_address_is_not_shown(secret):
     assert "://***@" in shown([secret])
 
 
-def test_an_address_without_a_password_is_shown_as_it_is():
+def test_an_address_without_a_password_is_shown_unchanged():
     assert '"https://dev.azure.com/contoso/a@b"' == shown("https://dev.azure.com/contoso/a@b")
 
 
@@ -177,9 +177,9 @@ def test_an_address_without_a_password_is_shown_as_it_is():
         ("", ""),
     ],
 )
-def test_the_nearest_spelling_is_offered_when_one_is_near(word, expected):
+def test_the_closest_spelling_is_suggested(word, expected):
     assert expected == nearest(word, ("newer", "latest", "every"))
 
 
-def test_the_spelling_that_is_offered_is_the_one_that_is_allowed():
+def test_the_suggested_spelling_is_an_allowed_one():
     assert "; did you mean 'LIVE'?" == nearest("live", ["OFF", "LIVE"])

@@ -128,7 +128,7 @@ WRONG = [
 @pytest.mark.parametrize(
     ("name", "text", "expected"), WRONG, ids=[f"{name}={text[:30]}" for name, text, _ in WRONG]
 )
-def test_a_setting_that_is_wrong_is_told_with_what_is_expected(put, name, text, expected):
+def test_an_invalid_setting_is_reported_with_what_is_expected(put, name, text, expected):
     put(**{name: text})
 
     assert f"wrong app settings: {name}: {expected}" == told()
@@ -192,7 +192,7 @@ def test_a_setting_that_is_wrong_is_told_with_what_is_expected(put, name, text, 
         pytest.param("https://tfs.contoso.com\\@dev.azure.com/a", "", "", id="backslash"),
     ],
 )
-def test_an_address_that_is_no_organization_is_refused_with_the_nearest_right_one(
+def test_an_address_that_is_not_an_organization_is_refused_with_the_closest_valid_one(
     put, url, why, meant
 ):
     put(AZURE_DEVOPS_ORG_URL=url)
@@ -225,7 +225,7 @@ def test_a_key_vault_reference_that_azure_could_not_resolve_is_named(put, name):
     )
 
 
-def test_all_settings_that_are_wrong_are_told_at_once(put):
+def test_all_invalid_settings_are_reported_together(put):
     put(MODE="x", CLAIM_LEASE="x", WORKSPACES="x")
 
     names = [
@@ -234,7 +234,7 @@ def test_all_settings_that_are_wrong_are_told_at_once(put):
     assert ["WORKSPACES", "MODE", "CLAIM_LEASE"] == names
 
 
-def test_nothing_secret_is_in_what_is_said_about_a_mistake(put):
+def test_no_secret_is_in_an_error_message(put):
     put(
         AZURE_DEVOPS_PAT=NEVER_SHOWN,
         AzureWebJobsStorage=f"AccountKey={NEVER_SHOWN}",
@@ -256,12 +256,12 @@ def test_nothing_secret_is_in_what_is_said_about_a_mistake(put):
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1)
     | st.from_regex(r"P?[0-9]{0,3}[WDHMS]?T?[0-9.]{0,3}[HMS]?", fullmatch=True).filter(bool),
 )
-def test_any_text_is_read_or_told_in_our_own_words(name, text):
+def test_any_text_is_accepted_or_reported_in_our_own_words(name, text):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name, text)
         try:
             read_settings()
         except SettingsError as error:
-            assert str(error).isprintable()  # noqa: PT017 - either is right
+            assert str(error).isprintable()  # noqa: PT017 - either is fine
             assert "Input should" not in str(error)  # noqa: PT017
             assert "Value error" not in str(error)  # noqa: PT017

@@ -1,6 +1,6 @@
-"""Run every benchmark, print the table; exit code 1 when a ratio is more than twice its limit.
+"""Run every benchmark and print the table. Exit with 1 if a ratio exceeds twice its limit.
 
-To add one, write a module with `measure() -> Iterable[Row]` and name it in `_BENCHMARKS`.
+To add a benchmark, write a module with `measure() -> Iterable[Row]` and add it to `_BENCHMARKS`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Exactly once for longer than a test may take: what the test of chaos does, five times over."""
+"""Exactly once, for longer than a test may take: five times the work of the chaos test."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ def measure() -> Iterator[Row]:
     wanted = _MODELS * _VERSIONS
     yield Row(f"chaos (CHAOS_SEED={plan.seed}): registrations", wanted, "")
     yield Row("chaos: deaths of the app", result.deaths, "")
-    yield Row("chaos: releases missing or twice", _wrong(result), "", limit=0)
+    yield Row("chaos: releases missing or duplicated", _wrong(result), "", limit=0)
     yield Row("chaos: steps back", _steps_back(result), "", limit=0)
-    yield Row("chaos: seconds for each registration", result.seconds / wanted, "s")
+    yield Row("chaos: seconds per registration", result.seconds / wanted, "s")
 
 
 def _wrong(result: Result) -> int:
-    """Count by how much the releases of the rule that starts every version are off."""
+    """Return the number of missing and extra releases of the rule that starts every version."""
     wanted = Counter((f"model-{m}", v) for m in range(_MODELS) for v in range(1, _VERSIONS + 1))
     started = Counter(result.started(1))
     twice = Counter(result.started(2)).values()
@@ -31,7 +31,7 @@ def _wrong(result: Result) -> int:
 
 
 def _steps_back(result: Result) -> int:
-    """Count how often the rule that starts newer versions started an older one."""
+    """Return how often the rule that starts newer versions started an older one."""
     by_model: dict[str, list[int]] = {}
     for model, version in result.started(2):
         by_model.setdefault(model, []).append(version)

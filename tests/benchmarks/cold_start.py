@@ -1,4 +1,4 @@
-"""What a new instance costs before and with its first event, beside a function that imports all."""
+"""Measure a new instance up to its first event, compared with a function that imports every SDK."""
 
 import os
 import statistics
@@ -11,7 +11,7 @@ from tests.benchmarks.rows import Row
 from tests.sandbox.processes import ROOT
 
 _RUNS = 7
-# The high-water mark of this process alone: getrusage's is at least that of the parent.
+# The high-water mark of this process alone: getrusage includes that of the parent.
 _MEASURED = """
 import re, time
 began = time.perf_counter()
@@ -20,12 +20,12 @@ seconds = time.perf_counter() - began
 with open("/proc/self/status") as status:
     print(seconds, int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1]) / 1024)
 """
-# A plain function app imports what it is named for at its top.
+# A plain function app imports its SDKs at the top of its module.
 _PLAIN = (
     "import azure.functions, azure.eventgrid, azure.ai.ml, azure.identity, azure.devops.connection"
 )
 _EMPTY = "import azure.functions"
-# The app, its settings and rules, and an event that no rule wants, up to the ledger.
+# The app, its settings and rules, and an event that no rule matches, up to the ledger.
 _OURS = """
 import function_app
 from model_trigger.registrations.event_grid import parse_event
@@ -42,15 +42,15 @@ _SETTINGS = {
 def measure() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as cache:
         plain, empty, ours = (_median(code, cache) for code in (_PLAIN, _EMPTY, _OURS))
-    yield Row("cold start of an event that no rule wants", ours[0], "s")
-    yield Row("memory of it", ours[1], "MB")
+    yield Row("cold start with an event that no rule matches", ours[0], "s")
+    yield Row("memory of that", ours[1], "MB")
     yield Row.ratio("cold start / a plain function with its SDKs", ours[0] / plain[0], limit=0.35)
     yield Row.ratio("memory / a plain function with its SDKs", ours[1] / plain[1], limit=0.5)
     yield Row.ratio("cold start / an empty function", ours[0] / empty[0])
 
 
 def _median(code: str, cache: str) -> tuple[float, float]:
-    """Measure seconds and megabytes, with bytecode, after a run that writes it."""
+    """Return the median seconds and megabytes, with bytecode from a first run."""
     runs = [_once(code, cache) for _ in range(_RUNS + 1)][1:]
     seconds, megabytes = zip(*runs, strict=True)
     return statistics.median(seconds), statistics.median(megabytes)

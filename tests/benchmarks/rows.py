@@ -1,15 +1,15 @@
-"""One measurement and its limit, and the table of all of them."""
+"""A measurement with its limit, and the table of all measurements."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-# Other work on the machine makes a ratio vary; what is twice its limit is not noise.
+# Other work on the machine makes a ratio vary, but twice the limit is not noise.
 _NOISE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was measured; a `ratio` of two times of the same run means the same on any machine."""
+    """A measurement; a `ratio` of two times from the same run is comparable across machines."""
 
     name: str
     measured: float
@@ -28,7 +28,7 @@ class Row:
 
     @property
     def fails(self) -> bool:
-        """Whether the limit is missed on any machine: only ratios and counts tell."""
+        """Whether the limit is exceeded on any machine: only ratios and counts can show that."""
         tells = self.unit in {"x", ""}
         return self.limit is not None and tells and self.measured > _NOISE * self.limit
 

@@ -1,4 +1,4 @@
-"""How long rules take to load, and how long a registration takes to match, by their number."""
+"""Measure how long rules take to load, and a registration to match, by the number of rules."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def measure() -> Iterator[Row]:
         yield Row(f"load {_MANY:,} rules", load, "s", limit=2)
         yield Row.ratio(f"load {_MANY:,} rules / parse their JSON", load / parse)
         many, few = _load(file), _load(_write(folder, dict(list(names.items())[:_FEW])))
-        # Without a literal beginning there is nothing to find a glob by: each is tried.
+        # Without a literal prefix, a glob cannot be indexed: each one is tried.
         globs = {f"rule_{number}": _rule(f"*-{number}-*") for number in range(_GLOBS)}
         many_globs = _load(_write(folder, globs))
 
@@ -69,7 +69,7 @@ def _load(file: Path) -> RuleBook:
 
 
 def _fastest(*tasks: Callable[[], object], turns: int) -> list[float]:
-    """Time the tasks by turns, so that the machine's moods meet them alike; seconds of the best."""
+    """Return the best time of each task in seconds, alternating tasks to spread out noise."""
     best = [float("inf")] * len(tasks)
     for _ in range(turns):
         for place, task in enumerate(tasks):

@@ -1,4 +1,4 @@
-"""`python -m tests.checker`: walk at random for some time, or see every schedule of a scenario."""
+"""`python -m tests.checker`: walk at random for some time, or explore a scenario."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ from tests.checker.walks import Plan, Walk, shortened, walk
 
 
 def main() -> int:
-    """Run what the command line asks for; 1 when something is wrong."""
+    """Run what the command line requests and return 1 if something is wrong."""
     options = _options()
     with simulated():
         if not options.exhaustive:
@@ -27,20 +27,24 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.checker", description=__doc__)
     add = parser.add_argument
-    add("--seconds", type=float, default=60, help="how long to walk (60)")
-    add("--seed", type=int, help="the first seed; by chance without it")
-    add("--trials", type=int, help="how many walks at most")
-    add("--exhaustive", action="store_true", help="every schedule instead: of what the tests see")
-    add("--larger", action="store_true", help="every schedule of larger scenarios")
-    add("--deliveries", help="or of a scenario: versions that are delivered, such as 17,17,18")
+    add("--seconds", type=float, default=60, help="seconds to walk (60)")
+    add("--seed", type=int, help="the first seed (random)")
+    add("--trials", type=int, help="maximum number of walks")
+    add(
+        "--exhaustive",
+        action="store_true",
+        help="explore every schedule of the tests' scenarios instead",
+    )
+    add("--larger", action="store_true", help="explore larger scenarios")
+    add("--deliveries", help="explore a scenario: the delivered versions, such as 17,17,18")
     add("--start", default="newer", help="newer, latest or every")
-    add("--passes", type=int, default=0, help="passes of reconcile meanwhile (0)")
-    add("--fresh", action="store_true", help="no pass was made before")
-    add("--faults", type=int, default=1, help="how many faults at most (1)")
-    add("--only", default="", help="kinds of faults, with commas; all without it")
-    add("--crashes", type=int, default=1, help="how many crashes at most (1)")
-    add("--jumps", default="", help="spans of time that may pass at once, in seconds, with commas")
-    add("--states", type=int, help="how many states at most")
+    add("--passes", type=int, default=0, help="number of concurrent passes of reconcile (0)")
+    add("--fresh", action="store_true", help="without an earlier pass")
+    add("--faults", type=int, default=1, help="maximum number of faults (1)")
+    add("--only", default="", help="kinds of faults, comma-separated (all)")
+    add("--crashes", type=int, default=1, help="maximum number of crashes (1)")
+    add("--jumps", default="", help="time jumps in seconds, comma-separated")
+    add("--states", type=int, help="maximum number of states")
     options = parser.parse_args()
     if options.deliveries and not options.exhaustive:
         parser.error("--deliveries describes a scenario: it needs --exhaustive")
@@ -94,7 +98,7 @@ def _walk(options: argparse.Namespace) -> int:
 
 def _report(seed: int, walked: Walk, kind: str) -> Iterator[str]:
     shorter = shortened(walked, kind)
-    yield f"\n{kind}: repeat it with --seed {seed} --trials 1"
+    yield f"\n{kind}: repeat with --seed {seed} --trials 1"
     yield from (f"  {problem}" for problem in shorter.problems)
     yield f"  {_described(walked.plan)}"
     yield from _lines(walked.plan.scenario, shorter.moves)

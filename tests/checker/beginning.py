@@ -1,4 +1,4 @@
-"""The state that all schedules of a scenario begin with."""
+"""The initial state of all schedules of a scenario."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ _HOUR = 3_600_000
 
 @contextmanager
 def begun(scenario: Scenario) -> Iterator[tuple[Stepper, State]]:
-    """Register what there is, let a pass see what is old, and line up the processes.
+    """Register what exists, let a pass see what is old, and set up the processes.
 
-    Processes that stand somewhere in the middle are ended with it.
+    Processes that have not finished at the end are ended.
     """
     programs = Programs(scenario)
 
@@ -59,7 +59,7 @@ def _threads(scenario: Scenario) -> tuple[Thread, ...]:
 
 
 def _name(task: Task) -> str:
-    """Name a process: D17 delivers version 17 in the first workspace, D17b in the second."""
+    """Return a process's name: D17 delivers 17 in the first workspace, D17b in the second."""
     if task.delivery is None:
         return "R"
     return f"D{task.delivery.version}{' bcdef'[task.delivery.workspace].strip()}"

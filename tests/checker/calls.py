@@ -1,4 +1,4 @@
-"""What a process asks of the outside, and what it is answered."""
+"""The calls of a process to the outside, and the replies."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from greenlet import GreenletExit, getcurrent
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to the outside; `seconds` is how long it may take."""
+    """A call to the outside; `seconds` is how long it may take."""
 
     service: str
     verb: str
@@ -17,26 +17,26 @@ class Call:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        """Write the call in a line of the log."""
+        """Return the call as text for the log."""
         shown = self.arguments.get("shown", "")
         return f"{self.service} {self.verb} {shown}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: `make` returns or raises it, `key` distinguishes it from others."""
+    """A reply: `make` returns or raises it, `key` identifies it."""
 
     key: Hashable
     make: Callable[[], Any]
 
 
 def returned(value: Any, key: Hashable = None) -> Reply:
-    """Answer with a value that nobody changes."""
+    """Return a reply with a value that nobody changes."""
     return Reply(("returned", value if key is None else key), lambda: value)
 
 
 def raised(error: type[Exception], *arguments: Any, **options: Any) -> Reply:
-    """Answer with an error."""
+    """Return a reply that raises an error."""
     key = ("raised", error.__name__, arguments, tuple(options.items()))
 
     def make() -> Any:
@@ -46,7 +46,7 @@ def raised(error: type[Exception], *arguments: Any, **options: Any) -> Reply:
 
 
 def ask(call: Call) -> Any:
-    """Pause the present process at a call until it is answered."""
+    """Pause the current process at a call until a reply arrives."""
     process = getcurrent()
     if process.is_ending:
         raise GreenletExit

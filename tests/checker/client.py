@@ -1,4 +1,4 @@
-"""The SDK's TableClient, as far as the ledger uses it, over simulated tables."""
+"""The parts of the SDK's TableClient that the ledger uses, over simulated tables."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _WRITES = {UpdateMode.REPLACE: "replace", UpdateMode.MERGE: "merge"}
 
 @dataclass(frozen=True, slots=True)
 class SimulatedTable:
-    """One table: each method asks the outside once, and is answered as the SDK answers."""
+    """A table: each method makes one call to the outside, and responds like the SDK."""
 
     table_name: str
     url: str = "https://simulated.table.core.windows.net"
@@ -99,7 +99,7 @@ class _Response:
 
 @dataclass
 class _Pages:
-    """The result of a query: rows, or pages of them; nothing is asked before the first."""
+    """The result of a query, as rows or pages; the first one triggers the call."""
 
     table: SimulatedTable
     text: str
@@ -136,14 +136,14 @@ class _PageIterator:
 
 def _entity(stored: Stored) -> TableEntity:
     entity = TableEntity(stored.values)
-    entity._metadata = {"etag": stored.etag, "timestamp": None}  # noqa: SLF001 - as the SDK does
+    entity._metadata = {"etag": stored.etag, "timestamp": None}  # noqa: SLF001 - like the SDK
     return entity
 
 
 def _operation(
     kind: str, row: Mapping[str, Any], options: Mapping[str, Any] | None = None
 ) -> Operation:
-    """Read an operation as the SDK is given it; a condition counts only when it is asked for."""
+    """Return an operation from the SDK's arguments; a condition counts only if it is requested."""
     given = options or {}
     match = given.get("match_condition")
     etag = given.get("etag") or (row.metadata["etag"] if isinstance(row, TableEntity) else None)

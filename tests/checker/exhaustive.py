@@ -1,4 +1,4 @@
-"""Every schedule of a small scenario, breadth-first: what is found is found by its shortest one."""
+"""Explore every schedule of a small scenario, breadth-first: the shortest failure comes first."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from tests.checker.beginning import begun
 from tests.checker.moves import Move, State, Stepper
 from tests.checker.scenario import Delivery, Scenario
 
-# What each kind of call may meet at its worst; the others lead to the same states.
+# The worst fault of each kind of call; the others lead to the same states.
 _WORST = (
     "storage read: outage",
     "storage write: lost after",
@@ -28,7 +28,7 @@ _WORST = (
 _ONE, _OTHER = Delivery("17"), Delivery("18")
 _PAST_LEASE_AND_LAG = (242_000,)
 
-# One fault and one crash each, unless they say otherwise: what the tests run, in half a minute.
+# One fault and one crash each, unless specified otherwise: the tests run these in half a minute.
 SCENARIOS: Mapping[str, Scenario] = {
     "two versions, any fault": Scenario(deliveries=(_ONE, _OTHER), most_jumps=0),
     "two versions under every": Scenario(
@@ -48,7 +48,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         deliveries=(_ONE,), passes=1, settled=False, most_jumps=0, faults=_WORST
     ),
 }
-# What the command line runs beside them, for as long as it takes.
+# The command line runs these as well, for as long as they take.
 LARGER: Mapping[str, Scenario] = {
     "two versions, time passes, any fault": Scenario(
         deliveries=(_ONE, _OTHER), jumps=_PAST_LEASE_AND_LAG
@@ -67,7 +67,7 @@ LARGER: Mapping[str, Scenario] = {
 
 @dataclass
 class Result:
-    """How many states were seen and steps taken, and what was wrong, with the way to it."""
+    """The number of states and steps, and each problem with the schedule that leads to it."""
 
     states: int = 0
     steps: int = 0
@@ -78,7 +78,7 @@ class Result:
     violations: dict[str, list[Move]] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Write the result in a line."""
+        """Return the result in one line."""
         complete = "all" if self.is_complete else "NOT all"
         return (
             f"{complete} schedules: {self.states} states, {self.steps} steps, {self.ends} ends, "
@@ -109,7 +109,7 @@ class _Seen:
 def explore(
     scenario: Scenario, *, first_only: bool = False, most_states: int | None = None
 ) -> Result:
-    """Take every step from every state that can be reached; equal states are seen once."""
+    """Take every step from every reachable state, visiting equal states once."""
     began, result = perf_counter(), Result()
     with begun(scenario) as (stepper, start):
         ends, seen, waiting = set[int](), {hash(start.key)}, deque([_Seen(start)])
@@ -131,7 +131,7 @@ def explore(
 
 
 def _reached(stepper: Stepper, one: _Seen, result: Result) -> Iterator[_Seen]:
-    """Take every step from a state, and yield where those lead in which nothing is wrong."""
+    """Take every step from a state, and yield the resulting states without problems."""
     for move in stepper.moves(one.state):
         after = _Seen(stepper.take(one.state, move), one, move)
         result.steps += 1
@@ -143,7 +143,7 @@ def _reached(stepper: Stepper, one: _Seen, result: Result) -> Iterator[_Seen]:
 
 
 def _of_an_end(stepper: Stepper, state: State, ends: set[int], result: Result) -> tuple[str, ...]:
-    """Judge how it ends when nothing more goes wrong; equal ends are judged once."""
+    """Check the end state when nothing more fails; equal ends are checked once."""
     if not state.is_over:
         return ()
     key = hash((state.world.key, tuple(verdict.undelivered(state))))

@@ -1,7 +1,4 @@
-"""Read the filters of Table Storage, as far as the app uses them.
-
-https://learn.microsoft.com/rest/api/storageservices/querying-tables-and-entities
-"""
+"""Parse the filters of Table Storage, as far as the app uses them."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -20,23 +17,23 @@ _WORD = re.compile(r"\s*(datetime'[^']*'|'(?:[^']|'')*'|[()]|[^\s()']+)")
 
 
 class FilterError(ValueError):
-    """The filter is none that is simulated."""
+    """The simulation does not support the filter."""
 
 
 def substituted(text: str, parameters: Mapping[str, Any] | None) -> str:
-    """Fill in the parameters just as the SDK does, which has its own ideas of what a word is."""
+    """Substitute the parameters exactly like the SDK, which has its own notion of a word."""
     return _parameter_filter_substitution(dict(parameters or {}), text)
 
 
 @cache
 def condition(text: str) -> Condition:
-    """Read a filter; the empty one lets every row through."""
+    """Parse a filter; the empty one matches every row."""
     words = _words(text)
     if not words:
         return lambda _: True
     read = _either(words)
     if words:
-        msg = f"{words} is left of {text}"
+        msg = f"{words} is left over from {text}"
         raise FilterError(msg)
     return read
 
@@ -87,7 +84,7 @@ def _one(words: list[str]) -> Condition:
 
 
 def _holds(compare: Callable[[Any, Any], bool], found: Any, value: Any) -> bool:
-    """Compare values of one type; a row without the property is not let through."""
+    """Compare values of one type; a row without the property does not match."""
     return found is not None and isinstance(found, type(value)) and compare(found, value)
 
 

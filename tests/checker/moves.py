@@ -1,4 +1,4 @@
-"""Which step may come next, and the state that it leads to."""
+"""Which step can come next, and the state that it leads to."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -16,7 +16,7 @@ _PASS = 240_000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How a process comes to a point: by being started, or by an answer at the point before."""
+    """How a process reaches a point: by being started, or by a reply at the previous point."""
 
     name: str
     program: Program
@@ -27,17 +27,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a process stands: how it came there, and what it asks now or how it ended."""
+    """Where a process is: how it got there, and its current call or its end."""
 
     step: Step
     next: Call | Ended
 
 
 class Histories:
-    """The points that processes have reached; what was reached before is not run again.
+    """The points that processes have reached; a point that was reached before is not run again.
 
-    A process cannot be copied. Where it has to go two ways, it is run again from its beginning
-    with the answers that it was given.
+    A process cannot be copied. To continue it in two ways, it is run again from its beginning with
+    the same replies.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Histories:
         return self._known((name, task, now), Step(name, program, now))
 
     def go_on(self, point: Point, reply: Reply, now: int) -> Point:
-        """Answer the call at which a process stands."""
+        """Reply to the call at which a process is paused."""
         key = (id(point), reply.key, now)
         return self._known(key, replace(point.step, before=point, reply=reply, now=now))
 
@@ -92,9 +92,9 @@ class Histories:
 class Thread:
     """A process in a schedule; `point` is None before it starts.
 
-    `ended` is how it ended; `crashed` is whether it did so in the middle. `harmed` is whether
-    storage failed it; `baseline` is what reconcile must not start, as known at its start, and
-    `was_alone` is whether no pass was running then.
+    `ended` is how it ended; `crashed` is whether that was in the middle. `harmed` is whether a
+    storage call failed; `baseline` is what reconcile must not start, as known at its start, and
+    `was_alone` is whether no pass was running at that time.
     """
 
     name: str
@@ -113,22 +113,22 @@ class Thread:
 
     @property
     def is_pass(self) -> bool:
-        """Whether it is a pass of reconcile."""
+        """Whether this is a pass of reconcile."""
         return self.task is not None and self.task.delivery is None
 
     @property
     def has_ended_well(self) -> bool:
-        """Whether it has done all that it should."""
+        """Whether it has finished its work."""
         return self.ended is not None and not self.harmed and not self.ended.pending
 
     @property
     def call(self) -> Call | None:
-        """What it asks now."""
+        """Its current call."""
         return self.point.next if self.point and isinstance(self.point.next, Call) else None
 
     @property
     def key(self) -> Hashable:
-        """Its identity: how it goes on, and once it is over not how it came there."""
+        """Its identity: how it can continue and, once it has ended, not how it got there."""
         if self.is_over:
             return (self.name, self.crashed or self.ended.pending)
         at = id(self.point) if self.point else None
@@ -137,7 +137,7 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The world and the processes at one moment, and how much may still go wrong."""
+    """The world and the processes at one moment, and how much may still fail."""
 
     world: World
     threads: tuple[Thread, ...]
@@ -157,7 +157,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One step: a process goes on, maybe into a fault, or crashes; or something else happens."""
+    """A step: a process continues, possibly with a fault, or crashes; or something else happens."""
 
     kind: str
     index: int = 0
@@ -165,23 +165,23 @@ class Move:
     span: int = 0
 
     def is_of(self, index: int) -> bool:
-        """Whether a process takes it."""
+        """Whether this is a step of the process."""
         return self.index == index and self.kind in {"step", "crash", "again"}
 
 
 @dataclass
 class Stepper:
-    """The steps of one scenario."""
+    """The steps of a scenario."""
 
     scenario: Scenario
     program: Callable[[Task, World], Program]
     histories: Histories = field(default_factory=Histories)
 
     def moves(self, state: State) -> Iterator[Move]:
-        """List what may happen next.
+        """Return what can happen next.
 
-        Of processes at a call that nothing else takes part in, only one goes on: the order of such
-        calls changes nothing.
+        Of several processes at calls that affect nothing else, only one continues: the order of
+        such calls does not matter.
         """
         indices = self._ready(state)
         for index in indices:
@@ -202,7 +202,7 @@ class Stepper:
                 yield Move("time", span=span)
 
     def faults_of(self, call: Call) -> Iterator[str]:
-        """List what may go wrong with a call in this scenario."""
+        """Return the faults that a call can meet in this scenario."""
         if _is_of_decisions(call):
             return
         for fault in FAULTS.get(kind_of(call), ()):
@@ -220,7 +220,7 @@ class Stepper:
             if thread.is_over:
                 continue
             if thread.point is None:
-                # Two deliveries of one event are alike until they start.
+                # Two deliveries of one event are equivalent until they start.
                 if thread.task in unstarted:
                     continue
                 unstarted.add(thread.task)
@@ -275,8 +275,8 @@ class Stepper:
             if thread.is_over:
                 return thread
         point, call = thread.point, thread.call
-        assert point, "a process that is over takes no step"
-        assert call, "a process that is over takes no step"
+        assert point, "a process that has ended takes no step"
+        assert call, "a process that has ended takes no step"
         harmed = thread.harmed or (
             call.service == "storage" and bool(fault or world.now < world.down_until)
         )
@@ -284,7 +284,7 @@ class Stepper:
         return self._reached(replace(thread, harmed=harmed), point, reply, world.now)
 
     def _recorded(self, world: World, thread: Thread) -> Thread:
-        """Let a process record its decisions, which nobody else reads, in the same step."""
+        """Let a process record its decisions, which nothing else reads, in the same step."""
         while self.scenario.records_at_once and thread.call and _is_of_decisions(thread.call):
             thread = self._stepped(world, thread, "")
         return thread
@@ -296,7 +296,7 @@ class Stepper:
         return replace(thread, point=point)
 
     def started(self, world: World, thread: Thread) -> Thread:
-        """Start a process under the settings of this moment."""
+        """Start a process under the current settings."""
         task = thread.task or Task(None, world.book, world.workspaces)
         task = replace(task, book=world.book, workspaces=world.workspaces)
         program = self.program(task, world)
@@ -312,7 +312,7 @@ class Stepper:
         )
 
     def run(self, world: World, thread: Thread) -> Thread:
-        """Run a process to its end, alone and without a fault."""
+        """Run a process to completion, alone and without a fault."""
         thread = self.started(world, thread)
         while not thread.is_over:
             thread = self._stepped(world, thread, "")
@@ -320,7 +320,7 @@ class Stepper:
 
 
 def _changed(state: State, move: Move) -> State:
-    """Let time pass, or a person change something."""
+    """Let time pass, or a user change something."""
     world = state.world.copy()
     if move.kind == "time":
         world.now += move.span
@@ -330,7 +330,7 @@ def _changed(state: State, move: Move) -> State:
 
 
 def _again(thread: Thread, number: int) -> Thread:
-    """Deliver once more what has been delivered."""
+    """Deliver again what was delivered before."""
     return Thread(f"{thread.name.partition('.')[0]}.{number + 1}", thread.task)
 
 

@@ -1,7 +1,7 @@
-"""Faults put into the app on purpose, and the smallest scenario in which each must be found.
+"""Faults injected into the app, and the smallest scenario in which each must be found.
 
-A mutation replaces one function of the app, named `module:function` or `module:Class.method`. Where
-that is gone, what the mutation stands for is to be found in whatever took its place.
+A mutation replaces a function of the app, named `module:function` or `module:Class.method`. If the
+function has moved, apply the mutation to its replacement.
 """
 
 import sys
@@ -34,9 +34,9 @@ Mutant = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One fault: where it is, what it is, and what comes of it in the end.
+    """A fault: where and what it is, and the problem that it causes.
 
-    `mutant` is called with the function that it replaces, and then that function's own arguments.
+    `mutant` is called with the function that it replaces, followed by that function's arguments.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Mutation:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Put the fault into the app."""
+        """Inject the fault into the app."""
         owner, name = self._place()
         original = getattr(owner, name)
         mutant = self.mutant
@@ -69,7 +69,7 @@ class Mutation:
 
 
 def _importers(name: str, original: Any) -> Iterator[Any]:
-    """Yield the modules of the app that have imported a function by its name."""
+    """Yield the app's modules that have imported a function by its name."""
     for path, module in [*sys.modules.items()]:
         if path.startswith("model_trigger.") and getattr(module, name, None) is original:
             yield module
@@ -78,7 +78,7 @@ def _importers(name: str, original: Any) -> Iterator[Any]:
 def scenario(
     *deliveries: Delivery, faults: Mapping[str, int] | None = None, **fields: Any
 ) -> Scenario:
-    """Make a scenario with so many faults of some kinds, and with nothing else that goes wrong."""
+    """Return a scenario with the given faults, in which nothing else fails."""
     allowed = faults or {}
     settings = {"most_crashes": 0, "most_jumps": 0, "most_faults": sum(allowed.values())}
     return Scenario(deliveries=deliveries, faults=tuple(allowed), **{**settings, **fields})
@@ -217,7 +217,7 @@ MUTATIONS = (
         scenario(ONE, ONE, faults=LOST_ANSWER, most_jumps=1, jumps=(122_000,), lag=300.0),
     ),
     Mutation(
-        "a lease is over in the second in which it ends",
+        "a lease ends at the start of its last second",
         "claims.claim:is_over",
         _in_the_same_second,
         "started twice",
@@ -231,7 +231,7 @@ MUTATIONS = (
         scenario(ONE, passes=1, settled=False, faults={"outage": 1}, most_jumps=1, jumps=(4_000,)),
     ),
     Mutation(
-        "a baseline supersedes what is kept",
+        "a baseline supersedes a stored registration",
         "claims.protocol:_superseded_by",
         _baseline_blocks_what_is_kept,
         "superseded what was kept",
@@ -261,7 +261,7 @@ MUTATIONS = (
         scenario(ONE, ONE, faults=LOST_ANSWER),
     ),
     Mutation(
-        "a POST without an answer counts as not sent",
+        "a POST without a response counts as not sent",
         "claims.transitions:unknown",
         _unknown_is_waiting,
         "started twice",
@@ -282,7 +282,7 @@ MUTATIONS = (
         scenario(ONE, ONE, faults=LOST_ANSWER),
     ),
     Mutation(
-        "a list that cannot be read counts as empty",
+        "a list that fails to load counts as empty",
         "claims.lookup:Hold._sighting",
         _what_cannot_be_read_is_absent,
         "started twice",
@@ -295,7 +295,7 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        "a reading of the list from before serves as proof",
+        "an earlier reading of the list serves as proof",
         "claims.lookup:Hold._asked",
         _any_reading_serves,
         "started twice",
@@ -309,7 +309,7 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        "what a look-up could not tell counts as absent",
+        "an inconclusive lookup counts as absent",
         "claims.sighting:resolve",
         _could_not_tell_is_absent,
         "started twice",
@@ -323,14 +323,14 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        "a retry is looked up by another key than it has sent",
+        "a retry is looked up by a key that it did not send",
         "claims.transitions:take",
         _another_key,
         "started twice",
         scenario(ONE, ONE, faults={"429": 1, "500 after": 1}),
     ),
     Mutation(
-        "a claim that nobody wants is closed without looking its release up",
+        "an unwanted claim is closed without a lookup of its release",
         "reconcile.open_claims:_OpenClaim._close",
         _closed_without_looking,
         "orphan",
@@ -344,7 +344,7 @@ MUTATIONS = (
         scenario(ONE, NEXT),
     ),
     Mutation(
-        "the slot of another start is not respected",
+        "the slot of another start is ignored",
         "claims.protocol:_is_live",
         _slot_is_never_taken,
         "stepped back",
@@ -358,28 +358,28 @@ MUTATIONS = (
         scenario(ONE, NEXT),
     ),
     Mutation(
-        "the POST is sent whenever its turn comes",
+        "the POST is sent however late its turn comes",
         "claims.transitions:Turn.post_until",
         _no_fence,
         "started twice",
         scenario(ONE, ONE, most_jumps=1, jumps=(7_500,), **SHORT),
     ),
     Mutation(
-        "the fence is counted from the claim and not from the reading before it",
+        "the fence is counted from the claim instead of the earlier reading",
         "claims.attempt:_Attempt._post",
         _fence_from_the_post,
         "started twice",
         scenario(ONE, ONE, most_jumps=1, jumps=(7_500,), **SHORT),
     ),
     Mutation(
-        "a registration is not kept when a fault comes before its claim",
+        "a registration is not stored when a fault precedes its claim",
         "claims.attempt:_Attempt._defer",
         _nothing_is_kept,
         "not in the ledger",
         scenario(ONE, faults={"azure_devops definition: 503": 1}),
     ),
     Mutation(
-        "rows are written whatever has changed meanwhile",
+        "rows are written despite concurrent changes",
         "ledger.table:conditional",
         _unconditional,
         "started again though its release is recorded",
@@ -407,21 +407,21 @@ MUTATIONS = (
         scenario(ONE, NEXT, rule={"start": "every"}),
     ),
     Mutation(
-        "what was there before a rule is started by reconcile",
+        "reconcile starts registrations from before the rule",
         "reconcile.progress:Pass.is_baseline",
         _no,
         "baseline started",
         scenario(passes=1, settled=False),
     ),
     Mutation(
-        "a rule that returns is not new",
+        "a returning rule is not new",
         "ledger.notes:Notes.forget_rule",
         _nothing_forgotten,
         "baseline started",
         scenario(passes=2, changes=("book removed", "register 18", "book base")),
     ),
     Mutation(
-        "a workspace that returns is not new",
+        "a returning workspace is not new",
         "ledger.notes:Notes.forget_workspace",
         _nothing_forgotten,
         "baseline started",

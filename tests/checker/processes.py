@@ -1,4 +1,4 @@
-"""One delivery of an event, or one pass of reconcile: the app's handler, paused at each call."""
+"""A delivery of an event, or a pass of reconcile: the app's handler, paused at each call."""
 
 import json
 import logging
@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from greenlet import getcurrent, greenlet
 
-import model_trigger.handlers  # and with it all that it imports
+import model_trigger.handlers  # which imports everything else
 from model_trigger.claims.store import LedgerError
 from model_trigger.handlers import DeliverAgainError
 from model_trigger.rules.sources import RulesUnreadableError
 from tests.checker.calls import Call, ask
 
 EPOCH = datetime(2026, 11, 22, 12, tzinfo=UTC)
-# Whoever waits looks again seldom, and a call is retried at once, so that schedules are shorter and
-# time passes where a schedule says so: where, what, how long.
+# Waiting processes poll rarely, and calls are retried at once, so schedules are shorter and time
+# passes only where a schedule says so: place, name, value.
 PACE = (
     ("model_trigger.claims.attempt", "_PAUSE", 4.9),
     ("model_trigger.ledger.table", "_PAUSES", (0.0, 0.0, 0.0)),
@@ -38,7 +38,7 @@ def moment(milliseconds: int) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended, and what it logged; `problem` is what it should never do."""
+    """How a process ended, and what it logged; `problem` is what it must never do."""
 
     pending: bool = False
     storage_failed: bool = False
@@ -47,7 +47,7 @@ class Ended:
 
 
 class Process(greenlet):
-    """A program that is paused at each call; `now` is its clock as of the last answer."""
+    """A program that is paused at each call; `now` is its clock as of the last reply."""
 
     def __init__(self, name: str, program: Program, now: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Process(greenlet):
         self.is_ending = False
 
     def end(self) -> None:
-        """End it wherever it stands: it would never be freed otherwise."""
+        """End it wherever it is; otherwise it would never be freed."""
         self.is_ending = True
         if not self.dead:
             self.throw()
@@ -70,7 +70,7 @@ class Process(greenlet):
             pending = True
         except (LedgerError, RulesUnreadableError) as error:
             pending, storage_failed = True, isinstance(error, LedgerError)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is reported
+        except Exception as error:  # noqa: BLE001 - reported, whatever it is
             self.log.problems.append(f"{type(error).__name__}: {error}")
         problem = self.log.problems[0] if self.log.problems else ""
         return Ended(pending, storage_failed, tuple(self.log.decisions), problem)
@@ -78,14 +78,14 @@ class Process(greenlet):
 
 @dataclass
 class _Log:
-    """What the process logs: its decisions, and errors with a traceback, which nobody expects."""
+    """The log of the process: its decisions, and unexpected errors with a traceback."""
 
     decisions: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 class _Handler(logging.Handler):
-    """Hands a log record to the process that it comes from."""
+    """Passes a log record to the process that it comes from."""
 
     def emit(self, record: logging.LogRecord) -> None:
         process = getcurrent()
@@ -100,7 +100,7 @@ class _Handler(logging.Handler):
 
 
 class _Moment(datetime):
-    """The class of times, whose present is that of the process."""
+    """The datetime class, except that `now` is the time of the process."""
 
     @classmethod
     def now(cls, tz: Any = None) -> datetime:
@@ -119,7 +119,7 @@ def _sleep(seconds: float) -> None:
 
 @contextmanager
 def simulated() -> Iterator[pytest.MonkeyPatch]:
-    """Replace the clock and what is drawn by chance, in the app only."""
+    """Replace the clock and random values, in the app only."""
     handler, log = _Handler(), logging.getLogger("model_trigger")
     clock = SimpleNamespace(monotonic=lambda: getcurrent().now / 1000, sleep=_sleep)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""What is registered, delivered and allowed to go wrong, and what the app is set to."""
+"""What is registered, delivered and allowed to fail, and the app's settings."""
 
 import json
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ WORKSPACES = (
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery of the event of a version's registration in a workspace."""
+    """A delivery of the event of a version's registration in a workspace."""
 
     version: str
     workspace: int = 0
@@ -40,13 +40,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What happens, and how often something may go wrong.
+    """What happens, and how often something may fail.
 
-    `old` was registered an hour before all else; `settled` is whether a pass has seen it. `jumps`
-    are spans of time in milliseconds that may pass at once. `faults` limits their kinds, where it
-    names any. `versions` are registered beside those that are delivered, and `changes` made by
-    persons to the rules of `book`, one after the other. `records_at_once` is whether a process
-    records its decisions in its last step.
+    `old` was registered an hour before everything else; `settled` is whether a pass has seen it.
+    `jumps` are the possible time jumps in milliseconds. `faults` limits the kinds of faults, if not
+    empty. `versions` are registered in addition to the delivered ones. `changes` are made to the
+    rules of `book`, in order. `records_at_once` is whether a process records its decisions in its
+    last step.
     """
 
     rule: Mapping[str, Any] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a process is started for, under the settings of that moment; None is reconcile."""
+    """What a process is started for, under the settings at that time; None for reconcile."""
 
     delivery: Delivery | None
     book: str
@@ -90,9 +90,9 @@ class Programs:
     scenario: Scenario
 
     def program(self, task: Task, registered_at: int) -> Program:
-        """Return what a process does for a task; the time is that of the registration.
+        """Return the program of a task; the time is that of the registration.
 
-        Each run has services of its own: what they remember would make one run differ from another.
+        Each run has its own services: shared caches would make runs differ.
         """
         delivery = task.delivery
         if delivery is None:
@@ -123,7 +123,7 @@ def ledger() -> Ledger:
 
 
 def event_text(delivery: Delivery, registered_at: int) -> str:
-    """Write the event of a registration."""
+    """Return the event of a registration."""
     fired = {
         **event(delivery.version, MODEL),
         "topic": WORKSPACES[delivery.workspace].id,
@@ -133,7 +133,7 @@ def event_text(delivery: Delivery, registered_at: int) -> str:
 
 
 def book(scenario: Scenario, name: str) -> RuleBook:
-    """Return the rules as they are at first, or as a person has changed them.
+    """Return the initial rules, or the rules after a user's change.
 
     Raises RulesUnreadableError.
     """

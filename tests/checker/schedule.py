@@ -1,4 +1,4 @@
-"""Write a schedule down, step by step, for a person to follow."""
+"""Format a schedule, step by step, for people to read."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ _DIGEST = re.compile(r"\|[0-9a-f]{32}")
 
 
 def lines(stepper: Stepper, state: State, moves: Sequence[Move]) -> Iterator[str]:
-    """Take the steps again from a state, and describe each."""
+    """Take the steps again from a state, and describe each one."""
     for move in moves:
         if move.kind != "nobody":
             yield line(state, move)
@@ -20,7 +20,7 @@ def lines(stepper: Stepper, state: State, moves: Sequence[Move]) -> Iterator[str
 
 
 def line(state: State, move: Move) -> str:
-    """Write what a step does."""
+    """Return the description of a step."""
     at = f"{state.world.now / 1000:9.3f}"
     if move.kind == "time":
         return f"{at}  {move.span / 1000:g} s pass"
@@ -52,7 +52,7 @@ def _changes(before: State, after: State) -> Iterator[str]:
 
 
 def _shown(call: Call | None) -> str:
-    """Write a call without the digests of partitions."""
+    """Return a call without the digests of partitions."""
     text = _DIGEST.sub("", str(call))
     text = re.sub(r" or PartitionKey eq '[^']*' and", " or", text)
     return text.replace("PartitionKey", "pk").replace("RowKey", "rk")

@@ -1,4 +1,4 @@
-"""The rows of Table Storage as values: whoever changes them gets new ones."""
+"""The rows of Table Storage as immutable values: a change returns new ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One row; its etag identifies its content and its place."""
+    """A row; its etag identifies its content and its key."""
 
     etag: str
     values: Mapping[str, Any] = field(compare=False)
@@ -19,7 +19,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One change of one row; an `etag` is the one that the row must have, if any."""
+    """A change of a row; `etag` is the one that the row must have, if any."""
 
     kind: str
     row: Mapping[str, Any]
@@ -31,7 +31,7 @@ class Operation:
 
 
 class RefusedError(Exception):
-    """The service refuses a change: its HTTP status, its code, and which operation it was."""
+    """The service refuses a change: its HTTP status, its code, and the operation."""
 
     def __init__(self, status: int, code: str, index: int = 0) -> None:
         super().__init__(status, code, index)
@@ -40,7 +40,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All tables of an account: per table its rows, and how often each place was written."""
+    """All tables of an account: the rows per table, and the number of writes per key."""
 
     rows: Mapping[str, Mapping[Key, Stored]]
     writes: Mapping[tuple[str, Key], int]
@@ -60,7 +60,7 @@ class Tables:
         return replace(self, rows={**self.rows, name: {}})
 
     def found(self, name: str, fits: Callable[[Mapping[str, Any]], bool]) -> Sequence[Stored]:
-        """Return the rows that fit, in the order of their keys."""
+        """Return the matching rows in the order of their keys."""
         table = self._table(name)
         return [table[key] for key in sorted(table) if fits(table[key].values)]
 
@@ -73,7 +73,7 @@ class Tables:
     def changed(
         self, name: str, operations: Sequence[Operation]
     ) -> tuple["Tables", Sequence[Stored | None]]:
-        """Change all rows or none; returns the rows as written, None for what was removed."""
+        """Change all rows or none, and return the rows as written, None for deleted ones."""
         table, writes = dict(self._table(name)), dict(self.writes)
         if len({one.key for one in operations}) < len(operations):
             raise RefusedError(400, "InvalidDuplicateRow")
@@ -115,7 +115,7 @@ def _stored(
 
 
 def _kept(value: Any) -> Any:
-    """Keep a value as the service does: times in UTC, whole numbers in 32 bits."""
+    """Return a value as the service stores it: times in UTC, whole numbers in 32 bits."""
     if isinstance(value, datetime):
         return value.astimezone(UTC)
     if isinstance(value, int) and not -(2**31) <= value < 2**31:

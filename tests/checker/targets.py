@@ -1,4 +1,4 @@
-"""Azure DevOps and Azure ML as the app's ports see them: each method asks the outside once."""
+"""Azure DevOps and Azure ML behind the app's ports: each method makes one call to the outside."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,12 +68,12 @@ class SimulatedAzureML:
 
 
 def sent(request: StartRequest) -> dict[str, str]:
-    """Read what a request hands over: variables of a release, parameters of a run."""
+    """Return what a request sends: the variables of a release or the parameters of a run."""
     variables = request.body.get("variables", {})
     plain = {name: one["value"] for name, one in variables.items()}
     return {**plain, **request.body.get("templateParameters", {})}
 
 
 def version_of(request: StartRequest) -> str:
-    """Read which version a request starts."""
+    """Return the version that a request starts."""
     return sent(request)["modelVersion"]

@@ -1,6 +1,6 @@
 """The exactly-once protocol holds in every schedule of small scenarios and in random large ones.
 
-`python -m tests.checker --help` looks further, with fresh seeds and for longer.
+`python -m tests.checker --help` searches further, with new seeds and for longer.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.checker.processes import simulated
 from tests.checker.scenario import Delivery, Scenario
 from tests.checker.schedule import lines
 
-# The seeds stay as they are: a test that draws its own could fail by chance.
+# The seeds are fixed: a test that draws its own could fail by chance.
 FIRST_SEED, GROUPS, WALKS = 1, 4, 75
 
 
@@ -27,7 +27,7 @@ def _simulated():
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_no_schedule_goes_wrong(name, record_property):
+def test_no_schedule_breaks_the_protocol(name, record_property):
     result = explore(SCENARIOS[name])
 
     record_property(f"every schedule of {name}", str(result))
@@ -36,7 +36,7 @@ def test_no_schedule_goes_wrong(name, record_property):
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_no_random_schedule_goes_wrong(group, record_property):
+def test_no_random_schedule_breaks_the_protocol(group, record_property):
     first = FIRST_SEED + group * WALKS
     walked = {seed: walks.walk(seed) for seed in range(first, first + WALKS)}
 
@@ -49,7 +49,7 @@ def _steps(walked):
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
-def test_a_fault_that_is_put_into_the_app_is_found(mutation, record_property):
+def test_a_fault_injected_into_the_app_is_found(mutation, record_property):
     with mutation.applied():
         found = explore(mutation.scenario, first_only=True)
     without = explore(mutation.scenario, most_states=min(found.states, 5_000))
@@ -65,18 +65,18 @@ def test_walks_meet_every_kind_of_fault(fault):
 
 
 def only(fault, seed):
-    """Plan a walk that meets one kind of fault wherever it can."""
+    """Return the plan of a walk that injects one kind of fault wherever it can."""
     plan = walks.planned(seed)
     scenario = replace(plan.scenario, faults=(fault,), most_faults=9)
     return replace(plan, scenario=scenario, fault=1.0)
 
 
-def test_a_seed_walks_the_same_way_again():
+def test_a_seed_reproduces_its_walk():
     assert walks.walk(7).moves == walks.walk(7).moves
     assert walks.walk(7).moves != walks.walk(8).moves
 
 
-def test_the_shortest_way_is_shown_step_by_step():
+def test_the_shortest_schedule_is_shown_step_by_step():
     scenario = Scenario(deliveries=(Delivery("17"),), most_faults=1, most_crashes=0, most_jumps=0)
     replayed = next(one for one in MUTATIONS if one.name == "a POST is replayed")
     with replayed.applied():
@@ -102,12 +102,12 @@ def _short(line):
     return words
 
 
-def test_what_a_walk_finds_is_shortened_to_what_matters():
+def test_a_failing_walk_is_shortened_to_the_steps_that_matter():
     plan = walks.Plan(
         Scenario(deliveries=(Delivery("17"), Delivery("17"), Delivery("18")), most_faults=4),
         fault=0.3,
     )
-    waits = next(one for one in MUTATIONS if one.name.startswith("a POST without an answer"))
+    waits = next(one for one in MUTATIONS if one.name.startswith("a POST without a response"))
     with waits.applied():
         found = next(one for seed in range(1000) if (one := walks.walk(seed, plan)).problems)
         shorter = walks.shortened(found, found.kinds[0])

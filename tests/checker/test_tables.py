@@ -1,4 +1,4 @@
-"""The checker's tables answer as Azurite's do, whatever is asked of them."""
+"""The checker's tables respond like Azurite's to any call."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ ROWS = st.fixed_dictionaries(
     },
 )
 MODES = st.sampled_from([UpdateMode.REPLACE, UpdateMode.MERGE])
-# Which earlier answer's etag a change is conditional on; None for no condition.
+# The earlier reply whose etag a change is conditional on; None for no condition.
 ETAGS = st.one_of(st.none(), st.integers(0, 8))
 OPERATIONS = st.one_of(
     st.tuples(st.just("create"), ROWS),
@@ -77,7 +77,7 @@ CALLS = st.one_of(
 
 
 class Simulated:
-    """A table of the checker, each call answered at once."""
+    """A table of the checker; each call gets a reply at once."""
 
     def __init__(self):
         self.world = World(Scenario())
@@ -102,7 +102,7 @@ class Simulated:
 
 
 def answered(call):
-    """Call, and read all that a query gives while a process may still ask."""
+    """Call, and read all rows of a query while a process may still make calls."""
     try:
         return call()
     except (AzureError, ValueError) as error:
@@ -110,13 +110,13 @@ def answered(call):
 
 
 class Asked:
-    """One of the two tables, with the etags that it has given."""
+    """One of the two tables, with the etags that it has returned."""
 
     def __init__(self, table):
         self.table, self.etags = table, []
 
     def call(self, verb, *arguments):
-        """Answer what can be compared: rows, which etags are alike, errors."""
+        """Return what can be compared: rows, which etags are equal, errors."""
         try:
             return getattr(self, verb)(*arguments)
         except HttpResponseError as error:
@@ -201,11 +201,11 @@ def azurite_tables(azurite):
 @settings(
     max_examples=60,
     deadline=None,
-    derandomize=True,  # nothing here may fail by chance
+    derandomize=True,  # reproducible: must not fail by chance
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(calls=st.lists(CALLS, min_size=1, max_size=12))
-def test_they_answer_alike(azurite_tables, calls):
+def test_both_tables_give_the_same_replies(azurite_tables, calls):
     real = Asked(azurite_tables.create_table(f"alike{next(_numbers)}"))
     simulated = Asked(Simulated())
     simulated.table.create_table()
@@ -214,7 +214,7 @@ def test_they_answer_alike(azurite_tables, calls):
         assert real.call(*call) == simulated.call(*call), call
 
 
-def test_a_table_that_is_not_there_is_missed_and_made_once(azurite_tables):
+def test_a_missing_table_is_reported_and_created_once(azurite_tables):
     real = azurite_tables.get_table_client(f"alike{next(_numbers)}")
     for table in (Asked(real), Asked(Simulated())):
         row = {"PartitionKey": "p", "RowKey": "r"}

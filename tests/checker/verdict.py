@@ -19,18 +19,18 @@ from tests.checker.world import Posted, Registered, World
 
 _PASSES = 3
 _EVERY = 301_000
-# A delivery that took longer may have had no time for anything.
+# A delivery that took longer may have run out of time for everything else.
 _IN_TIME = 20_000
 _OPEN = {"starting", "unknown", "waiting", "failed", "unreadable", "kept", "held"}
 _RETRY_FOR = 86_400_000
-# What settling itself changes.
+# Problems that settling itself changes.
 _RESTORED = 2
-# Rules under which a delivery is kept at least.
+# Rules under which a delivery must at least be stored.
 _WANTING = {"base", "broken"}
 
 
 def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
-    """List what a step has done that must never happen."""
+    """Return what a step did that must never happen."""
     for old, new in zip(before.threads, after.threads, strict=False):
         if new is not old:
             yield from _of_a_thread(new, after)
@@ -41,14 +41,14 @@ def of_a_step(scenario: Scenario, before: State, after: State) -> Iterator[str]:
 
 
 def _of_a_thread(thread: Thread, state: State) -> Iterator[str]:
-    """Judge a process that has taken a step."""
+    """Check a process that has taken a step."""
     if not any(one.was_frozen for one in state.world.posted):
         yield from _problems(thread)
     for one in state.world.posted[-1:]:
         if thread.is_pass and one.by == thread.name:
             yield from _of_a_pass(thread, one, state)
     if thread.ended and _must_be_kept(thread, state.world):
-        assert thread.task, "it has been started"
+        assert thread.task, "it has started"
         assert thread.task.delivery, "it is a delivery"
         observed = dict(_read(state.world, observed=True))
         was_observed = thread.task.book == "broken" and thread.task.delivery in observed
@@ -73,11 +73,11 @@ def _of_a_post(scenario: Scenario, world: World, one: Posted) -> Iterator[str]:
 
 
 def _of_a_pass(thread: Thread, one: Posted, state: State) -> Iterator[str]:
-    """Judge a POST of reconcile, which may not do all that a delivery may."""
+    """Check a POST of reconcile, which may do less than a delivery."""
     delivered = {it.task.delivery for it in state.threads if it.task}
     about = [it for it in state.world.registered if _is_of(one, it)]
     what = f"{one.version} by {thread.name}"
-    assert thread.task, "it has been started"
+    assert thread.task, "it has started"
     if all(it.workspace not in thread.task.workspaces for it in about):
         yield f"started for a removed workspace: {what}"
     if all(
@@ -89,7 +89,7 @@ def _of_a_pass(thread: Thread, one: Posted, state: State) -> Iterator[str]:
 
 
 def _of_what_was_kept(scenario: Scenario, before: World, after: World) -> Iterator[str]:
-    """Judge how a step has ended what was open."""
+    """Check how a step closed open claims."""
     claims = dict(_read(after))
     for about, old in _read(before):
         new = claims.get(about)
@@ -110,16 +110,16 @@ def _of_what_was_kept(scenario: Scenario, before: World, after: World) -> Iterat
 
 
 def _last_try(world: World, about: Delivery, claim: Claim) -> int:
-    """Return from when on giving up is counted: the last POST, or the first refusal."""
+    """Return the time from which giving up is counted: the last POST, or the first refusal."""
     posted = [one.at for one in world.posted if _is_of(one, about)]
     refused = claim.failed_since if claim.state.value == "failed" else None
     return _milliseconds(refused) if refused else max([0, *posted])
 
 
 def _may_close(world: World, about: Delivery, claim: Claim) -> bool:
-    """Whether nobody wants it: it is withdrawn, or its rule wants less or has long been away.
+    """Whether nothing wants it: it is withdrawn, or its rule wants less or has long been absent.
 
-    What was kept for a broken rule that turns out to observe only is observed.
+    If a rule was broken and now only observes, what was stored for it is observed.
     """
     away_for = 0 if world.away_since is None else world.now - world.away_since
     is_observed = claim.state.value == "kept" and about in dict(_read(world, observed=True))
@@ -128,12 +128,12 @@ def _may_close(world: World, about: Delivery, claim: Claim) -> bool:
 
 
 def _is_distinguishable(world: World, one: Posted) -> bool:
-    """Whether what was started says which workspace it is for."""
+    """Whether a release or run shows which workspace it is for."""
     return len({other.workspace for other in world.registered}) == 1 or bool(one.scope[1])
 
 
 def _registrations(world: World, one: Posted) -> int:
-    """Count the registrations that would be started with the same values."""
+    """Return the number of registrations that would be started with the same values."""
     name = one.values.get("workspaceName")
     return sum(
         other.version == one.version and name in {None, WORKSPACES[other.workspace].name}
@@ -155,14 +155,14 @@ def _must_be_kept(thread: Thread, world: World) -> bool:
 
 
 def _is_wanted(task: Task) -> bool:
-    """Whether the app is set to keep what is delivered, at least."""
+    """Whether the app is configured to store what is delivered, at least."""
     delivery = task.delivery
     return bool(delivery) and task.book in _WANTING and delivery.workspace in task.workspaces
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was left after the faults had ended: the world, and what is wrong with it."""
+    """The state after the faults have ended: the world, and what is wrong with it."""
 
     world: World
     problems: tuple[str, ...]
@@ -170,7 +170,7 @@ class Settled:
 
 
 def settle(stepper: Stepper, state: State) -> Settled:
-    """Let reconcile pass and deliver again what is pending, without faults, and judge the end."""
+    """Run reconcile and deliver what is pending, without faults, and check the end state."""
     world = replace(state.world, down_until=0)
     world.change("book base")
     world.change(f"workspaces {''.join(map(str, range(stepper.scenario.workspaces)))}")
@@ -199,7 +199,7 @@ def settle(stepper: Stepper, state: State) -> Settled:
 def _run(
     stepper: Stepper, state: State, name: str, delivery: Delivery | None
 ) -> tuple[Ended, list[str]]:
-    """Run one more process to its end, and judge it as if it were one step."""
+    """Run another process to completion, and check it as if it were one step."""
     world, before = state.world, replace(state, world=state.world.copy())
     thread = Thread(name, Task(delivery, world.book, world.workspaces))
     threads = (*state.threads, stepper.run(world, thread))
@@ -211,7 +211,7 @@ def _run(
 
 
 def undelivered(state: State) -> list[Delivery]:
-    """List the deliveries that Event Grid would repeat."""
+    """Return the deliveries that Event Grid would repeat."""
     repeated = {}
     for thread in state.threads:
         task = thread.task
@@ -221,7 +221,7 @@ def undelivered(state: State) -> list[Delivery]:
 
 
 def _must_be_decided(scenario: Scenario, state: State) -> Callable[[Registered], bool]:
-    """Return the test for registrations that must be in the ledger in the end."""
+    """Return a predicate for registrations that must be in the ledger at the end."""
     is_found = scenario.settled and scenario.book == "base" and state.world.changed == _RESTORED
 
     def must(one: Registered) -> bool:
@@ -283,7 +283,7 @@ def _is_left_to_a_person(world: World, claim: Claim) -> bool:
 
 
 def _is_ambiguous(world: World, claim: Claim) -> bool:
-    """Whether a run without a key may be that of another registration, which is never guessed."""
+    """Whether a run without a key may belong to another registration, which is never guessed."""
     request = claim.request
     return bool(
         request
@@ -303,7 +303,7 @@ def _is_of(posted: Posted, one: Registered | Delivery) -> bool:
 
 
 def claim_of(world: World, delivery: Delivery) -> Claim | None:
-    """Read a registration's claim under the rule in mode live, as the app would read it."""
+    """Return a registration's claim under the rule in mode live, as the app reads it."""
     return next((one for about, one in _read(world) if about == delivery), None)
 
 

@@ -1,4 +1,4 @@
-"""Random schedules: everything at once, as far as a seed leads."""
+"""Random schedules, in which anything can happen, reproducible by a seed."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _MOST_STEPS = 3_000
 _MOST_THREADS = 14
 _PAUSES = (0, 0, 0, 20, 50, 300)
 _JUMPS = (300, 600, 1_000, 11_000, 24_000, 61_000, 119_000, 121_000, 245_000, 301_000, 86_500_000)
-# Leases, and how long lists may lag.
+# Leases, and the lag of lists.
 _SPANS = ((120.0, 120.0), (120.0, 120.0), (120.0, 300.0), (4.0, 2.0), (4.0, 120.0))
 ALL_FAULTS = tuple(f"{kind}: {fault}" for kind, faults in FAULTS.items() for fault in faults)
 _BOOKS = ("narrow", "broken", "unreadable", "removed", "off", "observe")
@@ -40,7 +40,7 @@ _TARGETS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One walk: its scenario, and how likely things go wrong in it."""
+    """A walk: its scenario, and the probability of faults."""
 
     scenario: Scenario
     fault: float = 0.0
@@ -64,26 +64,26 @@ class Walk:
 
     @property
     def length(self) -> int:
-        """How many steps were taken."""
+        """The number of steps."""
         return sum(one.kind != "nobody" for one in self.moves)
 
     @property
     def kinds(self) -> list[str]:
-        """What kinds of problems there are."""
+        """The kinds of problems."""
         return list(dict.fromkeys(kind_of(one) for one in self.problems))
 
 
 def kind_of(problem: str) -> str:
-    """Return the kind of a problem, without what it is about."""
+    """Return the kind of a problem, without its subject."""
     return problem.partition(":")[0]
 
 
 def planned(seed: int) -> Plan:
     """Draw a plan.
 
-    Half of the plans know only a few kinds of faults and spans of time: so these meet more often.
+    Half of the plans use only a few kinds of faults and time jumps, which then coincide more often.
     """
-    random = Random(seed)  # noqa: S311 - chance that repeats
+    random = Random(seed)  # noqa: S311 - reproducible randomness
     lease, lag = random.choice(_SPANS)
     few = random.random() < 0.5
     jumps = [*_JUMPS, *_jumps_around(lease, lag)]
@@ -119,7 +119,7 @@ def planned(seed: int) -> Plan:
 
 
 def _registrations(random: Random, *, few: bool) -> dict[str, Any]:
-    """Draw what is registered, and how often each event is delivered: the first maybe never."""
+    """Draw what is registered, and how often each event is delivered: the first possibly never."""
     workspaces = random.choice((1, 1, 2))
     versions = [str(17 + number) for number in range(random.choice((1, 2) if few else (1, 2, 3)))]
     events = [Delivery(one, index) for one in versions for index in range(workspaces)]
@@ -135,16 +135,16 @@ def _registrations(random: Random, *, few: bool) -> dict[str, Any]:
 
 
 def _jumps_around(lease: float, lag: float) -> Iterator[int]:
-    """Return spans of time that lead to about where a lease, or what is after it, ends."""
+    """Return time jumps that end close to the expiry of a lease, or of what follows it."""
     for end in (lease / 2, lease, lease + lag):
         yield from (round(1000 * (end + more)) for more in (-0.3, 0.1, 1.5))
 
 
 def walk(seed: int, plan: Plan | None = None) -> Walk:
-    """Walk once; the same seed and plan walk the same way."""
+    """Walk once; the same seed and plan reproduce the walk."""
     plan = plan or planned(seed)
     walked = Walk(plan)
-    random = Random(seed + 1)  # noqa: S311 - chance that repeats
+    random = Random(seed + 1)  # noqa: S311 - reproducible randomness
     with begun(plan.scenario) as (stepper, start):
         state, chooser = start, _Chooser(plan, random, stepper)
         while not (state.is_over or walked.problems) and len(walked.moves) < _MOST_STEPS:
@@ -169,7 +169,7 @@ def follow(plan: Plan, moves: Sequence[Move]) -> Walk:
 
 
 def shortened(walked: Walk, kind: str) -> Walk:
-    """Leave out what can be left out, as long as it goes wrong in the same way."""
+    """Drop every step that is not needed for the same kind of problem."""
     while True:
         shorter = _calmed(_without_steps(_without_processes(walked, kind), kind), kind)
         if shorter.length == walked.length:
@@ -198,7 +198,7 @@ def _without_steps(walked: Walk, kind: str) -> Walk:
 
 
 def _calmed(walked: Walk, kind: str) -> Walk:
-    """Take back faults and spans of time that do not matter."""
+    """Drop faults and time jumps that do not matter."""
     for at, move in enumerate(walked.moves):
         if move.kind == "step" and (move.detail or move.span) and at < len(walked.moves):
             calm = [*walked.moves[:at], Move("step", move.index), *walked.moves[at + 1 :]]
@@ -214,7 +214,7 @@ def _shorter(walked: Walk, moves: Sequence[Move | None], kind: str) -> Walk:
 
 
 def _left_out(move: Move) -> Move | None:
-    """Leave a move out; processes that come later keep their numbers."""
+    """Drop a move; later processes keep their numbers."""
     return Move("nobody") if move.kind in {"again", "nobody"} else None
 
 
@@ -230,11 +230,11 @@ def _taken(stepper: Stepper, state: State, move: Move, walked: Walk) -> State:
 
 
 def _judge_end(stepper: Stepper, state: State, walked: Walk) -> None:
-    """Judge what is left when nothing more goes wrong, unless something has gone wrong already."""
+    """Check the end state when nothing more fails, unless there is a problem already."""
     if walked.problems:
         return
     if any(one.point and not one.is_over for one in state.threads):
-        walked.problems.append("endless: it does not come to an end")
+        walked.problems.append("endless: it does not end")
         return
     settled = verdict.settle(stepper, state)
     walked.problems += _counted(walked.plan, settled.problems)
@@ -258,7 +258,7 @@ def _is_possible(state: State, move: Move) -> bool:
 
 @dataclass
 class _Chooser:
-    """What chooses the next step, by chance."""
+    """Chooses the next step at random."""
 
     plan: Plan
     random: Random
@@ -295,7 +295,7 @@ class _Chooser:
         return self.random.choice(["", *self.stepper.faults_of(call)])
 
     def _again(self, state: State) -> Move | None:
-        """Deliver again what failed, soon or never: the rest is left to the end."""
+        """Deliver again what failed, soon or never; settling does the rest."""
         if len(state.threads) >= _MOST_THREADS or self.random.random() > 0.05:
             return None
         failed = [
@@ -321,7 +321,7 @@ class _Chooser:
         )
 
     def _registration(self, state: State) -> Iterator[str]:
-        """Register one more version, up to three."""
+        """Register another version, up to three."""
         newest = max(int(one.version) for one in state.world.registered)
         if newest < int(max(self.plan.scenario.versions, key=int)) + 3:
             yield f"register {newest + 1}"

@@ -43,12 +43,12 @@ from tests.checker.scenario import MODEL, PREFIX, WORKSPACES, Scenario
 from tests.checker.tables import RefusedError, Tables
 from tests.checker.targets import sent
 
-# How long storage is out of reach after "outage", and how long a slow answer takes: milliseconds.
+# Milliseconds that storage is unavailable after "outage", and that a slow response takes.
 _OUTAGE = 3_000
 _SLOW = 4_500
-# By how much a list is later than it may be, less than nothing.
+# How much a list lags beyond the allowed lag, just less than that.
 _JUST = 100
-# How far clocks may be apart, as the adapter allows for.
+# How far clocks may differ, as the adapter allows for.
 _CLOCKS_APART = timedelta(minutes=5)
 
 FAULTS: Mapping[str, tuple[str, ...]] = {
@@ -78,7 +78,7 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """One version of the model, when it was registered and when it is listed."""
+    """A version of the model, with its times of registration and listing."""
 
     version: str
     workspace: int
@@ -88,7 +88,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A release or a run that exists; it is in the list from `listed_at` on."""
+    """A release or a run that exists; it is listed from `listed_at` on."""
 
     id: int
     request: StartRequest
@@ -108,13 +108,13 @@ class Posted:
 
     @property
     def scope(self) -> tuple[int, str]:
-        """What its version is ordered in: its definition, and its workspace where it says so."""
+        """The scope in which its version is ordered: its definition, and its workspace if any."""
         return self.request.definition, self.values.get("workspaceName", "")
 
 
 @dataclass
 class World:
-    """The outside at one moment; `copy` before a call, where the moment before is needed again."""
+    """The outside at one moment; `copy` before a call if the earlier moment is still needed."""
 
     scenario: Scenario
     now: int = 0
@@ -125,15 +125,15 @@ class World:
     down_until: int = 0
     book: str = "base"
     workspaces: tuple[int, ...] = (0,)
-    # What reconcile must not start, version and workspace; in which workspaces a pass has seen the
-    # rule or the workspace away, and since when the rule is; whether it has wanted less; how often
-    # a person has changed something.
+    # The versions and workspaces that reconcile must not start; the workspaces in which a pass has
+    # seen the rule or the workspace absent, and since when the rule has been; whether the rule was
+    # narrowed; how often a user has changed something.
     baseline: frozenset[tuple[str, int]] = frozenset()
     away: frozenset[int] = frozenset()
     away_since: int | None = None
     was_narrowed: bool = False
     changed: int = 0
-    # When each process last read storage: its lease is counted from there.
+    # When each process last read storage, which is when its lease begins.
     read_at: Mapping[str, int] = field(default_factory=dict)
 
     def copy(self) -> "World":
@@ -159,7 +159,7 @@ class World:
         )
 
     def change(self, what: str) -> None:
-        """Let a person change what the app is set to, or what is registered."""
+        """Let a user change the app's settings or what is registered."""
         verb, _, value = what.partition(" ")
         self.changed += 1
         if verb == "book":
@@ -178,7 +178,7 @@ class World:
             self._return(self.away & {*self.workspaces})
 
     def passed(self, book: str, workspaces: tuple[int, ...]) -> None:
-        """Note what a pass that has ended well saw: what was away is new when it returns."""
+        """Record what a successful pass saw: what was absent is new when it returns."""
         if (book, workspaces) == (self.book, self.workspaces):
             gone = {*range(self.scenario.workspaces)} - {*workspaces}
             self.away |= {*workspaces, *gone} if book == "removed" else gone
@@ -198,7 +198,7 @@ class World:
         }
 
     def answer(self, call: Call, asked_at: int, fault: str, by: str) -> Reply:
-        """Do what a process asks, and answer it; what is sent late is still done."""
+        """Carry out a call and reply; what is sent late is still carried out."""
         if call.service == "clock":
             self.now = max(self.now, asked_at + round(call.seconds * 1000))
             return returned(None, "slept")
@@ -258,7 +258,7 @@ class World:
     _rows_transaction = _rows_write
 
     def _rows_delete(self, table: str, operations: Any, **_: Any) -> tuple[Any, Hashable]:
-        """Remove a row; the SDK passes over one that is not there."""
+        """Delete a row; like the SDK, ignore a missing one."""
         try:
             return self._rows_write(table, operations)
         except RefusedError as error:
@@ -285,8 +285,8 @@ class World:
     def _azure_devops_start(
         self, arguments: Mapping[str, Any], fault: str, left: int, by: str
     ) -> Reply:
-        # A process that freezes between its last look at the clock and the socket sends it all the
-        # same: nothing can prevent that, and it must be recorded.
+        # A process that freezes between its last check of the clock and the socket still sends the
+        # POST: nothing can prevent that, and it must be recorded.
         if left <= 0 and fault != "frozen":
             return returned(NotStarted("no time was left"))
         request: StartRequest = arguments["request"]
@@ -302,7 +302,7 @@ class World:
         if result and "after" not in fault and "at last" not in fault:
             return returned(result)
         lease, lag = (round(1000 * one) for one in (self.scenario.lease, self.scenario.lag))
-        # A POST may reach its end as late as its lease does, also when nobody waits any more.
+        # A POST may take effect as late as its lease expires, even if nobody waits for it any more.
         at = self.read_at[by] + lease - _JUST if "at last" in fault else self.now
         listed_at = at + lag - _JUST if "late" in fault else at
         number, was_frozen = len(self.posted) + 1, fault == "frozen"
@@ -319,7 +319,7 @@ class World:
             return raised(AzureDevOpsError, fault or "no time")
         if fault == "403":
             return raised(TargetError, "no access to the releases")
-        # A reading that another thread began may serve, as long as it began late enough.
+        # A list that another thread began to read may be used, if that began late enough.
         read_at = round(arguments["began_after"] * 1000) if fault == "shared" else self.now
         earliest = arguments["since"] - _CLOCKS_APART
         listed = [
@@ -331,7 +331,7 @@ class World:
 
     @staticmethod
     def _seen(listed: Sequence[Posted], request: StartRequest, key: str, fault: str) -> Reply:
-        """Answer what the list shows; one that is "silent" does not say what a run was given."""
+        """Reply with what the list shows; if it is "silent", it omits what a run was given."""
         listed = [one for one in listed if one.request.target == request.target]
         if request.kind is TargetKind.PIPELINE and fault == "silent":
             silent = tuple(map(_release, listed))
@@ -375,14 +375,14 @@ class World:
 
 
 def kind_of(call: Call) -> str:
-    """Return the kind of a call, as FAULTS names it."""
+    """Return the kind of a call, as named in FAULTS."""
     if call.service != "storage":
         return f"{call.service} {call.verb}"
     return f"storage {'read' if call.verb in {'get', 'query'} else 'write'}"
 
 
 def _fits(given: StartRequest, asked: StartRequest) -> bool:
-    """Whether a run was given all that was asked for; it may have been given a key, too."""
+    """Whether a run was given everything that was requested, possibly with a key."""
     return sent(asked).items() <= sent(given).items()
 
 
@@ -401,7 +401,7 @@ def _release(one: Posted) -> Release:
 
 
 def _key(request: StartRequest) -> str | None:
-    """Read the key that a request carries, from a run's parameters or a release's description."""
+    """Return the key in a request, from a run's parameters or a release's description."""
     parameters = request.body.get("templateParameters", {})
     description = request.body.get("description", "")
     _, separator, rest = description.rpartition(key_mark("").removesuffix("]"))
@@ -409,7 +409,7 @@ def _key(request: StartRequest) -> str | None:
 
 
 def _http_error(status: int, code: str, verb: str = "", index: int = 0) -> Reply:
-    """Answer with an error of the class that the SDK raises."""
+    """Return a reply that raises the SDK's error class."""
     kind: Callable[..., HttpResponseError] = HttpResponseError
     if verb == "transaction":
         kind = TableTransactionError

@@ -1,4 +1,4 @@
-"""Rules and workspaces that are broken, switched off, removed, and return."""
+"""Rules and workspaces that break, are switched off or removed, and return."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ def throttle_once(settled):
     settled.let_pass(timedelta(minutes=1))
 
 
-def test_a_rule_that_is_removed_and_returns_starts_nothing_of_the_time_between(settled):
+def test_a_returning_rule_starts_nothing_from_its_absence(settled):
     settled.with_rules(other={"model": "x"}).reconcile()
     settled.azure_ml.register("churn", "17")
     settled.deliver("17")
@@ -44,7 +44,7 @@ def test_a_rule_that_is_removed_and_returns_starts_nothing_of_the_time_between(s
     assert [] == settled.versions
 
 
-def test_a_workspace_that_is_removed_and_returns_starts_nothing_of_the_time_between(settled):
+def test_a_returning_workspace_starts_nothing_from_its_absence(settled):
     settled.services = with_changes(settled.services, workspaces=[])
     for days, version in ((6, "17"), (3, "18")):
         settled.azure_ml.register("churn", version, created=datetime.now(UTC) - days * DAY)
@@ -55,7 +55,7 @@ def test_a_workspace_that_is_removed_and_returns_starts_nothing_of_the_time_betw
     assert [] == settled.versions
 
 
-def test_an_outage_is_no_absence(settled):
+def test_an_outage_is_not_an_absence(settled):
     settled.azure_ml.register("churn", "17", created=datetime.now(UTC) - 6 * DAY)
 
     assert [("churn", "17", "started")] == settled.reconcile()
@@ -76,7 +76,7 @@ def test_an_outage_is_no_absence(settled):
         pytest.param(throttle_once, State.WAITING, id="waiting"),
     ],
 )
-def test_an_open_claim_is_left_alone_meanwhile_and_started_afterwards(
+def test_an_open_claim_waits_during_the_absence_and_starts_afterwards(
     settled, rules, hinder, state
 ):
     hinder(settled)
@@ -88,7 +88,7 @@ def test_an_open_claim_is_left_alone_meanwhile_and_started_afterwards(
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_switching_the_app_off_loses_nothing_that_waits(settled):
+def test_switching_the_app_off_loses_no_waiting_claim(settled):
     throttle_once(settled)
     settled.services = with_changes(settled.services, rules=partial(rulebook, Mode.OFF, churn={}))
 
@@ -97,7 +97,7 @@ def test_switching_the_app_off_loses_nothing_that_waits(settled):
     assert ["17"] == settled.versions
 
 
-def test_what_waits_for_a_removed_workspace_is_left_alone(settled):
+def test_claims_of_a_removed_workspace_are_left_alone(settled):
     refuse_once(settled)
     settled.services = with_changes(settled.services, workspaces=[OTHER])
     settled.azure_ml.fault("error", verb="GET", status=403, times=None)
@@ -106,7 +106,7 @@ def test_what_waits_for_a_removed_workspace_is_left_alone(settled):
     assert State.FAILED is settled.claim().state
 
 
-def test_a_claim_is_closed_when_its_rule_has_been_absent_for_long(settled):
+def test_a_claim_is_closed_after_a_long_absence_of_its_rule(settled):
     refuse_once(settled)
     settled.with_rules(other={"model": "x"})
     settled.reconcile()
@@ -118,7 +118,7 @@ def test_a_claim_is_closed_when_its_rule_has_been_absent_for_long(settled):
     assert settled.claim().reason.startswith("there has been no rule 'churn' since 20")
 
 
-def test_an_absence_that_has_ended_does_not_count_for_the_next_one(settled):
+def test_a_past_absence_does_not_count_towards_the_next_one(settled):
     refuse_once(settled)
     settled.with_rules(other={"model": "x"}).reconcile()
     settled.let_pass(2 * DAY)
@@ -141,14 +141,14 @@ def test_an_unknown_start_is_looked_up_while_its_rule_is_absent_and_never_sent_a
     assert (State.WAITING, []) == (settled.claim().state, settled.versions)
 
 
-def test_a_claim_is_never_closed_while_others_look_its_release_up(settled):
+def test_a_claim_is_never_closed_while_its_release_is_being_looked_up(settled):
     settled.azure_devops.list_lag = 3600
     lose_the_answer(settled, commit=True)
     settled.with_rules(churn={"version": ">=100"})
     real = settled.services.ledger.claims
 
     class Meanwhile:
-        """Another instance, which still has the former rule, writes to the claim."""
+        """Another instance, which still has the earlier rule, writes to the claim."""
 
         def __getattr__(self, name):
             return getattr(real, name)
@@ -169,7 +169,7 @@ def test_a_claim_is_never_closed_while_others_look_its_release_up(settled):
     assert State.STARTED is settled.claim().state
 
 
-def test_what_a_broken_rule_kept_is_observed_when_it_turns_out_to_observe(settled):
+def test_what_was_stored_for_a_broken_rule_is_observed_if_the_fixed_rule_observes(settled):
     settled.with_rules(churn={"mode": "observe", "start": "newst"}).deliver("17")
     settled.with_rules(churn={"mode": "observe"})
 
@@ -180,7 +180,7 @@ def test_what_a_broken_rule_kept_is_observed_when_it_turns_out_to_observe(settle
     assert [] == settled.versions
 
 
-def test_what_was_kept_in_any_order_never_steps_back(settled):
+def test_stored_registrations_in_any_order_never_step_back(settled):
     settled.with_rules(churn={"start": "newst"})
     for version in ("18", "16", "17"):
         settled.deliver(version)
@@ -223,7 +223,7 @@ def test_what_was_observed_before_the_rule_broke_never_starts(settled):
     "has_event",
     [pytest.param(True, id="its event came"), pytest.param(False, id="its event never came")],
 )
-def test_what_came_while_the_rule_was_broken_is_evaluated_and_nothing_of_before(settled, has_event):
+def test_only_registrations_from_while_the_rule_was_broken_are_evaluated(settled, has_event):
     settled.with_rules(churn={"version": ">=100"}).reconcile()
     settled.let_a_pass_be(7 * DAY)
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
@@ -240,7 +240,7 @@ def test_what_came_while_the_rule_was_broken_is_evaluated_and_nothing_of_before(
     assert ["18"] == settled.versions
 
 
-def test_an_absence_ends_also_when_the_rule_returns_broken(settled):
+def test_an_absence_ends_even_if_the_rule_returns_broken(settled):
     refuse_once(settled)
     settled.with_rules(other={"model": "x"}).reconcile()
     settled.with_rules(churn={"start": "newst"}).reconcile()
@@ -250,7 +250,7 @@ def test_an_absence_ends_also_when_the_rule_returns_broken(settled):
     assert State.FAILED is settled.claim().state
 
 
-def test_an_app_that_was_stopped_for_long_gives_nothing_up_for_one_fault(settled):
+def test_after_a_long_downtime_one_fault_does_not_give_up_a_claim(settled):
     lose_the_answer(settled)
     settled.let_pass(2 * DAY)
     settled.azure_devops.fault("error", verb="GET", status=503)
@@ -259,7 +259,7 @@ def test_an_app_that_was_stopped_for_long_gives_nothing_up_for_one_fault(settled
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_an_unknown_start_is_looked_up_once_before_it_is_given_up_without_retries(settled):
+def test_without_retries_an_unknown_start_is_looked_up_once_before_it_is_given_up(settled):
     settled.services = with_changes(settled.services, retry_for=timedelta(0))
     lose_the_answer(settled)
     settled.let_pass(LEASE * 2)
@@ -270,7 +270,7 @@ def test_an_unknown_start_is_looked_up_once_before_it_is_given_up_without_retrie
     assert ["17"] == settled.versions
 
 
-def test_what_is_given_up_after_refusals_lays_no_claim_to_a_run(settled):
+def test_a_claim_given_up_after_refusals_owns_no_run(settled):
     settled.azure_devops.fault("error", status=400, times=None)
     settled.deliver("17")
     settled.let_pass(2 * DAY)

@@ -41,7 +41,7 @@ def test_a_second_delivery_is_a_duplicate_with_the_same_link(churn):
     assert 1 == len(churn.posts)
 
 
-def test_versions_start_in_their_order_and_never_back(churn):
+def test_versions_start_in_order_and_never_step_back(churn):
     outcomes = [churn.attend(version).outcome for version in ("9", "10", "8", "9", "11")]
 
     assert ["started", "started", "superseded", "duplicate", "started"] == outcomes
@@ -54,13 +54,13 @@ def test_every_starts_each_version_once_in_any_order(churn):
     assert ["started", "started", "duplicate", "started", "duplicate"] == outcomes
 
 
-def test_a_rule_that_goes_over_from_every_to_newer_knows_what_was_started(churn):
+def test_a_rule_changed_from_every_to_newer_knows_what_was_started(churn):
     churn.attend("10", start="every")
 
     assert Outcome.SUPERSEDED == churn.attend("9", start="newer").outcome
 
 
-def test_a_rule_that_changes_its_ordering_makes_its_mark_anew(churn):
+def test_a_rule_that_changes_its_ordering_rebuilds_its_mark(churn):
     semantic = {"scheme": "semver", "version_from": "tag:v"}
     churn.attend("1", tags={"v": "2.0.0"})
     churn.attend("2", tags={"v": "1.0.0"})
@@ -69,7 +69,7 @@ def test_a_rule_that_changes_its_ordering_makes_its_mark_anew(churn):
     assert Outcome.STARTED == churn.attend("4", tags={"v": "2.1.0"}, **semantic).outcome
 
 
-def test_many_deliveries_at_the_same_time_start_one_release(churn):
+def test_many_concurrent_deliveries_start_one_release(churn):
     outcomes = []
     threads = [
         threading.Thread(target=lambda: outcomes.append(churn.attend().outcome)) for _ in range(8)
@@ -83,7 +83,7 @@ def test_many_deliveries_at_the_same_time_start_one_release(churn):
     assert 1 == len(churn.posts)
 
 
-def test_many_versions_at_the_same_time_never_step_back(churn):
+def test_many_concurrent_versions_never_step_back(churn):
     threads = [
         threading.Thread(target=partial(churn.attend, str(version), limit=standing_still()))
         for version in range(1, 9)
@@ -107,7 +107,7 @@ def test_a_value_that_could_harm_a_script_is_refused_before_the_post(churn):
     assert [] == churn.posts
 
 
-def test_a_definition_that_is_not_there_is_told_and_kept(churn):
+def test_a_missing_definition_is_reported_and_recorded(churn):
     decision = churn.attend(release={"definition": 4711})
 
     assert Outcome.FAILED == decision.outcome
@@ -115,7 +115,7 @@ def test_a_definition_that_is_not_there_is_told_and_kept(churn):
     assert State.FAILED == churn.state()
 
 
-def test_observe_does_everything_but_the_post(churn):
+def test_observe_does_everything_except_the_post(churn):
     observe = {"mode": Mode.OBSERVE}
     outcomes = [churn.attend(version, **observe).outcome for version in ("17", "17", "16")]
 

@@ -34,7 +34,7 @@ from tests.support.trial import LEASE
             Outcome.FAILED,
             "Azure DevOps does not know who asks (HTTP 401: TF400813: The user '' is not "
             "authorized.): renew AZURE_DEVOPS_PAT, or add the app's managed identity to the "
-            "organisation",
+            "organization",
             id="unauthorized",
         ),
         pytest.param(
@@ -87,21 +87,21 @@ from tests.support.trial import LEASE
             State.UNKNOWN,
             Outcome.PENDING,
             "Azure DevOps gave no readable answer: HTTP 408: Something went wrong.",
-            id="request time-out",
+            id="request timeout",
         ),
         pytest.param(
             {"kind": "empty"},
             State.UNKNOWN,
             Outcome.PENDING,
             None,
-            id="empty answer",
+            id="empty response",
         ),
         pytest.param({"kind": "garbage"}, State.UNKNOWN, Outcome.PENDING, None, id="garbage"),
         pytest.param({"kind": "close"}, State.UNKNOWN, Outcome.PENDING, None, id="closed"),
         pytest.param({"kind": "reset"}, State.UNKNOWN, Outcome.PENDING, None, id="reset"),
     ],
 )
-def test_each_fault_before_anything_was_started_is_told_for_what_it_is(
+def test_each_fault_before_the_start_is_reported_for_what_it_is(
     churn, fault, state, outcome, reason
 ):
     churn.azure_devops.fault(**fault)
@@ -122,14 +122,14 @@ def test_each_fault_before_anything_was_started_is_told_for_what_it_is(
     [
         pytest.param({"kind": "error", "status": 500}, id="then 500"),
         pytest.param({"kind": "error", "status": 503}, id="then 503"),
-        pytest.param({"kind": "empty"}, id="then an empty answer"),
+        pytest.param({"kind": "empty"}, id="then an empty response"),
         pytest.param({"kind": "garbage"}, id="then garbage"),
-        pytest.param({"kind": "truncated"}, id="then half an answer"),
+        pytest.param({"kind": "truncated"}, id="then half a response"),
         pytest.param({"kind": "close"}, id="then closed"),
         pytest.param({"kind": "reset"}, id="then reset"),
     ],
 )
-def test_a_release_whose_answer_was_lost_is_found_and_not_started_again(churn, fault):
+def test_a_release_whose_response_was_lost_is_found_and_not_started_again(churn, fault):
     churn.azure_devops.fault(commit=True, **fault)
     found, again = churn.attend(), churn.attend()
 
@@ -138,16 +138,16 @@ def test_a_release_whose_answer_was_lost_is_found_and_not_started_again(churn, f
     assert (Outcome.DUPLICATE, found.release) == (again.outcome, again.release)
 
 
-def test_a_success_that_carries_retry_after_is_a_success(churn):
+def test_a_success_with_retry_after_is_a_success(churn):
     churn.azure_devops.fault("retry-after", retry_after=30)
 
     assert Outcome.STARTED == churn.attend().outcome
     assert 1 == len(churn.posts)
 
 
-def test_an_answer_that_takes_too_long_is_unknown_and_found_later(churn):
+def test_a_response_that_takes_too_long_is_unknown_and_found_later(churn):
     churn.azure_devops.fault("hang", commit=True, seconds=600)
-    # The answer does not come in the 1.5 s that the POST may take, and then it is late.
+    # The response does not arrive within the 1.5 s of the POST, and then it is too late.
     began = time.monotonic()
     limit = Deadline(
         began + 4.5, lambda: began + 1.5 * bool(churn.azure_devops.releases), time.sleep
@@ -159,7 +159,7 @@ def test_an_answer_that_takes_too_long_is_unknown_and_found_later(churn):
     assert 1 == len(churn.azure_devops.releases)
 
 
-def test_an_unknown_start_is_repeated_only_well_after_its_lease(churn):
+def test_an_unknown_start_is_retried_only_well_after_its_lease(churn):
     churn.azure_devops.fault("error", status=500)
     churn.attend()
     early = churn.attend()
@@ -174,7 +174,7 @@ def test_an_unknown_start_is_repeated_only_well_after_its_lease(churn):
     assert ["17"] == churn.versions
 
 
-def test_a_list_that_lags_behind_does_not_start_a_release_twice(churn):
+def test_a_lagging_list_does_not_start_a_release_twice(churn):
     churn.azure_devops.list_lag = 3600
     churn.azure_devops.fault("close", commit=True)
     first, second = churn.attend(), churn.attend()
@@ -185,7 +185,7 @@ def test_a_list_that_lags_behind_does_not_start_a_release_twice(churn):
     assert 1 == len(churn.posts)
 
 
-def test_a_look_up_reads_to_the_last_page(churn):
+def test_a_lookup_reads_every_page(churn):
     for number in range(110):
         churn.attend(str(number), start="every", release={"definition": 1})
     churn.azure_devops.list_lag = 3600
@@ -196,7 +196,7 @@ def test_a_look_up_reads_to_the_last_page(churn):
     assert Outcome.STARTED == churn.attend("200", start="every").outcome
 
 
-def test_a_look_up_that_is_refused_says_so_and_repeats_nothing(churn):
+def test_a_refused_lookup_is_reported_and_repeats_nothing(churn):
     churn.azure_devops.fault("error", status=500)
     churn.azure_devops.fault("error", verb="GET", path="/releases", status=500)
     churn.attend()
@@ -204,13 +204,13 @@ def test_a_look_up_that_is_refused_says_so_and_repeats_nothing(churn):
     churn.let_pass(LEASE * 3)
     decision = churn.attend()
 
-    told = "Azure DevOps refused (HTTP 403): Access denied."
+    reported = "Azure DevOps refused (HTTP 403): Access denied."
     assert Outcome.FAILED == decision.outcome
-    assert f"whether an earlier delivery started it is unknown: {told}" == decision.reason
+    assert f"whether an earlier delivery started it is unknown: {reported}" == decision.reason
     assert State.UNKNOWN == churn.state()
 
 
-def test_what_is_throttled_waits_until_retry_after_and_needs_no_look_up(churn):
+def test_a_throttled_start_waits_for_retry_after_and_needs_no_lookup(churn):
     churn.azure_devops.fault("error", status=429, retry_after=60)
     churn.attend()
     early = churn.attend()
@@ -221,7 +221,7 @@ def test_what_is_throttled_waits_until_retry_after_and_needs_no_look_up(churn):
     assert not [each for each in churn.azure_devops.requests if "minCreatedTime" in each.query]
 
 
-def test_a_connection_that_was_never_made_lets_the_next_delivery_start(churn):
+def test_after_a_failed_connection_the_next_delivery_starts(churn):
     churn.attend("16")
     churn.azure_devops.stop()
     first = churn.attend()
@@ -239,7 +239,7 @@ def test_a_refused_start_keeps_its_mark_and_frees_the_slot(churn):
     ]
 
 
-def test_a_refused_start_is_repeated_by_reconcile_only(churn):
+def test_a_refused_start_is_retried_by_reconcile_only(churn):
     churn.azure_devops.fault("error", status=400)
     churn.attend()
     within_pause = churn.attend(retry=True)
@@ -252,7 +252,7 @@ def test_a_refused_start_is_repeated_by_reconcile_only(churn):
     ]
 
 
-def test_a_definition_that_cannot_be_read_just_now_is_in_the_ledger_and_moves_the_mark(churn):
+def test_a_definition_that_is_temporarily_unavailable_is_in_the_ledger_and_moves_the_mark(churn):
     churn.azure_devops.fault("error", verb="GET", path="/definitions/", status=503)
     first = churn.attend()
 

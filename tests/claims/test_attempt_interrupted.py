@@ -14,7 +14,7 @@ from tests.support.build import deadline, registration, rule, standing_still
 from tests.support.trial import LEASE, Crash, Interposed, once, raising, with_changes
 
 
-def test_a_process_that_ends_before_the_post_leaves_a_claim_that_is_finished(churn):
+def test_a_claim_whose_process_died_before_the_post_is_finished(churn):
     gone = Interposed(churn.services.targets(), "start", before=raising(Crash()))
     with pytest.raises(Crash):
         churn.attend(services=with_changes(churn.services, targets=lambda: gone))
@@ -27,7 +27,7 @@ def test_a_process_that_ends_before_the_post_leaves_a_claim_that_is_finished(chu
     assert 1 == len(churn.posts)
 
 
-def test_a_process_that_ends_after_the_post_leaves_a_release_that_is_found(churn):
+def test_a_release_whose_process_died_after_the_post_is_found(churn):
     gone = Interposed(churn.services.targets(), "start", after=raising(Crash()))
     with pytest.raises(Crash):
         churn.attend(services=with_changes(churn.services, targets=lambda: gone))
@@ -39,7 +39,7 @@ def test_a_process_that_ends_after_the_post_leaves_a_release_that_is_found(churn
     assert 1 == len(churn.posts)
 
 
-def test_a_newer_version_takes_a_slot_whose_lease_is_over(churn):
+def test_a_newer_version_takes_over_an_expired_slot(churn):
     churn.azure_devops.fault("error", status=500)
     churn.attend("17")
     in_flight = churn.attend_at_once("18")
@@ -55,7 +55,7 @@ def test_a_newer_version_takes_a_slot_whose_lease_is_over(churn):
     assert ["18"] == churn.versions
 
 
-def test_a_superseded_start_whose_release_is_there_after_all_is_started(churn):
+def test_a_superseded_start_whose_release_exists_after_all_is_started(churn):
     churn.azure_devops.list_lag = 3600
     churn.azure_devops.fault("close", commit=True)
     churn.attend("17")
@@ -67,7 +67,7 @@ def test_a_superseded_start_whose_release_is_there_after_all_is_started(churn):
     assert ["17", "18"] == churn.versions
 
 
-def test_a_write_whose_answer_was_lost_is_recognised_as_ours(churn):
+def test_a_write_whose_response_was_lost_is_recognized_as_ours(churn):
     lost = Interposed(churn.services.ledger.claims, "write", after=once(raising(ConflictError())))
     decision = churn.attend(services=with_changes(churn.services, claims=lost))
 
@@ -75,7 +75,7 @@ def test_a_write_whose_answer_was_lost_is_recognised_as_ours(churn):
     assert 1 == len(churn.posts)
 
 
-def test_a_completion_whose_answer_was_lost_is_recognised_as_ours(churn):
+def test_a_completion_whose_response_was_lost_is_recognized_as_ours(churn):
     services = churn.services
     lossy = Interposed(services.ledger.claims, "write", after=raising(ConflictError()))
     cut = Interposed(services.targets(), "start", after=lambda: ledger.__setattr__("_part", lossy))
@@ -85,7 +85,7 @@ def test_a_completion_whose_answer_was_lost_is_recognised_as_ours(churn):
     assert (Outcome.STARTED, State.STARTED) == (decision.outcome, churn.state())
 
 
-def test_a_release_that_cannot_be_written_down_is_found_by_the_next_delivery(churn):
+def test_a_release_that_could_not_be_recorded_is_found_by_the_next_delivery(churn):
     services = churn.services
     down = Interposed(
         services.ledger.claims, "write", before=raising(LedgerError("storage is down"))
@@ -116,7 +116,7 @@ def test_a_short_lease_is_long_enough_to_start(churn):
     assert Outcome.STARTED == churn.attend(services=services, limit=standing_still()).outcome
 
 
-def test_without_time_for_the_post_the_claim_is_let_go(churn):
+def test_without_time_for_the_post_the_claim_is_released(churn):
     decision = churn.attend(limit=deadline(3))
 
     assert (Outcome.PENDING, []) == (decision.outcome, churn.posts)
@@ -124,7 +124,7 @@ def test_without_time_for_the_post_the_claim_is_let_go(churn):
 
 
 def freeze_until_another_has_taken_over(churn):
-    """Freeze between the last check and the POST until another delivery has started it, too."""
+    """Freeze between the last check and the POST until another delivery has also started it."""
 
     def meanwhile():
         churn.let_pass(LEASE * 3)
@@ -134,7 +134,7 @@ def freeze_until_another_has_taken_over(churn):
     return churn.attend(services=with_changes(churn.services, targets=lambda: frozen))
 
 
-def test_a_second_release_of_a_frozen_process_is_detected_recorded_and_told(churn, caplog):
+def test_a_second_release_of_a_frozen_process_is_detected_recorded_and_reported(churn, caplog):
     freeze_until_another_has_taken_over(churn)
 
     first, second = churn.azure_devops.releases

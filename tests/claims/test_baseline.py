@@ -12,7 +12,7 @@ from tests.support.build import OTHER, WORKSPACE, deadline
 from tests.support.trial import CHURN, find_missed, with_changes
 
 
-def test_the_first_delivery_of_a_new_rule_is_not_taken_for_its_baseline(app):
+def test_the_first_delivery_of_a_new_rule_is_not_its_baseline(app):
     app.azure_devops.fault("error", verb="GET", status=503, times=None)
     app.register_before("churn", "17")
     with pytest.raises(DeliverAgainError):
@@ -23,7 +23,7 @@ def test_the_first_delivery_of_a_new_rule_is_not_taken_for_its_baseline(app):
     assert ["17"] == app.versions
 
 
-def test_the_baseline_itself_starts_when_its_event_arrives_and_what_is_older_does_not(app):
+def test_the_baseline_itself_starts_when_its_event_arrives_but_older_versions_do_not(app):
     app.register_before("churn", "16")
     app.register_before("churn", "17")
     app.reconcile()
@@ -48,7 +48,7 @@ def test_a_rule_has_a_baseline_in_each_workspace_since_that_was_added(settled):
     assert [] == settled.versions
 
 
-def test_what_a_new_rule_kept_while_broken_is_not_taken_for_its_baseline(settled):
+def test_what_was_stored_for_a_new_broken_rule_is_not_its_baseline(settled):
     settled.with_rules(fresh={"model": "new-*", "start": "newst"}).reconcile()
     for version in ("1", "2"):
         settled.register_before("new-eu", version)
@@ -62,7 +62,7 @@ def test_what_a_new_rule_kept_while_broken_is_not_taken_for_its_baseline(settled
     assert ["1"] == settled.versions
 
 
-def test_a_second_in_which_the_rule_became_known_belongs_to_its_baseline(app):
+def test_the_second_in_which_a_rule_became_known_belongs_to_its_baseline(app):
     app.reconcile()
     since = app.services.ledger.notes.memory(WORKSPACE, deadline()).rules["churn"].since
     app.azure_ml.register("churn", "17", created=since + timedelta(milliseconds=900))
@@ -73,7 +73,7 @@ def test_a_second_in_which_the_rule_became_known_belongs_to_its_baseline(app):
     assert Outcome.STARTED == app.decisions[-1]["outcome"]
 
 
-def test_a_rule_whose_ordering_changes_starts_nothing_older_than_what_was_there(settled):
+def test_a_rule_whose_ordering_changes_starts_nothing_older_than_what_existed(settled):
     for version in ("16", "17"):
         settled.register_before("churn", version)
     settled.with_rules(fresh={}).reconcile()
@@ -87,7 +87,7 @@ def test_a_rule_whose_ordering_changes_starts_nothing_older_than_what_was_there(
     assert [] == settled.versions
 
 
-def test_a_rule_that_returns_has_a_baseline_beside_its_mark(settled):
+def test_a_returning_rule_has_a_baseline_as_well_as_its_mark(settled):
     settled.azure_ml.register("churn", "10")
     settled.deliver("10")
     settled.with_rules(other={"model": "x"}).reconcile()
@@ -100,7 +100,7 @@ def test_a_rule_that_returns_has_a_baseline_beside_its_mark(settled):
     assert ["10", "12"] == settled.versions
 
 
-def test_a_baseline_holds_after_something_older_that_was_kept_has_started(settled):
+def test_a_baseline_holds_after_an_older_stored_version_has_started(settled):
     settled.with_rules(fresh={"start": "newst"}).reconcile()
     settled.deliver("9")
     for version in ("12", "17"):
@@ -114,7 +114,7 @@ def test_a_baseline_holds_after_something_older_that_was_kept_has_started(settle
 
 
 def refuse_a_newer(churn):
-    """Leave 5 closed: it was refused, and then the rule did not want it any more."""
+    """Leave 5 closed: it was refused, and then the rule no longer wanted it."""
     churn.azure_devops.fault("error", status=400)
     churn.attend("5", tags={"build": "9"}, version_from="tag:build")
     claim = churn.snapshot("5").claim
@@ -134,7 +134,7 @@ def supersede_a_newer(churn):
         pytest.param(refuse_a_newer, id="closed"),
     ],
 )
-def test_what_never_started_supersedes_nothing_under_another_ordering(churn, leave):
+def test_a_version_that_never_started_supersedes_nothing_under_another_ordering(churn, leave):
     churn.attend("17", tags={"build": "1"})
     leave(churn)
     churn.attend("6", tags={"build": "0"})

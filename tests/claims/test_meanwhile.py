@@ -1,4 +1,4 @@
-"""What is written when a claim has changed meanwhile, and beside a mark."""
+"""What is written when a claim has changed concurrently, and together with a mark."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,17 +20,17 @@ COMPLETED = transitions.started(claim(owner="me"), RELEASE)
 @pytest.mark.parametrize(
     ("current", "expected"),
     [
-        pytest.param(None, None, id="forgotten meanwhile"),
+        pytest.param(None, None, id="forgotten in the meantime"),
         pytest.param(
             claim(owner="me", etag="new", second_release=SECOND),
             replace(COMPLETED, etag="new", second_release=SECOND),
-            id="only noted upon meanwhile",
+            id="only a note added in the meantime",
         ),
-        pytest.param(COMPLETED, None, id="written already"),
+        pytest.param(COMPLETED, None, id="already written"),
         pytest.param(
             claim(State.STARTED, release=SECOND, second_release=RELEASE),
             None,
-            id="recorded already",
+            id="already recorded",
         ),
         pytest.param(
             claim(State.STARTED, release=SECOND),
@@ -55,11 +55,11 @@ COMPLETED = transitions.started(claim(owner="me"), RELEASE)
         ),
     ],
 )
-def test_a_release_of_ours_is_never_passed_over(current, expected):
+def test_a_release_of_ours_is_never_ignored(current, expected):
     assert expected == transitions.after_conflict(current, COMPLETED)
 
 
-def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
+def test_a_refusal_is_dropped_when_others_have_taken_the_claim():
     refused = transitions.refused(claim(owner="me"), "no", NOON, LEASE)
 
     assert transitions.after_conflict(claim(), refused) is None
@@ -68,12 +68,12 @@ def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
 @pytest.mark.parametrize(
     ("current", "expected"),
     [
-        pytest.param(None, None, id="forgotten meanwhile"),
-        pytest.param(claim(State.STARTED, release=RELEASE), None, id="written already"),
+        pytest.param(None, None, id="forgotten in the meantime"),
+        pytest.param(claim(State.STARTED, release=RELEASE), None, id="already written"),
         pytest.param(
             claim(State.STARTED, release=SECOND, second_release=RELEASE),
             None,
-            id="recorded already",
+            id="already recorded",
         ),
         pytest.param(
             claim(State.STARTED, release=SECOND),
@@ -84,7 +84,7 @@ def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
         pytest.param(
             claim(owner="me", etag="new"),
             claim(State.STARTED, owner="me", release=RELEASE, etag="new"),
-            id="its own turn is over",
+            id="its own turn has expired",
         ),
         *[
             pytest.param(
@@ -97,7 +97,7 @@ def test_a_refusal_is_dropped_when_others_go_on_with_the_claim():
         ],
     ],
 )
-def test_a_release_that_was_found_is_never_passed_over(current, expected):
+def test_a_release_that_was_found_is_never_ignored(current, expected):
     assert expected == sighting.after_sighting(current, claim(owner="me"), Found(RELEASE))
 
 
@@ -111,17 +111,17 @@ NINE, TEN = Baseline("9", "9", ORDERING), Baseline("10", "10", ORDERING)
         pytest.param(
             Mark("17", "17", ORDERING, in_flight="17", in_flight_until=NOON, etag="etag"),
             Mark("17", "17", ORDERING, TEN, "17", NOON, "etag"),
-            id="beside a mark",
+            id="next to a mark",
         ),
         pytest.param(
             Mark("17", "17", "semver version", NINE),
             Mark("17", "17", "semver version", TEN),
             id="in place of an older one",
         ),
-        pytest.param(Mark("17", "17", ORDERING, TEN), None, id="as it is"),
+        pytest.param(Mark("17", "17", ORDERING, TEN), None, id="unchanged"),
     ],
 )
-def test_a_baseline_is_written_beside_the_mark(before, after):
+def test_a_baseline_is_written_next_to_the_mark(before, after):
     assert after == transitions.with_baseline(before, TEN)
 
 
@@ -132,7 +132,7 @@ def test_a_baseline_is_written_beside_the_mark(before, after):
         pytest.param(transitions.refused(claim(owner="me"), "no", NOON, LEASE), id="refused"),
     ],
 )
-def test_a_start_that_comes_to_nothing_leaves_the_release_of_a_frozen_process(ended):
+def test_a_failed_start_keeps_the_release_of_a_frozen_process(ended):
     current = claim(owner="me", etag="new", second_release=SECOND)
 
     completed = transitions.after_conflict(current, ended)
@@ -143,7 +143,7 @@ def test_a_start_that_comes_to_nothing_leaves_the_release_of_a_frozen_process(en
     )
 
 
-def test_a_release_that_is_known_as_the_second_is_not_its_own_second():
+def test_a_known_second_release_is_not_recorded_again():
     known = claim(State.UNKNOWN, second_release=SECOND)
 
     assert sighting.sighted(known, Found(SECOND)).second_release is None

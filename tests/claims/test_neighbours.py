@@ -1,4 +1,4 @@
-"""Whole passes: what goes wrong with one claim, rule or step keeps its neighbours from nothing."""
+"""Whole passes: a fault in one claim, rule or step does not stop the others."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ SOON = datetime.now(UTC) + timedelta(minutes=9)
 
 @pytest.fixture(name="clock")
 def _clock(monkeypatch):
-    """A clock that the handlers use too."""
+    """Return a clock that the handlers use too."""
     clock = Clock()
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
     monkeypatch.setattr("time.sleep", clock.pass_by)
@@ -38,7 +38,7 @@ def _clock(monkeypatch):
 
 @pytest.fixture(name="run")
 def _run(make_services, clock):
-    """Runs a few passes over these models and organizations."""
+    """Run a few passes over these models and organizations."""
 
     def run(book, models, organizations):
         services = make_services(
@@ -54,7 +54,7 @@ def _run(make_services, clock):
 
 
 def failing_for(organizations, is_affected, fail):
-    """Let reading a definition fail for these addresses."""
+    """Make reading a definition fail for these addresses."""
     whole = organizations.definition
 
     def definition(address, limit):
@@ -65,7 +65,7 @@ def failing_for(organizations, is_affected, fail):
     organizations.definition = definition
 
 
-def test_an_open_claim_of_a_model_that_cannot_be_listed_hides_no_missed_registration(
+def test_an_open_claim_of_an_unlistable_model_hides_no_missed_registration(
     make_services, clock, run
 ):
     organizations = Organizations(clock)
@@ -99,7 +99,7 @@ def test_an_open_claim_that_times_out_in_each_pass_hides_no_missed_registration(
     assert ["new"] == organizations.started
 
 
-def test_an_unexpected_fault_of_one_rule_keeps_no_other_rule_from_a_model(clock, run):
+def test_an_unexpected_fault_in_one_rule_does_not_stop_another_for_the_model(clock, run):
     organizations = Organizations(clock)
     failing_for(
         organizations,
@@ -139,7 +139,7 @@ def test_storage_that_fails_for_one_rule_keeps_no_other_rule_from_a_model(settle
 
 
 @pytest.mark.parametrize("row", [MARK_KEY, claim_key("16")])
-def test_a_row_of_one_rule_that_cannot_be_read_keeps_no_other_rule_from_a_model(settled, row):
+def test_an_unreadable_row_of_one_rule_does_not_stop_another_for_the_model(settled, row):
     settled.register_before("churn", "16")
     settled.with_rules(a={}, b={"release": {"definition": 2}}).reconcile()
     settled.deliver("16")
@@ -153,7 +153,7 @@ def test_a_row_of_one_rule_that_cannot_be_read_keeps_no_other_rule_from_a_model(
     assert ("b", "17", "started") in settled.reconcile()
 
 
-def test_a_step_that_fails_unexpectedly_keeps_no_other_step_from_its_turn(settled):
+def test_a_step_that_fails_unexpectedly_does_not_stop_the_others(settled):
     settled.azure_ml.register("churn", "17")
     failing = Interposed(
         settled.services.ledger.claims, "open_claims", before=raising(KeyError("value"))
@@ -182,7 +182,7 @@ def test_what_was_refused_before_a_downtime_is_retried_once_before_it_is_given_u
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_a_look_up_that_the_ledger_fails_counts_as_tried(settled):
+def test_a_lookup_that_the_ledger_interrupts_counts_as_tried(settled):
     settled.azure_devops.list_lag = 3600
     settled.azure_devops.fault("error", status=500, commit=True)
     with suppress(Exception):
@@ -198,7 +198,7 @@ def test_a_look_up_that_the_ledger_fails_counts_as_tried(settled):
     assert settled.claim().tried_at > tried_at
 
 
-def test_a_pass_that_has_used_up_its_time_leaves_deletion_to_the_next(settled, monkeypatch):
+def test_a_pass_without_time_left_leaves_deletion_to_the_next(settled, monkeypatch):
     clock = Clock()
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
     slow = Interposed(
@@ -209,9 +209,7 @@ def test_a_pass_that_has_used_up_its_time_leaves_deletion_to_the_next(settled, m
     assert [] == settled.reconcile()
 
 
-def test_a_post_that_a_gateway_gives_up_on_slowly_holds_up_no_other_organization(
-    make_services, clock
-):
+def test_a_slow_gateway_timeout_does_not_delay_other_organizations(make_services, clock):
     organizations = Organizations(clock)
     services = make_services(targets=lambda: organizations)
     book = claims_of(services, organizations, slow=(DEAD, 50), healthy=(HEALTHY, 1))
@@ -229,7 +227,7 @@ def test_a_post_that_a_gateway_gives_up_on_slowly_holds_up_no_other_organization
     assert ["healthy-0"] == organizations.started
 
 
-def test_reading_many_claims_leaves_time_to_note_how_far_a_pass_has_come(make_services, clock):
+def test_reading_many_claims_leaves_time_to_record_the_progress_of_a_pass(make_services, clock):
     models = Models(clock, ["churn"], registered_at=SOON, many={"churn": 20})
     services = make_services(workspaces=[WORKSPACE], models=lambda: models)
     slow = Interposed(services.ledger.claims, "read", after=lambda: clock.pass_by(6))

@@ -1,4 +1,4 @@
-"""The protocol of exactly once, as values."""
+"""The exactly-once protocol, as values."""
 
 from datetime import timedelta
 
@@ -33,17 +33,20 @@ SECOND = Release(8, "https://dev.azure.com/contoso/ml/_release?releaseId=8")
             Take,
             None,
             before("16", compared="17"),
-            id="what equals the baseline, since a baseline blocks only what is older",
+            id="equal to the baseline, since a baseline blocks only older versions",
         ),
         pytest.param(Outcome.SUPERSEDED, None, before("18"), id="older than the baseline"),
         pytest.param(
             Take,
             claim(State.KEPT),
             before("18"),
-            id="kept for a broken rule: no baseline blocks it",
+            id="stored for a broken rule: no baseline blocks it",
         ),
         pytest.param(
-            Outcome.SUPERSEDED, claim(State.KEPT), mark("18"), id="kept, but a newer one is claimed"
+            Outcome.SUPERSEDED,
+            claim(State.KEPT),
+            mark("18"),
+            id="stored, but a newer one is claimed",
         ),
         pytest.param(
             Busy,
@@ -55,13 +58,13 @@ SECOND = Release(8, "https://dev.azure.com/contoso/ml/_release?releaseId=8")
             Take,
             None,
             mark("16", in_flight="16", in_flight_until=NOON - SECOND_LATER),
-            id="the slot's lease is over",
+            id="the slot's lease has expired",
         ),
         pytest.param(
             Busy,
             None,
             mark("16", in_flight="16", in_flight_until=NOON),
-            id="the slot's lease may be over: the clock shows whole seconds",
+            id="the slot's lease may have expired: the clock shows whole seconds",
         ),
         pytest.param(
             Outcome.SUPERSEDED,
@@ -69,30 +72,33 @@ SECOND = Release(8, "https://dev.azure.com/contoso/ml/_release?releaseId=8")
             mark("18", in_flight="18", in_flight_until=NOON + LEASE),
             id="a newer version is being started: no need to wait for it",
         ),
-        pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="other ordering"),
+        pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="another ordering"),
         pytest.param(
             RemakeMark,
             None,
             mark("", compared=None, ordering="semver tag:v"),
-            id="other ordering, under which no claim could be read",
+            id="another ordering, under which no claim is readable",
         ),
-        pytest.param(Take, claim(State.KEPT), None, id="kept while its rule was broken"),
+        pytest.param(Take, claim(State.KEPT), None, id="stored while its rule was broken"),
         pytest.param(Busy, claim(), mark(), id="another delivery is starting it"),
-        pytest.param(Proceed, claim(owner="me"), mark(), id="the answer to our write was lost"),
+        pytest.param(Proceed, claim(owner="me"), mark(), id="the response to our write was lost"),
         pytest.param(
             Proceed,
             claim(owner="me", lease_until=NOON - SECOND_LATER),
             mark(),
-            id="also when its lease is over, since nothing was sent under it",
+            id="even if its lease has expired, since nothing was sent under it",
         ),
         pytest.param(
-            LookUp, claim(lease_until=NOON - SECOND_LATER), mark(), id="a lease is over: unknown"
+            LookUp,
+            claim(lease_until=NOON - SECOND_LATER),
+            mark(),
+            id="a lease has expired: unknown",
         ),
         pytest.param(
             Busy,
             claim(lease_until=NOON),
             mark(),
-            id="a lease may be over: the clock shows whole seconds",
+            id="a lease may have expired: the clock shows whole seconds",
         ),
         pytest.param(LookUp, claim(State.UNKNOWN), mark(), id="a POST may have been sent"),
         pytest.param(
@@ -130,17 +136,17 @@ def test_the_next_step_of_a_rule_that_starts_newer_versions(expected, of_claim, 
 @pytest.mark.parametrize(
     ("expected", "of_claim", "of_mark"),
     [
-        pytest.param(Take, None, mark("18"), id="an older version is taken, too"),
+        pytest.param(Take, None, mark("18"), id="an older version is taken too"),
         pytest.param(
             Take,
             None,
             mark("18", in_flight="18", in_flight_until=NOON + LEASE),
             id="while another version is being started",
         ),
-        pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="other ordering"),
-        pytest.param(Outcome.DUPLICATE, claim(State.STARTED), mark("18"), id="but none twice"),
-        pytest.param(Busy, claim(), mark("18"), id="nor two at the same time"),
-        pytest.param(Take, None, before("18"), id="an older one than the baseline"),
+        pytest.param(RemakeMark, None, mark("16", ordering="semver tag:v"), id="another ordering"),
+        pytest.param(Outcome.DUPLICATE, claim(State.STARTED), mark("18"), id="but not twice"),
+        pytest.param(Busy, claim(), mark("18"), id="nor concurrently"),
+        pytest.param(Take, None, before("18"), id="one older than the baseline"),
     ],
 )
 def test_the_next_step_of_a_rule_that_starts_every_version(expected, of_claim, of_mark):
@@ -166,11 +172,15 @@ def test_the_next_step_of_a_rule_that_starts_every_version(expected, of_claim, o
             id="after the pause",
         ),
         pytest.param(
-            Outcome.SUPERSEDED, claim(State.FAILED), mark("18"), 0, id="when superseded meanwhile"
+            Outcome.SUPERSEDED,
+            claim(State.FAILED),
+            mark("18"),
+            0,
+            id="when superseded in the meantime",
         ),
     ],
 )
-def test_a_refused_start_is_tried_again_by_reconcile(expected, of_claim, of_mark, minutes):
+def test_a_refused_start_is_retried_by_reconcile(expected, of_claim, of_mark, minutes):
     now = NOON + timedelta(minutes=minutes)
 
     assert expected == outcome(step(of_claim, of_mark, now, retry=True))
@@ -180,13 +190,13 @@ def test_a_duplicate_carries_the_link_of_what_was_started():
     assert RELEASE == step(claim(State.STARTED, release=RELEASE), mark()).release
 
 
-def test_a_delivery_beside_another_is_told_in_the_end_that_it_is_a_duplicate():
+def test_a_concurrent_delivery_ends_as_a_duplicate():
     expected = Done(Outcome.DUPLICATE, "another delivery is starting it right now")
 
     assert expected == step(claim(), mark()).otherwise
 
 
-def test_another_version_of_the_model_is_pending_in_the_end():
+def test_another_version_of_the_model_ends_as_pending():
     busy = step(None, mark("16", in_flight="16", in_flight_until=NOON + LEASE))
 
     assert Done(Outcome.PENDING, "version 16 of the model is being started") == busy.otherwise
@@ -203,5 +213,5 @@ def test_another_version_of_the_model_is_pending_in_the_end():
         ),
     ],
 )
-def test_what_supersedes_is_named(sentence, of_mark):
+def test_the_superseding_version_is_named(sentence, of_mark):
     assert sentence == step(None, of_mark).done.reason

@@ -1,4 +1,4 @@
-"""The promises where parts meet: within one second, around a lease, and between two claims."""
+"""Guarantees where parts meet: within one second, around a lease, and between two claims."""
 
 import threading
 import time
@@ -25,14 +25,14 @@ from tests.support.trial import CHURN, LEASE, Interposed, once, raising, with_ch
 
 
 def commit_and_lose(churn):
-    """Let the next POST be carried out without an answer, and lists not show what it started."""
+    """Let the next POST be carried out without a response, and hide what it started from lists."""
     churn.azure_devops.list_lag = 3600
     churn.azure_devops.fault("error", status=500, commit=True)
 
 
 @contextmanager
 def losing_one_answer(azurite, ledger):
-    """A ledger behind a proxy that loses the answer to the first transaction after `arm()`."""
+    """Return a ledger that loses the response to the first transaction after `arm()`."""
     address = azurite.connection_string.split("TableEndpoint=")[1].split(";")[0]
     with FlakyProxy(address, 1, 0.0) as proxy:
         armed = []
@@ -64,7 +64,7 @@ def test_a_delivery_whose_write_is_lost_never_sends_a_post_under_the_claim_of_an
 
 
 @pytest.mark.parametrize("write", range(1, 4))
-def test_whichever_answer_of_storage_is_lost_each_release_starts_once(churn, azurite, write):
+def test_each_release_starts_once_whichever_storage_response_is_lost(churn, azurite, write):
     with losing_one_answer(azurite, churn.services.ledger) as (ledger, arm):
         counted = iter(range(1, 100))
 
@@ -100,7 +100,7 @@ def test_a_definition_that_is_read_slowly_uses_up_the_turn(churn):
     assert Outcome.STARTED is churn.attend().outcome
 
 
-def test_what_a_fault_before_the_claim_hinders_is_in_the_ledger_and_found_by_reconcile(app):
+def test_a_registration_with_a_fault_before_its_claim_is_in_the_ledger_and_found_by_reconcile(app):
     app.azure_devops.fault("error", verb="GET", status=503, times=None)
     with pytest.raises(Exception, match="503"):
         app.deliver("17")
@@ -119,7 +119,7 @@ def test_a_version_that_waits_for_another_is_in_the_ledger_and_moves_the_mark(ch
     assert ("18", "17") == (mark.version, mark.in_flight)
 
 
-def test_a_version_that_waits_with_little_time_left_is_in_the_ledger_all_the_same(churn):
+def test_a_version_that_waits_with_little_time_left_is_still_in_the_ledger(churn):
     commit_and_lose(churn)
     churn.attend("17")
     clock = Clock()
@@ -130,7 +130,7 @@ def test_a_version_that_waits_with_little_time_left_is_in_the_ledger_all_the_sam
     assert (Outcome.PENDING, State.WAITING) == (waiting.outcome, churn.state("18"))
 
 
-def test_only_so_many_threads_wait_for_another_start_at_once(churn):
+def test_a_limited_number_of_threads_waits_for_another_start(churn):
     services = with_changes(churn.services, waiting_room=threading.Semaphore(0))
     churn.azure_devops.fault("hang", path="releases", verb="POST", seconds=1)
     first = threading.Thread(target=churn.attend)
@@ -195,7 +195,7 @@ def test_a_run_without_a_key_is_never_taken_from_another_claim(make_services):
     assert 1 == len(azure_devops.runs)
 
 
-def test_a_run_without_a_key_is_found_when_nobody_else_may_have_started_it(make_services):
+def test_a_run_without_a_key_is_found_if_no_other_claim_may_have_started_it(make_services):
     with stand_in(KEYLESS) as azure_devops:
         services = make_services(organization_url=azure_devops.url)
         other = started("17", services, workspace=OTHER)
@@ -210,10 +210,10 @@ def test_a_run_without_a_key_is_found_when_nobody_else_may_have_started_it(make_
     "spelled",
     [
         pytest.param(lambda _: "ML", id="in another case"),
-        pytest.param(lambda service: service.organisations[0].projects[0].id, id="by its id"),
+        pytest.param(lambda service: service.organizations[0].projects[0].id, id="by its id"),
     ],
 )
-def test_a_run_without_a_key_is_not_taken_from_a_claim_that_spells_its_project_otherwise(
+def test_a_run_without_a_key_is_not_taken_from_a_claim_with_another_project_spelling(
     make_services, spelled
 ):
     with stand_in(KEYLESS) as azure_devops:
@@ -258,7 +258,7 @@ def test_a_run_without_a_key_is_not_taken_from_a_claim_that_was_given_up(make_se
         pytest.param(lambda claim: replace(claim, reason="looked up again"), id="unknown"),
     ],
 )
-def test_a_release_that_was_seen_is_recorded_whatever_others_write_meanwhile(churn, write):
+def test_a_release_that_was_seen_is_recorded_despite_concurrent_writes(churn, write):
     commit_and_lose(churn)
     churn.attend()
     churn.azure_devops.list_lag = 0
@@ -289,7 +289,7 @@ def test_a_claim_that_changes_while_it_is_looked_up_is_read_again(churn):
 
 
 @pytest.mark.parametrize("seconds", [0, 1])
-def test_a_lease_is_over_one_second_after_its_end(churn, seconds):
+def test_a_lease_expires_one_second_after_its_end(churn, seconds):
     commit_and_lose(churn)
     gone = Interposed(churn.services.targets(), "start", before=raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
@@ -313,7 +313,7 @@ def test_a_newer_version_is_started_after_an_older_one_whose_outcome_is_unknown(
     assert ["17", "18"] == churn.versions
 
 
-def test_a_second_release_that_a_look_up_sees_is_recorded_and_reported(churn, caplog):
+def test_a_second_release_that_a_lookup_sees_is_recorded_and_reported(churn, caplog):
     commit_and_lose(churn)
     churn.attend()
     claim = churn.snapshot().claim
@@ -327,7 +327,7 @@ def test_a_second_release_that_a_look_up_sees_is_recorded_and_reported(churn, ca
     assert "duplicate_release" in caplog.text
 
 
-def test_what_was_started_is_written_also_after_the_deadline(churn):
+def test_what_was_started_is_recorded_even_after_the_deadline(churn):
     now = [0.0]
     limit = Deadline(25, lambda: now[0], lambda _: None)
     late = Interposed(churn.services.targets(), "start", after=partial(now.__setitem__, 0, 60.0))

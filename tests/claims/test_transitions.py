@@ -16,7 +16,7 @@ from tests.support.build import NOON, claim
 from tests.support.protocol import LEASE, ORDERING, TURN, before, candidate, mark, outcome, step
 
 
-def test_what_is_superseded_is_written_down():
+def test_what_is_superseded_is_recorded():
     settle = step(None, mark("18"))
     settled = transitions.settled(settle.claim, settle.done)
 
@@ -28,7 +28,7 @@ def take(of_claim=None, of_mark=None, **options):
     return transitions.take(snapshot, candidate(**options), TURN, None)
 
 
-def test_a_claim_that_is_taken_has_a_lease_from_the_reading_on():
+def test_a_claim_has_a_lease_that_begins_with_the_reading():
     taken, _ = take()
 
     assert (State.STARTING, "me", NOON + LEASE, NOON) == (
@@ -43,11 +43,11 @@ def test_a_post_is_sent_in_the_first_half_of_the_lease_counted_from_before_the_r
     assert 60 == Turn("me", "key", LEASE, began=0.0).post_until()
 
 
-def test_a_claim_that_was_sent_under_is_no_longer_taken_for_an_unsent_one():
+def test_a_claim_under_which_a_post_was_sent_no_longer_counts_as_unsent():
     assert isinstance(step(claim(owner="me"), mark(), owner=""), Busy)
 
 
-def test_a_version_that_is_in_no_ledger_is_kept_before_it_is_answered_as_pending():
+def test_a_version_that_is_not_in_the_ledger_is_stored_before_it_is_pending():
     busy = mark("16", in_flight="16", in_flight_until=NOON + LEASE)
 
     assert step(None, busy).must_keep
@@ -76,7 +76,7 @@ def test_a_claim_that_is_taken_again_keeps_its_key_its_age_and_its_count():
     )
 
 
-def test_what_was_kept_for_a_broken_rule_is_taken_as_if_it_had_come_just_now():
+def test_what_was_stored_for_a_broken_rule_is_claimed_as_if_it_had_just_arrived():
     kept = claim(State.KEPT, claimed_at=NOON - LEASE)
     taken, _ = take(kept, None)
 
@@ -108,7 +108,7 @@ def test_a_baseline_of_another_ordering_blocks_nothing():
     assert isinstance(step(None, other), Take)
 
 
-def test_what_was_never_started_supersedes_nothing_under_another_ordering():
+def test_an_unstarted_version_supersedes_nothing_under_another_ordering():
     known = [claim(state=state, version="18") for state in (State.SUPERSEDED, State.CLOSED)]
     remade = transitions.remade_mark(mark("1.2.3", ordering="semver version"), known, candidate())
 
@@ -122,7 +122,7 @@ def test_a_rule_that_starts_every_version_moves_the_mark_but_takes_no_slot():
     assert replace(busy, version="17", compared="17") == moved
 
 
-def test_a_remade_mark_is_the_newest_of_all_claims_that_can_be_read():
+def test_a_rebuilt_mark_is_the_newest_of_all_readable_claims():
     known = [
         claim(version="9"),
         claim(version="10", state=State.FAILED),
@@ -136,7 +136,7 @@ def test_a_remade_mark_is_the_newest_of_all_claims_that_can_be_read():
     assert mark("10", in_flight="10", in_flight_until=NOON, etag="e") == remade
 
 
-def test_a_remade_mark_from_claims_that_cannot_be_read_holds_nothing_back():
+def test_a_mark_rebuilt_from_unreadable_claims_blocks_nothing():
     remade = transitions.remade_mark(mark("1.2.3", ordering="semver version"), [], candidate())
 
     assert isinstance(step(None, remade), Take)
@@ -152,7 +152,7 @@ def test_the_pauses_after_a_refusal_grow_to_an_hour(attempts, minutes):
     assert NOON + timedelta(minutes=minutes) == refused.not_before
 
 
-def test_a_pause_longer_than_an_hour_stays_as_it_was_set():
+def test_a_configured_pause_longer_than_an_hour_is_kept():
     pause = timedelta(hours=3)
 
     assert NOON + pause == transitions.refused(claim(), "no", NOON, pause).not_before
@@ -164,14 +164,14 @@ def test_a_refusal_remembers_when_it_began():
     assert NOON - LEASE == again.failed_since
 
 
-def test_an_unknown_outcome_may_be_looked_up_by_the_next_delivery():
+def test_an_unknown_outcome_can_be_looked_up_by_the_next_delivery():
     released = transitions.unknown(claim(), "lost", NOON)
 
     assert isinstance(step(released, mark(), NOON), LookUp)
 
 
 @given(st.integers(min_value=-600, max_value=600))
-def test_only_well_after_the_last_possible_post_may_a_look_up_prove_absence(seconds):
+def test_a_lookup_proves_absence_only_well_after_the_last_possible_post(seconds):
     lag = timedelta(minutes=2)
     unknown = transitions.unknown(claim(), "lost", NOON + timedelta(hours=1))
     looked_up_at = NOON + LEASE + lag + timedelta(seconds=seconds)

@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(name="file")
 def _file(tmp_path):
-    """Give a function that writes rules to a file and gives its path."""
+    """Return a function that writes rules to a file and returns its path."""
 
     def write(rules):
         path = tmp_path / "rules.json"

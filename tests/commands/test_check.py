@@ -31,27 +31,27 @@ def test_check_prints_every_problem_of_every_rule_and_fails(file):
     assert "4 rules: 2 valid, 2 broken\n" == result
 
 
-def test_check_warns_of_what_is_surely_not_meant_without_failing(file):
+def test_check_warns_about_probable_mistakes_without_failing(file):
     code, output, _ = run("check", file({"churn": CHURN | {"version": "<0"}}))
 
     assert 0 == code
     assert "\n\n1 warning:\n  churn.version: `<0` matches no version: " in output
 
 
-def test_check_says_when_there_is_nothing_to_check():
+def test_check_reports_when_there_is_nothing_to_check():
     expected = "no rules, so that nothing will start: set RULES or RULES_FILE, or name a file\n"
 
     assert (0, expected, "") == run("check")
 
 
-def test_check_takes_the_rules_of_the_environment_and_puts_single_settings_over_them():
+def test_check_reads_rules_from_the_environment_and_applies_single_settings():
     code, output, _ = run("check", RULES=json.dumps(RULES), RULES__churn__version=">=20")
 
     assert 0 == code
     assert "churn: churn*, versions >=20, newer → release 1 in ml" in output
 
 
-def test_a_problem_of_a_single_setting_is_named_by_it():
+def test_a_problem_in_a_single_setting_names_the_setting():
     code, output, _ = run("check", RULES=json.dumps(RULES), RULES__churn__version="^1.4")
 
     assert 1 == code
@@ -66,7 +66,7 @@ def test_a_file_is_checked_without_the_rules_of_the_environment(file):
     assert output.endswith("2 rules: 2 valid, 0 broken\n")
 
 
-def test_a_file_in_rules_file_is_checked_with_the_settings_over_it(file):
+def test_the_file_in_rules_file_is_checked_with_the_settings_applied(file):
     _, output, _ = run("check", RULES_FILE=file(RULES), RULES__fraud__mode="off")
 
     assert "newer → release 1 in ml" in output
@@ -105,7 +105,7 @@ def test_valid_rules_are_valid_as_json(file):
     assert (0, True, [], []) == (code, found["valid"], found["problems"], found["warnings"])
 
 
-def test_rules_that_cannot_be_read_at_all_are_a_problem_in_json(file):
+def test_invalid_rules_as_a_whole_are_a_problem_in_json(file):
     code, output, errors = run("check", "--json", file("{"))
     found = json.loads(output)
 
@@ -114,7 +114,7 @@ def test_rules_that_cannot_be_read_at_all_are_a_problem_in_json(file):
     assert [True] == ["rules.json is not JSON" in one["message"] for one in found["problems"]]
 
 
-def test_a_console_that_cannot_show_a_character_is_no_obstacle(file):
+def test_a_console_that_cannot_show_a_character_is_not_an_error(file):
     code, output, errors = run("check", file(RULES), PYTHONIOENCODING="ascii")
 
     assert (0, "") == (code, errors)

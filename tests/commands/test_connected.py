@@ -1,4 +1,4 @@
-"""The commands that reach the ledger and Azure DevOps, as a user runs them."""
+"""Commands that call the ledger and Azure DevOps, as a user runs them."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.support.build import WORKSPACE_ID, event_text
 
 @pytest.fixture(name="run")
 def _run(settings_for):
-    """Runs a command with the settings of a rule for churn, others as given."""
+    """Run a command with the settings of a rule for churn, and any others given."""
 
     def run(*arguments, **settings):
         rules = {"churn": {"model": "churn", "release": {"definition": 1}}}
@@ -42,27 +42,27 @@ def test_forget_prints_what_it_removed(run, make_services, azure_devops):
     assert (0, f"claim 17: started, {link}\nmark of claims\n") == (done.returncode, done.stdout)
 
 
-def test_forget_says_when_there_is_nothing(run):
+def test_forget_reports_when_there_is_nothing(run):
     done = run(*FORGET, "--version", "17")
 
     assert (1, "nothing to forget\n") == (done.returncode, done.stdout)
 
 
-def test_forget_without_storage_says_what_is_missing(run):
+def test_forget_without_storage_reports_what_is_missing(run):
     done = run(*FORGET, AzureWebJobsStorage="")
 
     assert 1 == done.returncode
     assert done.stderr.startswith("error: no storage for the ledger: set AzureWebJobsStorage")
 
 
-def test_check_online_finds_a_target_that_is_there(run):
+def test_check_online_finds_an_existing_target(run):
     done = run("check", "--online")
 
     assert 0 == done.returncode
     assert "  ok  churn: " in done.stdout
 
 
-def test_check_online_finds_a_target_that_is_not_there(run):
+def test_check_online_reports_a_missing_target(run):
     done = run("check", "--online", "--json", RULES__churn__release__definition="4711")
 
     assert 1 == done.returncode

@@ -11,7 +11,7 @@ WORKSPACE = (
 )
 
 
-def test_explain_tells_what_each_rule_would_do_and_why(file):
+def test_explain_shows_what_each_rule_would_do_and_why(file):
     code, output, errors = run(
         *("explain", "--rules", file(RULES), "--model", "fraud", "--version", "3"),
         *("--tag", "stage=prod", "--tag", "a=b=c", "--property", "auc=0.9"),

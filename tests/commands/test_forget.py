@@ -28,9 +28,9 @@ def forgotten(services, version=None):
 
 def test_a_forgotten_claim_is_started_again(services, azure_devops):
     start(services)
-    (told,) = forgotten(services, "17")
+    (reported,) = forgotten(services, "17")
 
-    assert f"claim 17: started, {azure_devops.releases[0]['_links']['web']['href']}" == told
+    assert f"claim 17: started, {azure_devops.releases[0]['_links']['web']['href']}" == reported
     assert Outcome.STARTED == start(services)
 
 
@@ -45,9 +45,9 @@ def test_a_forgotten_claim_below_the_mark_stays_superseded(services):
 def test_without_a_version_the_mark_is_forgotten_too(services):
     start(services, "16")
     start(services, "17")
-    told = forgotten(services)
+    reported = forgotten(services)
 
-    assert ["claim 16", "claim 17", "mark of claims"] == [one.partition(":")[0] for one in told]
+    assert ["claim 16", "claim 17", "mark of claims"] == [one.partition(":")[0] for one in reported]
     assert Outcome.STARTED == start(services, "1")
 
 

@@ -1,4 +1,4 @@
-"""The commands, run as users run them."""
+"""The commands, as a user runs them."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from tests.support.commands import RULES, run, start
 
 
 @pytest.mark.parametrize(
-    ("command", "environment", "told"),
+    ("command", "environment", "reported"),
     [
         pytest.param(["check"], {"RULES": "{"}, "RULES is not JSON", id="check-rules"),
         pytest.param(["check", "none.json"], {}, "none.json cannot be read: ", id="check-no-file"),
@@ -31,16 +31,16 @@ from tests.support.commands import RULES, run, start
         ),
     ],
 )
-def test_rules_that_cannot_be_read_at_all_are_an_error(command, environment, told):
+def test_invalid_rules_as_a_whole_are_an_error(command, environment, reported):
     code, output, errors = run(*command, **environment)
 
     assert (1, "") == (code, output)
-    assert errors.startswith(f"error: {told}")
+    assert errors.startswith(f"error: {reported}")
     assert 1 == errors.count("\n")
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "reported"),
     [
         pytest.param([], "arguments are required: COMMAND", id="no-command"),
         pytest.param(["chekc"], "invalid choice: 'chekc'", id="unknown-command"),
@@ -62,12 +62,12 @@ def test_rules_that_cannot_be_read_at_all_are_an_error(command, environment, tol
         pytest.param(["check", "--js"], "unrecognized arguments: --js", id="no-abbreviation"),
     ],
 )
-def test_a_command_that_is_not_written_right_is_told_how(command, told):
+def test_a_usage_error_shows_the_correct_usage(command, reported):
     code, output, errors = run(*command)
 
     assert (2, "") == (code, output)
     assert errors.startswith("usage: python -m model_trigger ")
-    assert told in errors
+    assert reported in errors
 
 
 def test_the_help_shows_every_command():
@@ -93,14 +93,14 @@ def test_the_examples_of_the_help_work_as_they_are_printed():
 
 
 @pytest.mark.parametrize("command", ["check", "explain", "schema"])
-def test_the_help_of_a_command_keeps_to_80_columns(command):
+def test_the_help_of_a_command_fits_in_80_columns(command):
     code, output, _ = run(command, "--help", COLUMNS="80")
 
     assert 0 == code
     assert max(map(len, output.splitlines())) <= 80
 
 
-def test_schema_prints_the_schema_that_is_shipped():
+def test_schema_prints_the_shipped_schema():
     shipped = (ROOT / "infra" / "rules.schema.json").read_text(encoding="utf-8")
 
     assert (0, shipped, "") == run("schema")

@@ -1,4 +1,4 @@
-"""The check of rules against what is really there: each mistake, and what is said about it."""
+"""Checking rules against live services: each mistake, and its message."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -20,7 +20,7 @@ from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
     FRAUD,
     Identity,
-    Organisation,
+    Organization,
     Parameter,
     Project,
     ReleaseDefinition,
@@ -43,8 +43,8 @@ PROJECT = Project("ml", (CHURN, FRAUD, *PLACES, SILENT, DOUBLED), (DEPLOY_CHURN,
 ME = Identity("trigger", "pat")
 
 
-def organisation(**identity):
-    return Organisation("fabrikam", (PROJECT,), (replace(ME, **identity),))
+def organization(**identity):
+    return Organization("fabrikam", (PROJECT,), (replace(ME, **identity),))
 
 
 def found(azure_devops, *rules, organization_url=None, project="ml", scheme="Basic OnBhdA=="):
@@ -55,8 +55,8 @@ def found(azure_devops, *rules, organization_url=None, project="ml", scheme="Bas
 
 
 def finding(of_rule, identity=None, **options):
-    """Check one rule; give what is said, where `{url}` stands for the organisation's address."""
-    with AzureDevOps((organisation(**identity or {}),)) as azure_devops:
+    """Check one rule and return the message, with `{url}` for the organization's address."""
+    with AzureDevOps((organization(**identity or {}),)) as azure_devops:
         (one,) = found(azure_devops, of_rule, **options)
         assert [] == azure_devops.releases + azure_devops.runs
         return replace(one, sentence=one.sentence.replace(azure_devops.url, "{url}"))
@@ -107,7 +107,7 @@ def pipeline(id_, **fields):
             "pipeline 7 of project 'ml' takes what the rule gives it, and the app's identity may "
             "start it (it does not declare the parameter modelTriggerKey: when the answer to a "
             "start is lost, its run is told by what it was given)",
-            id="a value that only the rule's own condition tells",
+            id="a value known only from the rule's own condition",
         ),
         pytest.param(
             rule(model="fraud", release={"definition": 9}),
@@ -117,7 +117,7 @@ def pipeline(id_, **fields):
         ),
     ],
 )
-def test_a_rule_that_fits_is_told_in_one_line(of_rule, sentence):
+def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
     assert Finding("churn", ok=True, sentence=sentence) == finding(of_rule)
 
 
@@ -212,7 +212,7 @@ def test_a_rule_that_fits_is_told_in_one_line(of_rule, sentence):
             "source version for repository ml hosted on Azure Repos using ref refs/heads/nxt.; "
             "A value for the 'modelVersion' parameter must be provided.): correct the parameters, "
             "variables, branch or stages of the rule, or of the pipeline",
-            id="several things at once",
+            id="several mistakes",
         ),
         pytest.param(
             release(9),
@@ -227,15 +227,15 @@ def test_a_rule_that_fits_is_told_in_one_line(of_rule, sentence):
             "release definition 'Silent' (8) is not told which model to deploy: add the variables "
             "modelName and modelVersion at scope Release and tick Settable at release time, or "
             "give it variables or artifacts in the rule",
-            id="told nothing",
+            id="gets no version",
         ),
     ],
 )
-def test_each_mistake_is_found_and_its_remedy_named(of_rule, options, sentence):
+def test_each_mistake_is_reported_with_its_fix(of_rule, options, sentence):
     assert Finding("churn", ok=False, sentence=sentence) == finding(of_rule, **options)
 
 
-def test_a_variable_that_is_not_settable_is_found():
+def test_a_variable_that_is_not_settable_is_reported():
     one = finding(release(1, variables={"environment": "test"}))
 
     assert not one.ok
@@ -243,7 +243,7 @@ def test_a_variable_that_is_not_settable_is_found():
     assert "tick Settable at release time" in one.sentence
 
 
-def test_a_trigger_that_is_on_is_told_beside_what_else_is_wrong():
+def test_an_enabled_trigger_is_reported_along_with_other_problems():
     one = finding(release(9), identity={"create_releases": ()})
 
     assert not one.ok
@@ -251,7 +251,7 @@ def test_a_trigger_that_is_on_is_told_beside_what_else_is_wrong():
     assert one.sentence.endswith("grant it there, under Security")
 
 
-def test_a_host_that_cannot_be_reached_is_found():
+def test_an_unreachable_host_is_reported():
     with closing(socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{unused.getsockname()[1]}"
@@ -269,14 +269,14 @@ def test_a_host_that_cannot_be_reached_is_found():
     )
 
 
-def test_a_host_that_does_not_exist_is_found():
+def test_a_host_that_does_not_exist_is_reported():
     (one,) = found(None, release(1), organization_url="https://nowhere.invalid/fabrikam")
 
     assert one.sentence.startswith("Azure DevOps could not be asked: no connection to nowhere.inv")
 
 
-def test_an_identity_that_may_not_ask_for_its_permissions_is_no_mistake():
-    with AzureDevOps((organisation(),)) as azure_devops:
+def test_an_identity_that_may_not_query_its_permissions_is_not_a_mistake():
+    with AzureDevOps((organization(),)) as azure_devops:
         azure_devops.fault("error", verb="GET", path="/permissions/", status=403, times=None)
         (one,) = found(azure_devops, release(1))
 
@@ -292,8 +292,8 @@ def test_an_identity_that_may_not_ask_for_its_permissions_is_no_mistake():
     )
 
 
-def test_a_server_that_cannot_preview_runs_is_no_mistake():
-    with AzureDevOps((replace(organisation(), highest_version=6.0),)) as azure_devops:
+def test_a_server_that_cannot_preview_runs_is_not_a_mistake():
+    with AzureDevOps((replace(organization(), highest_version=6.0),)) as azure_devops:
         (one,) = found(azure_devops, pipeline(5))
 
     assert (
@@ -307,16 +307,16 @@ def test_a_server_that_cannot_preview_runs_is_no_mistake():
     )
 
 
-def test_every_rule_is_told_for_itself():
-    with AzureDevOps((organisation(),)) as azure_devops:
+def test_every_rule_is_reported_separately():
+    with AzureDevOps((organization(),)) as azure_devops:
         rules = [
             rule("a", release={"definition": 1}),
             rule("b", release={"definition": 4711}),
             rule("c", release={"definition": 2}),
         ]
-        told = found(azure_devops, *rules)
+        reported = found(azure_devops, *rules)
 
-    assert [("a", True), ("b", False), ("c", True)] == [(one.subject, one.ok) for one in told]
+    assert [("a", True), ("b", False), ("c", True)] == [(one.subject, one.ok) for one in reported]
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_every_rule_is_told_for_itself():
         pytest.param({"workspace": "ml-*"}, ("churn", "sample"), id="a glob on workspaces"),
     ],
 )
-def test_a_sample_is_what_the_rule_could_be_about(fields, expected):
+def test_a_sample_is_a_registration_that_the_rule_could_match(fields, expected):
     sample = sample_registration(rule(**fields))
 
     assert expected == (sample.model, sample.workspace.name)
@@ -363,9 +363,9 @@ def raising(error):
         pytest.param(
             raising(AzureMLError("could not list the models")),
             Finding(WORKSPACE.id, ok=False, sentence="could not list the models"),
-            id="not just now",
+            id="temporary fault",
         ),
     ],
 )
-def test_a_workspace_is_listed_to_see_whether_it_may_be(models, expected):
+def test_a_workspace_is_listed_to_check_the_permission(models, expected):
     assert [expected] == list(check_workspaces([WORKSPACE], models, deadline))

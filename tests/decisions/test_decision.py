@@ -1,4 +1,4 @@
-"""Decisions: their log line, and what is said when no rule wants a registration."""
+"""Decisions: their log line, and the message when no rule matches a registration."""
 
 import json
 
@@ -31,7 +31,7 @@ def unwanted(book, **described) -> Decision:
     return not_matched(wanted, book.evaluate(wanted), book.closest(wanted))
 
 
-def test_the_log_line_holds_every_field_in_its_order():
+def test_the_log_line_has_every_field_in_order():
     decision = Decision(
         Outcome.STARTED,
         "because",
@@ -55,7 +55,7 @@ def test_the_log_line_holds_every_field_in_its_order():
     assert list(expected.items()) == list(logged(decision).items())
 
 
-def test_what_is_not_known_is_null_in_the_log_line():
+def test_unknown_fields_are_null_in_the_log_line():
     found = logged(rejected("no event", "x"))
 
     assert {"outcome": "rejected", "reason": "no event", "source": "event", "milliseconds": 42} == {
@@ -78,7 +78,7 @@ LONG = {
 
 
 def described(text: str) -> Decision:
-    """Make a decision that holds the text wherever it can hold one."""
+    """Return a decision that has the text in every field."""
     about = registration(text, text, event_id=text, source=text)
     release = Release(10**400, text)
     return Decision(Outcome.FAILED, text, rule=text, registration=about, release=release)
@@ -86,7 +86,7 @@ def described(text: str) -> Decision:
 
 @relaxed
 @given(any_text, any_text, any_text)
-def test_the_log_line_is_one_line_whatever_is_in_it(reason, model, version):
+def test_the_log_line_is_one_line_whatever_it_contains(reason, model, version):
     decision = Decision(Outcome.FAILED, reason, registration=registration(version, model))
 
     assert decision.log_line(1).isprintable()
@@ -108,7 +108,7 @@ def test_a_long_value_is_cut_so_that_the_whole_line_reaches_the_log(text):
 
 
 @pytest.mark.parametrize("text", [*LONG.values(), "a\nb\ud800\u202e"])
-def test_a_line_can_be_read_by_a_strict_reader_of_json(text):
+def test_a_line_can_be_parsed_by_a_strict_json_parser(text):
     line = described(text).log_line(1)
 
     assert line == line.encode().decode()
@@ -119,11 +119,11 @@ def test_a_line_can_be_read_by_a_strict_reader_of_json(text):
     "text",
     ["duplicate_release", 'duplicate_release {"rule": "x"}', '"}\nduplicate_release {"a": "'],
 )
-def test_only_a_second_release_makes_the_line_that_sets_off_its_alert(text):
+def test_only_a_second_release_triggers_its_alert(text):
     assert described(text).log_line(1).startswith('decision {"outcome": "failed", ')
 
 
-def test_what_was_started_twice_has_a_line_of_its_own_with_both_links():
+def test_a_duplicate_release_has_its_own_line_with_both_links():
     about = registration('17"}\n', "duplicate_release")
     line = duplicate_line("churn", about, Release(7, "https://a/7"), Release(8, "https://a/8"))
 
@@ -146,7 +146,7 @@ def test_letters_of_all_languages_stay_readable_in_the_log_line():
     assert '"reason": "Übergröße 模型"' in Decision(Outcome.PENDING, "Übergröße 模型").log_line(1)
 
 
-def test_the_outcomes_are_those_that_are_documented():
+def test_the_outcomes_are_the_documented_ones():
     documented = (
         "started observed duplicate superseded not_matched failed given_up closed pending rejected"
     )
@@ -154,12 +154,12 @@ def test_the_outcomes_are_those_that_are_documented():
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_a_person_is_needed_for_what_does_not_end_by_itself(outcome):
+def test_outcomes_that_do_not_resolve_themselves_need_a_person(outcome):
     expected = outcome in {"failed", "given_up", "rejected"}
     assert expected == outcome.needs_a_person
 
 
-def test_a_rejected_event_is_kept_as_far_as_it_is_not_huge():
+def test_a_rejected_event_is_stored_up_to_a_limit():
     decision = rejected("why", "x" * 100_001, registration())
 
     assert ("x" * 100_000, "why", "17") == (
@@ -169,7 +169,7 @@ def test_a_rejected_event_is_kept_as_far_as_it_is_not_huge():
     )
 
 
-def test_a_registration_that_no_rule_wants_is_told_the_closest_rule_and_every_failed_clause():
+def test_an_unmatched_registration_names_the_closest_rule_and_every_failed_clause():
     book = rulebook(
         prod={"version": ">=20", "tags": {"stage": "prod"}},
         eu={"model": "ch*", "workspace": "eu"},
@@ -199,7 +199,7 @@ def test_a_registration_that_no_rule_wants_is_told_the_closest_rule_and_every_fa
     ) == decision.clauses
 
 
-def test_a_model_that_is_spelled_nearly_like_that_of_a_rule_is_told_so():
+def test_a_model_name_close_to_that_of_a_rule_is_reported():
     decision = unwanted(rulebook(churn={"version": ">=20"}), model="chrun")
 
     assert "churn" == decision.closest
@@ -211,7 +211,7 @@ def test_a_model_that_is_spelled_nearly_like_that_of_a_rule_is_told_so():
 
 
 @pytest.mark.parametrize("book", [rulebook(), rulebook(churn={})], ids=["no-rules", "far-rule"])
-def test_a_model_that_no_rule_is_about_is_told_so(book):
+def test_a_model_that_no_rule_matches_is_reported(book):
     decision = unwanted(book, model="it's")
 
     assert ('no rule is about model "it\'s"', (), "") == (
@@ -221,7 +221,7 @@ def test_a_model_that_no_rule_is_about_is_told_so(book):
     )
 
 
-def test_so_many_clauses_are_kept_as_one_entity_of_the_ledger_holds():
+def test_as_many_clauses_are_stored_as_fit_in_one_entity():
     rules = {f"r{number}": {"tags": {"a": "x" * 500}} for number in range(1_000)}
     decision = unwanted(rulebook(**rules), tags={"a": "y" * 500})
 

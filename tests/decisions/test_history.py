@@ -1,4 +1,4 @@
-"""The place in the decisions that a page goes on from."""
+"""The cursor from which a page of decisions continues."""
 
 from datetime import date
 
@@ -13,11 +13,11 @@ rows = st.from_regex(r"[0-9]{12}\.[0-9]{3}\|[0-9a-f]{32}", fullmatch=True)
 
 
 @given(days, st.just("") | rows)
-def test_a_cursor_is_read_back_from_its_text(day, row):
+def test_a_cursor_round_trips(day, row):
     assert Cursor(day, row) == Cursor.parse(str(Cursor(day, row)))
 
 
-def test_a_day_alone_stands_for_what_was_decided_before_it():
+def test_a_day_alone_means_the_decisions_before_it():
     assert Cursor(date(2026, 11, 21)) == Cursor.parse("2026-11-22")
 
 
@@ -25,6 +25,6 @@ def test_a_day_alone_stands_for_what_was_decided_before_it():
     "text",
     ["yesterday", "2026-13-01", "2026-02-30", "0001-01-01", "9999-12-31", "2026-11-22|' or '1"],
 )
-def test_what_is_not_a_cursor_is_refused_with_an_example(text):
+def test_an_invalid_cursor_is_refused_with_an_example(text):
     with pytest.raises(ValueError, match="is not a day; expected one such as 2026-11-22"):
         Cursor.parse(text)

@@ -1,4 +1,4 @@
-"""Others are told what was decided, by the real client over TLS."""
+"""Decisions are published by the real client over TLS."""
 
 import json
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from tests.support.trial import Interposed, raising, with_changes
 
 
 class Topic:
-    """An Event Grid topic: it keeps what it is sent, and answers with `status`."""
+    """An Event Grid topic that records what it receives, and responds with `status`."""
 
     def __init__(self, folder):
         authority = Authority()
@@ -80,13 +80,13 @@ def test_a_decision_is_sent_as_a_cloud_event(topic, outcomes, outcome, event_typ
 @pytest.mark.parametrize(
     "outcome", [Outcome.DUPLICATE, Outcome.NOT_MATCHED, Outcome.PENDING, Outcome.OBSERVED]
 )
-def test_what_changes_nothing_is_not_sent(topic, outcomes, outcome):
+def test_decisions_without_an_effect_are_not_sent(topic, outcomes, outcome):
     outcomes.publish(Decision(outcome, "because", "churn", registration()), 12, deadline())
 
     assert [] == topic.requests
 
 
-def test_a_topic_that_refuses_is_named_with_what_it_needs(topic, outcomes):
+def test_a_refusal_by_the_topic_names_the_required_role(topic, outcomes):
     topic.status = 403
 
     with pytest.raises(OutcomeError, match=r"the role EventGrid Data Sender there$"):
@@ -99,7 +99,7 @@ def test_every_decision_of_an_event_is_sent(topic, outcomes, make_services):
     assert ["started"] == [event["data"]["outcome"] for event in topic.events]
 
 
-def test_a_topic_that_cannot_be_reached_stops_nothing(topic, outcomes, make_services, caplog):
+def test_an_unreachable_topic_stops_nothing(topic, outcomes, make_services, caplog):
     topic.status = 500
     handle_event(event_text(17), make_services(publisher=outcomes))
 
@@ -108,13 +108,13 @@ def test_a_topic_that_cannot_be_reached_stops_nothing(topic, outcomes, make_serv
 
 
 class TimesOut:
-    """A credential whose token does not come; the error of a plain time-out has no text."""
+    """A credential whose token never arrives; the error of a plain timeout has no message."""
 
     def get_token(self, *_scopes, **_options):
         raise ServiceRequestError(TimeoutError())
 
 
-def test_an_error_without_words_is_named_by_its_kind(topic):
+def test_an_error_without_a_message_is_named_by_its_type(topic):
     outcomes = OutcomeTopic(topic.endpoint, TimesOut)
 
     with pytest.raises(OutcomeError, match=r"was not accepted by .*: ServiceRequestError; it must"):

@@ -1,4 +1,4 @@
-"""That the commands find what they need, name what is missing, and do what they say."""
+"""The commands find what they need, report what is missing, and run what they document."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def run(command, folder=ROOT, **environment):
 
 
 def put(folder, programs):
-    """Write small programs: each prints its text, or fails as a shim does when the text is None."""
+    """Write programs that print their text, or, if it is None, fail like a pyenv shim."""
     for name, text in programs.items():
         program = folder / name
         program.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def put(folder, programs):
 
 
 def find(script, folder, *arguments, **environment):
-    """Run tests/<script> where only the folders `bin` and `more` are on the PATH."""
+    """Run tests/<script> with only the folders `bin` and `more` on the PATH."""
     places = {"PATH": f"{folder}/bin:{folder}/more", "HOME": str(folder)}
     return run(["/bin/sh", ROOT / "tests" / script, *arguments], folder, **places | environment)
 
@@ -53,23 +53,25 @@ SHIM = {"bin/python3.13": None}
         pytest.param(
             SHIM | {"bin/python3.12": "3.12"},
             "bin/python3.12",
-            id="a-shim-that-fails-is-passed-over",
+            id="a-failing-shim-is-skipped",
         ),
         pytest.param(
-            SHIM | {"more/python3.13": "3.13"}, "more/python3.13", id="one-behind-a-shim-that-fails"
+            SHIM | {"more/python3.13": "3.13"}, "more/python3.13", id="one-behind-a-failing-shim"
         ),
         pytest.param(
             SHIM | {".pyenv/versions/3.13.2/bin/python3.13": "3.13", "bin/python3.12": "3.12"},
             ".pyenv/versions/3.13.2/bin/python3.13",
-            id="one-that-pyenv-has-but-did-not-switch-on",
+            id="an-inactive-version-of-pyenv",
         ),
         pytest.param(
             {"bin/python3.11": None, "more/python3": "3.11"},
             "more/python3",
-            id="python3-of-that-version",
+            id="python3-of-a-wanted-version",
         ),
         pytest.param(
-            {"bin/python3": "3.10", "bin/python": "3.12"}, "bin/python", id="not-one-that-is-older"
+            {"bin/python3": "3.10", "bin/python": "3.12"},
+            "bin/python",
+            id="not-one-that-is-too-old",
         ),
         pytest.param(
             {"bin/python3.14": "3.14", "bin/python3.11": "3.11"},
@@ -78,7 +80,7 @@ SHIM = {"bin/python3.13": None}
         ),
     ],
 )
-def test_the_python_that_is_taken_is(tmp_path, programs, taken):
+def test_the_newest_usable_python_is_chosen(tmp_path, programs, taken):
     put(tmp_path, programs)
 
     found = find("find-python", tmp_path)
@@ -86,7 +88,7 @@ def test_the_python_that_is_taken_is(tmp_path, programs, taken):
     assert (0, f"{tmp_path}/{taken}\n", "") == (found.returncode, found.stdout, found.stderr)
 
 
-def test_pyenv_is_looked_for_where_it_says_that_it_is(tmp_path):
+def test_pyenv_is_searched_in_its_root(tmp_path):
     put(tmp_path, SHIM | {"elsewhere/versions/3.13.0/bin/python3.13": "3.13"})
 
     found = find("find-python", tmp_path, PYENV_ROOT=f"{tmp_path}/elsewhere")
@@ -94,7 +96,7 @@ def test_pyenv_is_looked_for_where_it_says_that_it_is(tmp_path):
     assert f"{tmp_path}/elsewhere/versions/3.13.0/bin/python3.13\n" == found.stdout
 
 
-def test_a_python_that_is_named_is_taken_before_a_newer_one(tmp_path):
+def test_a_named_python_takes_precedence_over_a_newer_one(tmp_path):
     put(tmp_path, {"bin/python3.13": "3.13", "mine/python": "3.11"})
 
     found = find("find-python", tmp_path, PYTHON=f"{tmp_path}/mine/python")
@@ -102,7 +104,7 @@ def test_a_python_that_is_named_is_taken_before_a_newer_one(tmp_path):
     assert f"{tmp_path}/mine/python\n" == found.stdout
 
 
-def test_versions_that_are_given_are_the_only_ones_looked_for(tmp_path):
+def test_only_the_given_versions_are_searched(tmp_path):
     put(tmp_path, {"bin/python3.13": "3.13", "bin/python3": "3.11"})
 
     assert f"{tmp_path}/bin/python3\n" == find("find-python", tmp_path, "3.11").stdout
@@ -112,7 +114,7 @@ def test_versions_that_are_given_are_the_only_ones_looked_for(tmp_path):
     ("script", "programs", "environment", "words"),
     [
         pytest.param("find-python", {}, {}, "Python is missing", id="no-python"),
-        pytest.param("find-python", SHIM, {}, "Python is missing", id="none-that-runs"),
+        pytest.param("find-python", SHIM, {}, "Python is missing", id="none-runs"),
         pytest.param(
             "find-python", {"bin/python3": "3.9"}, {}, "Python is missing", id="none-new-enough"
         ),
@@ -120,8 +122,8 @@ def test_versions_that_are_given_are_the_only_ones_looked_for(tmp_path):
             "find-python",
             {"bin/python3.13": "3.13", "mine/python": "3.9"},
             {"PYTHON": "mine/python"},
-            "PYTHON=mine/python is none that can be used",
-            id="one-that-is-named-but-too-old",
+            "PYTHON=mine/python cannot be used",
+            id="a-named-one-that-is-too-old",
         ),
         pytest.param("find-node", {}, {}, "Node.js 18 or newer is missing", id="no-node"),
         pytest.param(
@@ -130,7 +132,7 @@ def test_versions_that_are_given_are_the_only_ones_looked_for(tmp_path):
         pytest.param("find-node", {"bin/node": ""}, {}, "npm is missing", id="no-npm"),
     ],
 )
-def test_what_is_missing_is_named_in_one_line_with_the_remedy(
+def test_what_is_missing_is_reported_in_one_line_with_the_fix(
     tmp_path, script, programs, environment, words
 ):
     put(tmp_path, programs)
@@ -171,18 +173,18 @@ def test_make_alone_lists_the_commands():
         pytest.param("bench", "python -m tests.benchmarks", id="bench"),
     ],
 )
-def test_a_command_sets_up_first_and_then_runs_in_the_folder_that_is_named(target, command):
+def test_a_command_runs_setup_first_and_then_uses_the_named_folder(target, command):
     lines = run(["make", "--dry-run", target, "VENV=other"]).stdout.splitlines()
 
     installed = next(number for number, line in enumerate(lines) if "touch other/installed" in line)
     assert installed < lines.index(f"other/bin/{command}")
 
 
-def test_the_folder_for_packages_is_not_taken_from_the_environment():
+def test_the_folder_for_packages_is_not_read_from_the_environment():
     assert "precious" not in run(["make", "--dry-run", "clean"], VENV="precious").stdout
 
 
-def test_ci_is_a_script_that_can_be_run():
+def test_the_ci_script_is_executable():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert 0 == run(["bash", "-n", ".ci/run"]).returncode
 
@@ -218,7 +220,7 @@ LEFT_OUT = [
 ]
 
 
-def test_the_deployment_holds_the_app_and_all_bytecode_of_its_packages_and_nothing_else(tmp_path):
+def test_the_deployment_contains_only_the_app_and_its_packages_with_their_bytecode(tmp_path):
     if not shutil.which("git"):
         pytest.skip("git is needed: its patterns are those of .funcignore")
     run(["git", "init", "--quiet"], tmp_path)

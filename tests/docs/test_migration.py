@@ -1,4 +1,4 @@
-"""Every rule on the page about migration is valid, and does what the page says it does."""
+"""Every rule in the migration guide is valid, and does what the guide says."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from model_trigger.targets.request import KEY_PARAMETER
 from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
     SPECIFY_AT_RELEASE,
-    Organisation,
+    Organization,
     Project,
     ReleaseDefinition,
     Variable,
@@ -30,16 +30,16 @@ TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^ *```json\n(.*?)^ *```", TEXT, re.MULTILINE | re.DOTALL)
 RULES = [json.loads(block) for block in BLOCKS]
 OBSERVE, LIVE, EVERY, _, FORM, BUILD, VARIABLE, PIPELINE = RULES
-# What the extension left behind: the artifact, its trigger off, and no variable that is settable.
+# What the extension left behind: the artifact, its trigger off, and no settable variable.
 LEFT = ReleaseDefinition(1, "Deploy churn", artifacts=(azure_ml_model("_churn", "churn"),))
 
 
 def started(rules, definition, make_services, version="17", **tags):
-    """Register churn under these rules; give the decision, the releases and the runs."""
+    """Register churn under these rules; return the decision, the releases and the runs."""
     project = Project("ml", (definition,), (DEPLOY_CHURN,))
     (rule,) = book(rules).rules.values()
     of_version = registration(version, tags=tags)
-    with AzureDevOps((Organisation("fabrikam", (project,)),)) as azure_devops:
+    with AzureDevOps((Organization("fabrikam", (project,)),)) as azure_devops:
         adapter = Adapter(lambda _: "Basic OnBhdA==", time.monotonic)
         services = make_services(targets=lambda: adapter, organization_url=azure_devops.url)
         decision = services.starter.attend(rule.evaluate(of_version), of_version, deadline())
@@ -62,26 +62,26 @@ def test_every_rule_on_the_page_is_valid(rules):
     assert rules.keys() == read.rules.keys()
 
 
-def test_the_rule_that_only_observes_starts_nothing(make_services):
+def test_a_rule_in_observe_mode_starts_nothing(make_services):
     decision, releases, _ = started(OBSERVE, LEFT, make_services)
 
     assert (Outcome.OBSERVED, []) == (decision.outcome, releases)
 
 
 @pytest.mark.parametrize("rules", [LIVE, EVERY], ids=["live", "every"])
-def test_the_artifact_gets_the_version_without_a_change_of_the_definition(rules, make_services):
+def test_the_artifact_gets_the_version_without_a_change_to_the_definition(rules, make_services):
     _, (release,), _ = started(rules, LEFT, make_services)
 
     assert {"_churn": {"id": "17", "name": "17"}} == versions(release)
 
 
-def test_the_form_of_the_version_can_be_another_one(make_services):
+def test_the_form_of_the_version_can_be_changed(make_services):
     _, (release,), _ = started(FORM, LEFT, make_services)
 
     assert {"_churn": {"id": "churn:17", "name": "churn:17"}} == versions(release)
 
 
-def test_an_artifact_that_has_to_be_named_is_named(make_services):
+def test_a_required_artifact_version_can_be_specified(make_services):
     code = build_artifact("_scoring-code", "code", default_version=SPECIFY_AT_RELEASE)
     definition = ReleaseDefinition(1, "Deploy churn", artifacts=(*LEFT.artifacts, code))
     without, _, _ = started(LIVE, definition, make_services)
@@ -93,7 +93,7 @@ def test_an_artifact_that_has_to_be_named_is_named(make_services):
     }
 
 
-def test_without_the_artifact_a_variable_tells_the_tasks(make_services):
+def test_without_the_artifact_a_variable_has_the_version(make_services):
     definition = ReleaseDefinition(1, "Deploy churn", variables={"modelId": Variable()})
     _, (release,), _ = started(VARIABLE, definition, make_services)
 
@@ -120,7 +120,7 @@ def test_every_source_that_the_page_names_is_linked():
     assert all(address.startswith("https://") for address in linked.values())
 
 
-def test_every_part_that_the_page_names_is_there():
+def test_every_linked_section_exists():
     headings = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 

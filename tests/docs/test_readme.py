@@ -1,4 +1,4 @@
-"""The README says what is: its rules are valid, its commands run, its output is the real one."""
+"""The README is accurate: its rules are valid, its commands run, its output is real."""
 
 import json
 import re
@@ -47,13 +47,13 @@ def setting_names():
     return names | {"RULES", "RULES_FILE", "RECONCILE_SCHEDULE"}
 
 
-def test_every_setting_is_in_its_table_and_none_besides():
+def test_every_setting_is_in_its_table_and_no_other():
     section = README.partition("\n## App settings\n")[2].partition("\n## ")[0]
     named = set(re.findall(r"`([A-Z][A-Za-z_]+|__[a-zA-Z]+)`", "".join(first_cells(section))))
     storage = "AzureWebJobsStorage"
     named = {f"{storage}{name}" if name.startswith("__") else name for name in named}
 
-    # Azure sets it where the app has a managed identity.
+    # Azure sets it if the app has a managed identity.
     assert setting_names() - {"IDENTITY_ENDPOINT"} == named
 
 
@@ -61,13 +61,13 @@ def first_cells(section):
     return [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
 
 
-def test_every_outcome_is_in_its_table_and_none_besides():
+def test_every_outcome_is_in_its_table_and_no_other():
     section = README.partition("\n## Where is its release?\n")[2].partition("\n## ")[0]
 
     assert set(Outcome) == {cell.strip(" `") for cell in first_cells(section)}
 
 
-def test_the_main_job_prints_what_it_shows():
+def test_the_demo_prints_what_it_shows():
     (shown,) = [block for block in blocks("text") if "Event Grid gets" in block]
     command = [sys.executable, "-m", "tests.sandbox.demo"]
     printed = subprocess.check_output(command, cwd=ROOT, text=True)  # noqa: S603 (our own)
@@ -76,7 +76,7 @@ def test_the_main_job_prints_what_it_shows():
 
 
 def settled(output):
-    """Leave out what differs from run to run: ports and times."""
+    """Remove what differs from run to run: ports and times."""
     without_ports = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", output)
     without_times = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "then", without_ports)
     return " ".join(without_times.split())
@@ -99,7 +99,7 @@ def test_every_command_about_rules_runs(line):
     assert 0 == done.returncode
 
 
-def test_every_file_that_it_links_to_is_there():
+def test_every_linked_file_exists():
     links = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
 
     assert links

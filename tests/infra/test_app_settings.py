@@ -11,18 +11,18 @@ from tests.sandbox.host.server import WORKER_THREADS
 from tests.sandbox.processes import ROOT
 from tests.support.bicep import FUNCTIONS, INFRA, MODULES, code, declarations, settings_block
 
-# Written by Azure, or an alternative to the identity that Bicep gives to the app.
+# Set by Azure, or an alternative to the identity that Bicep assigns to the app.
 NOT_WRITTEN = {"AzureWebJobsStorage", "AzureWebJobsStorage__tableServiceUri", "IDENTITY_ENDPOINT"}
 
 
 def written_default(default):
-    """Write a default as an app setting holds it; None where there is none."""
+    """Return a default in the form of an app setting, or None without one."""
     if isinstance(default, timedelta):
         return TypeAdapter(timedelta).dump_json(default).decode().strip('"')
     return str(default) if default and not isinstance(default, tuple) else None
 
 
-# What the app reads, and its defaults.
+# The settings that the app reads, with their defaults.
 APP_SETTINGS = {
     str(field.validation_alias or name.upper()): written_default(field.default)
     for name, field in Settings.model_fields.items()
@@ -49,7 +49,7 @@ def test_a_default_in_main_bicep_is_the_default_of_the_app(setting):
     assert f"'{APP_SETTINGS[setting]}'" == found
 
 
-def test_main_bicep_gives_the_app_as_many_threads_as_the_sandbox_does():
+def test_main_bicep_sets_as_many_threads_as_the_sandbox():
     assert "PYTHON_THREADPOOL_THREAD_COUNT: string(workerThreads)" in settings_block()
     assert (
         str(WORKER_THREADS) == declarations(INFRA / "main.bicep", "param")["workerThreads"].default

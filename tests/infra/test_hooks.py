@@ -33,7 +33,7 @@ esac
 
 @dataclass(frozen=True)
 class Subscribed:
-    """What the hook asked of Azure, and how it ended."""
+    """What the hook called in Azure, and how it ended."""
 
     deployments: list[str]
     exit_code: int
@@ -42,7 +42,7 @@ class Subscribed:
 
 @pytest.fixture
 def subscribe(tmp_path):
-    """Run the hook with an `az` that notes the deployments, and fails the first few."""
+    """Return a function that runs the hook with an `az` that records, and first fails."""
     commands, calls, topics = (tmp_path / name for name in ("bin", "calls", "topics"))
     commands.mkdir()
     calls.touch()
@@ -84,9 +84,9 @@ def test_each_workspace_is_subscribed_where_it_lives(subscribe):
     [
         pytest.param(f"{ML}/ml\t/topics/a\n", "/topics/a", id="its own"),
         pytest.param(f"{ML.upper()}/ML\t/topics/a\n", "/topics/a", id="spelled in another case"),
-        pytest.param(f"{ML}/ml2\t/topics/b\n", "", id="not that of a longer name"),
+        pytest.param(f"{ML}/ml2\t/topics/b\n", "", id="not the one of a longer name"),
         pytest.param(f"{ML}/m\t/c\n{ML}/ml\t/topics/a\n", "/topics/a", id="among others"),
-        pytest.param("", "", id="there is none"),
+        pytest.param("", "", id="none exists"),
     ],
 )
 def test_the_topic_that_a_workspace_already_has_is_used(subscribe, listed, expected):
@@ -94,18 +94,18 @@ def test_the_topic_that_a_workspace_already_has_is_used(subscribe, listed, expec
     assert f"ml topic={expected} deployment" in done.deployments[0]
 
 
-def test_a_subscription_that_comes_too_early_is_tried_again(subscribe):
+def test_a_subscription_that_is_too_early_is_retried(subscribe):
     done = subscribe(f"{ML}/ml", failures=3)
     assert (4, 0) == (len(done.deployments), done.exit_code)
 
 
-def test_the_hook_gives_up_after_five_attempts_and_says_how_to_go_on(subscribe):
+def test_the_hook_gives_up_after_five_attempts_and_prints_how_to_continue(subscribe):
     done = subscribe(f"{ML}/ml", failures=5)
     assert (5, 1) == (len(done.deployments), done.exit_code)
     assert "sh infra/hooks/subscribe.sh" in done.told
 
 
-def test_the_hook_refuses_what_is_no_workspace(subscribe):
+def test_the_hook_refuses_an_invalid_workspace(subscribe):
     done = subscribe("/subscriptions/s1/resourceGroups/g1")
     assert done.exit_code
     assert [] == done.deployments

@@ -1,4 +1,4 @@
-"""What is deployed: the built zip, unpacked, with nothing else installed but Python 3.13."""
+"""The deployment package: the built zip, unpacked, on Python 3.13 with nothing else installed."""
 
 import fcntl
 import importlib.util
@@ -15,7 +15,7 @@ from tests.support.build import event
 
 
 def deployed_python():
-    """Find the Python that the app is deployed on; None where it is missing."""
+    """Return the Python that the app is deployed on, or None if it is not installed."""
     found = subprocess.run(
         ["sh", "tests/find-python", "3.13"],  # noqa: S607 (the project's own command)
         cwd=ROOT,
@@ -27,12 +27,12 @@ def deployed_python():
 
 
 PYTHON = deployed_python()
-needs_3_13 = pytest.mark.skipif(not PYTHON, reason="there is no Python 3.13 to build for")
+needs_3_13 = pytest.mark.skipif(not PYTHON, reason="Python 3.13 is not installed")
 
 
 @contextmanager
 def one_process_at_a_time():
-    """Hold a lock that the processes of this test run share: all build the same file."""
+    """Hold a lock shared by the processes of this test run: all build the same file."""
     (ROOT / "dist").mkdir(exist_ok=True)
     with (ROOT / "dist" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -41,7 +41,7 @@ def one_process_at_a_time():
 
 @pytest.fixture(scope="module", name="package")
 def _package(tmp_path_factory):
-    """The package, built and unpacked."""
+    """Return the package, built and unpacked."""
     command = [PYTHON, "infra/package.py"]
     folder = tmp_path_factory.mktemp("package")
     with one_process_at_a_time():
@@ -52,7 +52,7 @@ def _package(tmp_path_factory):
 
 
 class DeployedHost(HostProcess):
-    """The host on the bare Python, with no packages but those of the app."""
+    """The host on a plain Python, with only the app's own packages."""
 
     python = PYTHON
 
@@ -76,7 +76,7 @@ def test_the_package_handles_an_event_with_nothing_else_installed(package, azuri
 
 @needs_3_13
 @pytest.mark.timeout(600)
-def test_the_package_tells_its_size(package):
+def test_the_package_size_is_printed(package):
     _, built = package
 
     assert built.startswith("dist/model-trigger.zip: ")
@@ -98,7 +98,7 @@ def test_every_module_has_bytecode_that_unpacking_cannot_make_stale(package):
 
 @needs_3_13
 @pytest.mark.timeout(600)
-def test_the_package_holds_the_app_and_its_dependencies_and_nothing_else(package):
+def test_the_package_contains_only_the_app_and_its_dependencies(package):
     folder, _ = package
 
     assert {
@@ -112,7 +112,9 @@ def test_the_package_holds_the_app_and_its_dependencies_and_nothing_else(package
     } == {path.name for path in folder.iterdir()}
 
 
-@pytest.mark.skipif(sys.version_info[:2] == (3, 13), reason="this is the Python of the deployment")
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 13), reason="this is the Python version of the deployment"
+)
 def test_another_python_is_refused_in_one_line(capsys):
     spec = importlib.util.spec_from_file_location("package", ROOT / "infra" / "package.py")
     module = importlib.util.module_from_spec(spec)

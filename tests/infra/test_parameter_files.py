@@ -11,7 +11,7 @@ from tests.support.bicep import INFRA, PARAMETER_FILES, code, declarations, rela
 
 
 @pytest.mark.parametrize("path", PARAMETER_FILES, ids=relative)
-def test_a_parameter_file_gives_what_its_template_asks_for(path):
+def test_a_parameter_file_sets_what_its_template_requires(path):
     text = code(path)
     using = re.search(r"^using '(.+)'$", text, re.MULTILINE)
     assert using
@@ -44,7 +44,7 @@ def test_the_second_stage_takes_outputs_of_the_first():
     assert set() == set(taken) - set(declarations(INFRA / "main.bicep", "output"))
 
 
-def test_the_workflow_gives_the_parameter_files_what_they_ask_for():
+def test_the_workflow_sets_what_the_parameter_files_require():
     workflow = (ROOT / ".github/workflows/ci.yml").read_text()
     asked = {
         name

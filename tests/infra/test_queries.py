@@ -41,7 +41,7 @@ def test_a_query_names_only_outcomes_and_functions_that_exist(query):
 
 
 def fields_taken(query: str, message: str) -> dict | None:
-    """Return what a query reads from a message; None when it leaves the message out."""
+    """Return the fields that a query reads from a message, or None if it ignores the message."""
     beginnings = re.findall(r'message startswith_cs "(.*?)"', query.partition("| extend")[0])
     pattern = re.search(r"extract\(@'(.*?)', 1, message\)", query)
     assert beginnings
@@ -85,13 +85,13 @@ def test_a_query_reads_each_decision_whatever_its_values_hold(query, name):
 
 
 @pytest.mark.parametrize("query", DECISION_QUERIES)
-def test_a_query_leaves_out_what_only_quotes_a_decision(query):
+def test_a_query_ignores_messages_that_only_quote_a_decision(query):
     for message in (f"Executed: {FORGED}", f"reconcile: model '{FORGED}'", "decisions {}", "x"):
         assert fields_taken(query, message) is None
 
 
 @hostile_names
-def test_only_a_release_that_was_started_twice_sets_off_its_alert(name):
+def test_only_a_release_that_was_started_twice_triggers_its_alert(name):
     query = (MODULES / "failed-decisions.kql").read_text()
     found = re.search(r'outcome in \(.*?\) or message startswith_cs "(.*?)"\n', query)
     assert found
@@ -104,7 +104,7 @@ def test_only_a_release_that_was_started_twice_sets_off_its_alert(name):
     assert fields_taken(query, twice[:32_768])
 
 
-def test_what_waits_is_counted_by_names_that_no_other_name_can_be_taken_for():
+def test_waiting_registrations_are_counted_by_unambiguous_keys():
     query = workbook_items()["waiting"]["query"]
     assert "pack_array(rule, workspace, model, version)" in query
     assert "strcat" not in query
@@ -119,19 +119,19 @@ def test_the_alert_on_decisions_fires_for_each_outcome_that_needs_a_person():
     )
 
 
-def test_the_workbook_gives_every_outcome_a_colour():
+def test_the_workbook_has_a_color_for_every_outcome():
     series = workbook_items()["decisions"]["chartSettings"]["seriesLabelSettings"]
     assert {str(one) for one in Outcome} == {one["seriesName"] for one in series}
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_the_columns_that_a_picture_labels_come_from_its_query(name):
+def test_the_labelled_columns_of_a_chart_come_from_its_query(name):
     content = workbook_items()[name]
     labelled = re.findall(r'"(?:columnId|columnMatch)": "(\w+)"', json.dumps(content))
     assert [] == [one for one in labelled if not re.search(rf"\b{one}\b", content["query"])]
 
 
-def test_every_picture_follows_the_chosen_time_range():
+def test_every_chart_follows_the_chosen_time_range():
     items = workbook_items()
     [parameter] = items["time range"]["parameters"]
     used = {items[name]["timeContextFromParameter"] for name in PICTURES}

@@ -23,7 +23,7 @@ from tests.support.rows import BASELINE, CLAIM, MARK, REQUEST
 from tests.support.trial import CHURN
 
 
-def test_what_is_written_is_read_back_whole(ledger):
+def test_a_written_claim_round_trips(ledger):
     ledger.claims.write(CHURN, CLAIM, MARK, deadline())
     snapshot = ledger.claims.read(CHURN, "17", deadline())
 
@@ -31,7 +31,7 @@ def test_what_is_written_is_read_back_whole(ledger):
     assert MARK == replace(snapshot.mark, etag="")
 
 
-def test_a_claim_with_nothing_optional_is_read_back_whole(ledger):
+def test_a_claim_without_optional_fields_round_trips(ledger):
     bare = replace(
         CLAIM,
         request=None,
@@ -51,14 +51,14 @@ def test_a_claim_with_nothing_optional_is_read_back_whole(ledger):
 @pytest.mark.parametrize(
     "mark",
     [
-        pytest.param(replace(MARK, baseline=BASELINE), id="beside a version"),
+        pytest.param(replace(MARK, baseline=BASELINE), id="next to a version"),
         pytest.param(Mark("", None, "semver version", BASELINE), id="alone"),
         pytest.param(
-            replace(MARK, baseline=BASELINE, compared=None), id="beside one that nothing compares"
+            replace(MARK, baseline=BASELINE, compared=None), id="next to a version without an order"
         ),
     ],
 )
-def test_a_baseline_is_read_back_whole(ledger, mark):
+def test_a_baseline_round_trips(ledger, mark):
     ledger.claims.write(CHURN, None, mark, deadline())
 
     assert mark == replace(ledger.claims.read(CHURN, "17", deadline()).mark, etag="")
@@ -70,14 +70,14 @@ def test_nothing_is_read_from_tables_that_do_not_exist_yet(ledger):
     assert (None, None) == (snapshot.claim, snapshot.mark)
 
 
-def test_leases_are_judged_by_the_clock_of_the_storage_service(ledger):
+def test_leases_use_the_storage_clock(ledger):
     before = datetime.now(UTC) - timedelta(seconds=2)
     read_at = ledger.claims.read(CHURN, "17", deadline()).read_at
 
     assert before <= read_at <= datetime.now(UTC)
 
 
-def test_a_claim_is_written_once_however_many_write_it_at_the_same_time(ledger):
+def test_a_claim_is_written_once_however_many_writers_compete(ledger):
     def write(number):
         try:
             ledger.claims.write(CHURN, replace(CLAIM, owner=str(number)), None, deadline())
@@ -89,7 +89,7 @@ def test_a_claim_is_written_once_however_many_write_it_at_the_same_time(ledger):
         assert 1 == sum(pool.map(write, range(32)))
 
 
-def test_claim_and_mark_are_written_both_or_not_at_all(ledger):
+def test_claim_and_mark_are_written_together_or_not_at_all(ledger):
     ledger.claims.write(CHURN, None, MARK, deadline())
 
     with pytest.raises(ConflictError):
@@ -97,7 +97,7 @@ def test_claim_and_mark_are_written_both_or_not_at_all(ledger):
     assert ledger.claims.read(CHURN, "17", deadline()).claim is None
 
 
-def test_what_has_changed_since_it_was_read_is_not_overwritten(ledger):
+def test_a_row_that_has_changed_since_it_was_read_is_not_overwritten(ledger):
     first, _ = ledger.claims.write(CHURN, CLAIM, None, deadline())
     second, _ = ledger.claims.write(CHURN, replace(first, owner="second"), None, deadline())
 
@@ -107,7 +107,7 @@ def test_what_has_changed_since_it_was_read_is_not_overwritten(ledger):
     assert second.etag == ledger.claims.read(CHURN, "17", deadline()).claim.etag
 
 
-def test_what_has_been_removed_since_it_was_read_is_a_conflict(ledger):
+def test_a_row_that_was_deleted_since_it_was_read_is_a_conflict(ledger):
     written, _ = ledger.claims.write(CHURN, CLAIM, None, deadline())
     ledger.claims.table.client.delete_entity(partition_key(CHURN), claim_key("17"))
 
@@ -130,15 +130,15 @@ def test_all_claims_of_a_partition_are_read_and_no_others(ledger):
 @pytest.mark.parametrize(
     "version",
     [
-        pytest.param("a/b\\c#d?e", id="characters that keys may not hold"),
+        pytest.param("a/b\\c#d?e", id="characters not allowed in keys"),
         pytest.param("1%2f2", id="percent"),
         pytest.param("it's", id="quote"),
         pytest.param("naïve 版本 \x07", id="not ASCII, and a control character"),
         pytest.param("v" * 5000, id="longer than a key"),
-        pytest.param("~", id="the character that stands for others"),
+        pytest.param("~", id="the escape character"),
     ],
 )
-def test_any_text_can_be_model_and_version(ledger, version):
+def test_any_text_can_be_a_model_or_a_version(ledger, version):
     partition = replace(CHURN, model=version)
     claim = replace(CLAIM, registration=registration(version, model=version))
     ledger.claims.write(partition, claim, MARK, deadline())
@@ -179,7 +179,7 @@ def test_a_workspace_id_in_another_case_is_the_same_partition():
     assert partition_key(CHURN) == partition_key(replace(CHURN, workspace=upper))
 
 
-def test_texts_longer_than_a_property_are_kept_whole(ledger):
+def test_texts_longer_than_a_property_are_stored_in_full(ledger):
     claim = replace(
         CLAIM,
         reason="r" * 50_000,
@@ -191,7 +191,7 @@ def test_texts_longer_than_a_property_are_kept_whole(ledger):
     assert claim == replace(ledger.claims.read(CHURN, "17", deadline()).claim, etag="")
 
 
-def test_a_claim_fits_into_a_row_however_long_its_reason_is(ledger):
+def test_a_claim_fits_in_a_row_however_long_its_reason(ledger):
     one = replace(CLAIM, reason="\U0001f600" * 500_000)
     ledger.claims.write(CHURN, one, None, deadline())
 
@@ -212,7 +212,7 @@ def test_a_row_of_the_first_version_is_read(ledger):
     assert State.KEPT is kept.state
 
 
-def test_a_row_that_cannot_be_read_is_named_and_hides_no_other(ledger, caplog):
+def test_an_unreadable_row_is_named_and_hides_no_other(ledger, caplog):
     for version in ("17", "18"):
         one = replace(CLAIM, state=State.WAITING, registration=registration(version))
         ledger.claims.write(CHURN, one, None, deadline())
@@ -230,7 +230,7 @@ def test_a_row_that_cannot_be_read_is_named_and_hides_no_other(ledger, caplog):
     ("compared", "baseline"),
     [
         pytest.param("1.0.0", BASELINE, id="of a version"),
-        pytest.param(None, None, id="of nothing that could be compared"),
+        pytest.param(None, None, id="of nothing comparable"),
     ],
 )
 def test_a_baseline_that_the_first_version_wrote_as_the_mark_is_a_baseline(compared, baseline):

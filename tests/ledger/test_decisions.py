@@ -15,7 +15,7 @@ from model_trigger.text import utf16_units
 from tests.support.build import NOON, deadline, registration
 
 
-def test_a_decision_is_kept_with_its_clauses_under_its_day(ledger):
+def test_a_decision_is_stored_with_its_clauses_under_its_day(ledger):
     clause = Clause("version", ">=10", "9", met=False, sentence="version 9 is not in >=10")
     decision = Decision(
         Outcome.NOT_MATCHED, "because", registration=registration("9"), clauses=(clause,)
@@ -38,7 +38,7 @@ def test_the_newest_decision_of_a_day_comes_first(ledger):
     assert ["at 3", "at 2", "at 1"] == [row["reason"] for row in found]
 
 
-def test_a_decision_with_the_longest_event_is_kept(ledger):
+def test_a_decision_with_the_longest_event_is_stored(ledger):
     decision = Decision(Outcome.REJECTED, "r" * 100_000, event="\N{GRINNING FACE}" * 50_000)
     ledger.decisions.record(decision, 0, NOON, deadline())
 
@@ -47,7 +47,7 @@ def test_a_decision_with_the_longest_event_is_kept(ledger):
 
 
 def size_of(value) -> int:
-    """Return the bytes that a property takes: a text is kept in UTF-16."""
+    """Return the bytes that a property takes; text is stored in UTF-16."""
     return 2 * utf16_units(value) + 4 if isinstance(value, str) else 8
 
 
@@ -85,7 +85,7 @@ decisions_of_any_size = st.builds(
 
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 @given(decisions_of_any_size)
-def test_a_decision_fits_into_an_entity_whatever_it_holds(decision):
+def test_a_decision_fits_in_an_entity_whatever_it_contains(decision):
     row = decision_row(decision, 12, NOON, "u" * 32)
 
     texts = {name: value for name, value in row.items() if isinstance(value, str)}
@@ -101,7 +101,7 @@ def test_a_decision_fits_into_an_entity_whatever_it_holds(decision):
 @pytest.mark.parametrize(
     "text", ["\N{GRINNING FACE}" * 100_000, '"\\' * 100_000, "\x07" * 100_000, "\ud800" * 100_000]
 )
-def test_the_longest_decision_is_kept(ledger, text):
+def test_the_longest_decision_is_stored(ledger, text):
     clause = Clause(text[:200], text[:200], text[:200], met=False, sentence=text)
     decision = Decision(
         Outcome.REJECTED,
@@ -122,7 +122,7 @@ def test_the_longest_decision_is_kept(ledger, text):
     assert 2 < len(kept.clauses) < 300
 
 
-def test_of_clauses_that_do_not_all_fit_the_first_ones_are_kept():
+def test_if_not_all_clauses_fit_the_first_ones_are_stored():
     clauses = tuple(
         Clause(str(number), "x" * 1_000, "y", met=False, sentence="") for number in range(300)
     )

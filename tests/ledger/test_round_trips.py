@@ -1,4 +1,4 @@
-"""How often storage and Azure DevOps are called, once everything is warm."""
+"""How often storage and Azure DevOps are called once all caches are warm."""
 
 import pytest
 from azure.data.tables import TableServiceClient
@@ -11,7 +11,7 @@ from tests.support.build import event_text
 
 @pytest.fixture(name="counted")
 def _counted(azurite, ledger, make_services):
-    """Services whose storage is reached through a proxy that counts."""
+    """Return services whose storage is behind a proxy that counts requests."""
     address = azurite.connection_string.split("TableEndpoint=")[1].split(";")[0]
     with FlakyProxy(address, seed=0, chance=0) as proxy:
         through = azurite.connection_string.replace(proxy.target, proxy.address)
@@ -23,7 +23,7 @@ def _counted(azurite, ledger, make_services):
             yield services, proxy
 
 
-def test_a_start_takes_four_calls_to_storage_and_one_post(counted, azure_devops):
+def test_a_start_takes_four_storage_calls_and_one_post(counted, azure_devops):
     services, proxy = counted
     before = len(azure_devops.requests)
     handle_event(event_text(2), services)
@@ -32,14 +32,14 @@ def test_a_start_takes_four_calls_to_storage_and_one_post(counted, azure_devops)
     assert ["POST"] == [each.method for each in azure_devops.requests[before:]]
 
 
-def test_what_no_rule_wants_takes_one_call_to_storage(counted):
+def test_an_unmatched_event_takes_one_storage_call(counted):
     services, proxy = counted
     handle_event(event_text(2, model="other"), services)
 
     assert 1 == len(proxy.requests)
 
 
-def test_a_duplicate_takes_two_calls_to_storage(counted):
+def test_a_duplicate_takes_two_storage_calls(counted):
     services, proxy = counted
     handle_event(event_text(1), services)
 

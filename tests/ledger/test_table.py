@@ -20,7 +20,7 @@ from tests.support.trial import CHURN
 
 @contextmanager
 def answering(status):
-    """A ledger whose storage answers all that is asked with this status."""
+    """Return a ledger whose storage responds to everything with this status."""
     body = b'{"odata.error": {"code": "TableBeingDeleted", "message": {"value": "Being deleted."}}}'
     server = Server(0, partial(datetime.now, UTC), lambda _: Answer(status, body))
     connection = (
@@ -34,7 +34,7 @@ def answering(status):
         server.stop()
 
 
-def test_storage_that_does_not_answer_is_named_within_the_deadline():
+def test_unresponsive_storage_is_reported_within_the_deadline():
     connection = (
         "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=aGVsbG8=;"
         "TableEndpoint=http://127.0.0.1:9/a;"
@@ -77,12 +77,12 @@ def clean_up(ledger):
 
 @pytest.mark.parametrize("status", [404, 409, 412])
 @pytest.mark.parametrize("call", [read, read_page, record, note, clean_up])
-def test_what_is_not_conditional_meets_no_conflict(call, status):
+def test_an_unconditional_write_has_no_conflict(call, status):
     with answering(status) as ledger, pytest.raises(LedgerError, match="Being deleted"):
         call(ledger)
 
 
 @pytest.mark.parametrize("status", [404, 409, 412])
-def test_a_conditional_write_meets_a_conflict(status):
+def test_a_conditional_write_can_have_a_conflict(status):
     with answering(status) as ledger, pytest.raises(ConflictError, match="Being deleted"):
         write(ledger)

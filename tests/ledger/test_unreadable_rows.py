@@ -1,4 +1,4 @@
-"""One row that cannot be read, or that the first version wrote, stops nothing beside it."""
+"""One row that is unreadable, or written by the first version, does not stop the others."""
 
 from datetime import timedelta
 
@@ -16,12 +16,12 @@ from tests.support.trial import CHURN
 
 FRAUD = Partition("fraud", WORKSPACE, "fraud")
 UNREADABLE = [
-    pytest.param({"registration": "{"}, id="its registration is cut"),
-    pytest.param({"workspace": "nonsense"}, id="its workspace is none"),
+    pytest.param({"registration": "{"}, id="its registration is truncated"),
+    pytest.param({"workspace": "nonsense"}, id="its workspace is invalid"),
     pytest.param({"claimed_at": None}, id="it has no time"),
     pytest.param({"attempts": None}, id="it has no number of attempts"),
 ]
-# The first version had no `tried_at`, and `post_until` for today's `lease_until`.
+# The first version had no `tried_at`, and `post_until` instead of today's `lease_until`.
 FIRST = {"tried_at": None, "post_until": NOON}
 
 
@@ -37,7 +37,7 @@ def change_claim(ledger, partition=CHURN, **columns):
 
 
 def throttle(settled, model):
-    """Leave a claim of this model that waits."""
+    """Leave a waiting claim of this model."""
     settled.azure_devops.fault("error", status=429, retry_after=1)
     with pytest.raises(DeliverAgainError):
         settled.deliver("17", model=model)
@@ -45,7 +45,7 @@ def throttle(settled, model):
 
 
 @pytest.mark.parametrize("columns", UNREADABLE)
-def test_a_claim_that_cannot_be_read_stops_no_other_and_no_missed_registration(settled, columns):
+def test_an_unreadable_claim_stops_no_other_and_no_missed_registration(settled, columns):
     settled.with_rules(churn={}, fraud={"model": "fraud"}).reconcile()
     settled.let_a_pass_be(timedelta(days=7))
     throttle(settled, "churn")
@@ -58,7 +58,7 @@ def test_a_claim_that_cannot_be_read_stops_no_other_and_no_missed_registration(s
 
 
 @pytest.mark.parametrize("columns", UNREADABLE)
-def test_a_claim_that_cannot_be_read_hides_no_other_on_the_page(settled, columns):
+def test_an_unreadable_claim_hides_no_other_on_the_page(settled, columns):
     settled.with_rules(churn={}, fraud={"model": "fraud"})
     throttle(settled, "churn")
     throttle(settled, "fraud")
@@ -69,7 +69,7 @@ def test_a_claim_that_cannot_be_read_hides_no_other_on_the_page(settled, columns
     assert '"fraud"' in answer.body
 
 
-def test_a_claim_that_cannot_be_read_keeps_no_other_rule_from_its_event(settled):
+def test_an_unreadable_claim_does_not_stop_another_rule(settled):
     settled.with_rules(a={}, b={"release": {"definition": 2}})
     throttled = Partition("a", WORKSPACE, "churn")
     settled.azure_devops.fault("error", status=429, retry_after=1)
@@ -87,7 +87,7 @@ def test_a_claim_that_cannot_be_read_keeps_no_other_rule_from_its_event(settled)
     ]
 
 
-def test_a_run_is_not_taken_while_a_claim_that_may_hold_it_cannot_be_read(make_services):
+def test_a_run_is_not_taken_while_an_unreadable_claim_may_own_it(make_services):
     with stand_in(KEYLESS) as azure_devops:
         services = make_services(organization_url=azure_devops.url)
         one = registration()
@@ -112,7 +112,7 @@ def test_a_run_is_not_taken_while_a_claim_that_may_hold_it_cannot_be_read(make_s
     "workspace",
     [pytest.param(WORKSPACE, id="itself"), pytest.param(OTHER, id="one that was removed")],
 )
-def test_what_is_noted_of_a_workspace_that_cannot_be_read_stops_no_workspace(settled, workspace):
+def test_an_unreadable_note_on_a_workspace_stops_no_workspace(settled, workspace):
     settled.services.ledger.claims.table.client.upsert_entity(
         {
             "PartitionKey": WORKSPACES_KEY,
@@ -129,7 +129,7 @@ def test_what_is_noted_of_a_workspace_that_cannot_be_read_stops_no_workspace(set
 
 
 @pytest.mark.parametrize("kind", ["rule", "model"])
-def test_what_is_noted_of_a_rule_or_a_model_that_cannot_be_read_stops_nothing(settled, kind):
+def test_an_unreadable_note_on_a_rule_or_a_model_stops_nothing(settled, kind):
     settled.register_before("churn", "16")
     settled.reconcile()
     ledger, partition = settled.services.ledger, workspace_key(WORKSPACE)
@@ -144,7 +144,7 @@ def test_what_is_noted_of_a_rule_or_a_model_that_cannot_be_read_stops_nothing(se
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_a_decision_that_cannot_be_read_hides_no_other_on_the_page(settled):
+def test_an_unreadable_decision_hides_no_other_on_the_page(settled):
     settled.deliver("17")
     settled.deliver("17", model="fraud")
     ledger = settled.services.ledger
@@ -166,14 +166,14 @@ def test_what_the_first_version_started_is_not_started_again(settled):
     assert [] == settled.reconcile()
 
 
-def test_what_waits_since_the_first_version_is_started(settled):
+def test_a_claim_waiting_since_the_first_version_is_started(settled):
     throttle(settled, "churn")
     change_claim(settled.services.ledger, **FIRST)
 
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_what_the_first_version_kept_for_a_broken_rule_is_evaluated_once_it_is_fixed(settled):
+def test_what_the_first_version_stored_for_a_broken_rule_is_evaluated_once_it_is_fixed(settled):
     settled.with_rules(churn={"start": "newst"}).deliver("17")
     change_claim(settled.services.ledger, state="unreadable", **FIRST)
     settled.with_rules(churn={})
@@ -181,7 +181,7 @@ def test_what_the_first_version_kept_for_a_broken_rule_is_evaluated_once_it_is_f
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_what_the_first_version_noted_of_a_model_is_listed_again_and_is_no_fault(settled):
+def test_a_model_with_a_note_of_the_first_version_is_listed_again_without_a_fault(settled):
     row = {"PartitionKey": workspace_key(WORKSPACE), "RowKey": "model|old"}
     noted = {"model": "old", "latest_version": "17", "seen_at": NOON}
     settled.services.ledger.claims.table.client.upsert_entity({**row, **noted})

@@ -5,10 +5,10 @@
 # range-exclude.js, range-parse.js, comparisons.js, equality.js, comparator-intersection.js and
 # valid-versions.js, and README.md. Left out are cases with the option `loose` or
 # `includePrerelease`, which this grammar does not have, ranges that stand for themselves, numbers
-# that are too large for JavaScript only, and a version with white space around it, which is an
+# that are too large for JavaScript only, and a version surrounded by white space, which is an
 # error here.
 
-# Range: versions in it, versions that are not.
+# Range: versions in it, versions outside it.
 RANGES = {
     "1.0.0 - 2.0.0": ("1.2.3", "2.2.3"),
     "^1.2.3+build": ("1.2.3 1.3.0", "2.0.0 1.2.0"),
@@ -203,7 +203,7 @@ BOUNDS = {
     f"^1.2.3+{'a' * 251}": ">=1.2.3 <2.0.0-0",
 }
 
-# The same, as README.md has it, where the files above do not.
+# The same, as in README.md, for ranges that the files above do not contain.
 README_BOUNDS = {
     "1.2.3 - 2.3.4": ">=1.2.3 <=2.3.4",
     "1.2 - 2.3.4": ">=1.2.0 <=2.3.4",
@@ -234,14 +234,14 @@ ODDITIES = {
     "several v before a partial version": ("vv1.2", ">=1.2.0 <1.3.0-0"),
     "a v between an operator and a version": ("=v1.2.3", "1.2.3"),
     "an equals sign after a tilde": ("~=1.2.3", ">=1.2.3 <1.3.0-0"),
-    "an operator in two halves": ("> =1", ">=1.0.0"),
+    "an operator split in two": ("> =1", ">=1.0.0"),
     "a number after a wildcard, after a caret": ("^1.x.5", ">=1.0.0 <2.0.0-0"),
     "a number after a wildcard that comes first": ("^x.1", "*"),
     "a number after a wildcard, in a hyphen": ("1.x.5 - 2", ">=1.0.0 <3.0.0-0"),
     "v and = before the ends of a hyphen": ("=1.2 - v2", ">=1.2.0 <3.0.0-0"),
-    "any version beside a pre-release": ("* || 1.2.3-rc", "*"),
-    "every release beside a pre-release": (">=0.0.0 || 1.2.3-rc", "*"),
-    "nothing beside a pre-release": ("||1.2.3-rc", "*"),
+    "any version or a pre-release": ("* || 1.2.3-rc", "*"),
+    "every release or a pre-release": (">=0.0.0 || 1.2.3-rc", "*"),
+    "nothing or a pre-release": ("||1.2.3-rc", "*"),
     "every release, with a v": (">=v0.0.0 || 1.2.3-rc", ">=0.0.0||1.2.3-rc"),
 }
 

@@ -1,4 +1,4 @@
-"""Globs on names and conditions on tags: what fits, what does not, what cannot be read."""
+"""Globs on names and conditions on tags: what matches, what does not, and what is invalid."""
 
 import operator
 from decimal import Decimal
@@ -31,18 +31,18 @@ def test_the_literal_prefix_ends_before_the_first_wildcard(glob, prefix):
 
 @relaxed
 @given(globs, names)
-def test_a_glob_fits_as_the_shell_has_it_with_case(glob, name):
+def test_a_glob_matches_like_a_case_sensitive_shell_glob(glob, name):
     expected = fnmatchcase(name, glob) if has_wildcard(glob) else glob == name
     assert expected == fits(glob, name)
 
 
 @relaxed
 @given(globs, names)
-def test_what_fits_begins_with_the_literal_prefix(glob, name):
+def test_a_match_begins_with_the_literal_prefix(glob, name):
     assert not fits(glob, name) or name.startswith(literal_prefix(glob))
 
 
-def test_a_glob_fits_the_whole_name_only_and_case_counts():
+def test_a_glob_matches_the_whole_name_case_sensitively():
     assert fits("churn", "churn")
     assert not fits("churn", "churn-v2")
     assert not fits("churn*", "Churn")
@@ -60,13 +60,13 @@ def test_a_glob_fits_the_whole_name_only_and_case_counts():
         pytest.param(["churn", "!*"], [], ["churn", "x"], id="all-excluded"),
     ],
 )
-def test_a_name_is_wanted_when_it_is_included_and_not_excluded(written, fitting, other):
+def test_a_name_matches_if_it_is_included_and_not_excluded(written, fitting, other):
     parsed = Globs.parse(written)
 
     assert fitting == [name for name in [*fitting, *other] if parsed.fit(name)]
 
 
-def test_the_glob_that_excludes_is_told():
+def test_the_excluding_glob_is_named():
     parsed = Globs.parse(["*", "!churn-test", "!churn-*"])
 
     assert ["churn-test", "churn-*", None] == [
@@ -83,12 +83,12 @@ def test_the_glob_that_excludes_is_told():
     ],
     ids=["one", "several", "only-excluded"],
 )
-def test_globs_are_shown_with_what_they_exclude_last(written, shown):
+def test_globs_are_shown_with_exclusions_last(written, shown):
     assert shown == str(Globs.parse(written))
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "reported"),
     [
         ([], "no glob"),
         ([""], "an empty glob"),
@@ -97,14 +97,14 @@ def test_globs_are_shown_with_what_they_exclude_last(written, shown):
     ],
     ids=repr,
 )
-def test_globs_that_say_nothing_are_refused(written, told):
+def test_meaningless_globs_are_refused(written, reported):
     with pytest.raises(ValueError, match=r"^has ") as caught:
         Globs.parse(written)
-    expected = f"has {told}; expected a glob such as churn or churn-*, or a list of globs"
+    expected = f"has {reported}; expected a glob such as churn or churn-*, or a list of globs"
     assert expected == str(caught.value)
 
 
-# Tests, then values that meet one of them, then values that meet none; None is an absent one.
+# Tests, then values that meet one of them, then values that do not; None is an absent value.
 CONDITIONS = {
     "equal": (["prod"], ["prod"], ["Prod", "prod ", "", None]),
     "glob": (["prod-*"], ["prod-eu", "prod-"], ["prod", None]),
@@ -162,7 +162,7 @@ def test_numbers_are_compared_exactly(comparison, bound, number):
 
 @relaxed
 @given(st.lists(st.text("ab*!", max_size=3), min_size=1, max_size=3), st.none() | st.text("ab!"))
-def test_a_list_holds_when_one_of_its_tests_holds_and_not_turns_a_test_around(tests, value):
+def test_a_list_holds_if_one_of_its_tests_holds_and_not_inverts_a_test(tests, value):
     each = [Condition.parse([test]).holds(value) for test in tests]
 
     assert any(each) == Condition.parse(tests).holds(value)
@@ -183,7 +183,7 @@ def test_a_list_holds_when_one_of_its_tests_holds_and_not_turns_a_test_around(te
     ],
     ids=["text", "both-comparisons", "number", "absent", "not-only-comparisons", "no-comparison"],
 )
-def test_a_value_that_cannot_be_compared_is_known_as_such(tests, value, expected):
+def test_a_value_that_cannot_be_compared_is_recognized(tests, value, expected):
     assert expected == Condition.parse(tests).wants_number(value)
 
 
@@ -197,18 +197,20 @@ def test_a_condition_is_shown_as_it_was_written(tests, shown):
 
 
 @pytest.mark.parametrize(
-    ("tests", "told"),
+    ("tests", "reported"),
     [
         pytest.param(
             [], "has no condition; expected one such as prod, prod-*, >=0.9, !dev or *", id="none"
         ),
-        pytest.param([">="], "has no number after >=; expected one, as in >=0.9", id="no-number"),
+        pytest.param(
+            [">="], "has no number after >=; expected one, as in >=0.9", id="not-a-number"
+        ),
         pytest.param(["x", ">high"], "has no number after >; expected one, as in >=0.9", id="text"),
         pytest.param(["!<1,5"], "has no number after <; expected one, as in >=0.9", id="comma"),
         pytest.param(["<=>1"], "has no number after <=; expected one, as in >=0.9", id="twice"),
     ],
 )
-def test_a_condition_that_cannot_be_read_is_refused(tests, told):
+def test_an_invalid_condition_is_refused(tests, reported):
     with pytest.raises(ValueError, match=r"^has ") as caught:
         Condition.parse(tests)
-    assert told == str(caught.value)
+    assert reported == str(caught.value)

@@ -61,7 +61,7 @@ NOTHING_MATCHES = {
     ("scheme", "range_", "sentence"),
     [pytest.param(*key, text, id=" ".join(key)) for key, text in NOTHING_MATCHES.items()],
 )
-def test_a_range_that_no_version_can_match_says_so(scheme, range_, sentence):
+def test_a_range_that_no_version_can_match_is_reported(scheme, range_, sentence):
     assert sentence == Range.parse(range_, scheme).never
 
 
@@ -77,7 +77,7 @@ def test_a_range_that_no_version_can_match_says_so(scheme, range_, sentence):
         pytest.param(SEMVER, ">1.2.3 <1.2.5", id="only 1.2.4"),
         pytest.param(SEMVER, ">=1.2.3-0 <1.2.3", id="pre-releases that a bound names"),
         pytest.param(SEMVER, ">1.2.3-a <=1.2.3-a.0", id="only the pre-release right after another"),
-        pytest.param(SEMVER, ">1.2.3-a <1.2.3-a.0.0", id="only a pre-release that none names"),
+        pytest.param(SEMVER, ">1.2.3-a <1.2.3-a.0.0", id="only a pre-release that no bound names"),
         pytest.param(SEMVER, "<1.2.3-a >1.2.2", id="pre-releases below one"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_range_that_some_version_matches_is_not_called_empty(scheme, range_):
 
 @relaxed
 @given(number=vast_numbers)
-def test_between_an_integer_and_the_next_there_is_none_and_one_further_there_is_one(number):
+def test_no_integer_lies_between_consecutive_ones(number):
     head, length, tail = number
     next_, after = ((head, length, tail + 1), (head, length, tail + 2))
     assert Range.parse(f">{in_digits(number)} <{in_digits(next_)}", INTEGER).never

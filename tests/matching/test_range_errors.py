@@ -12,8 +12,8 @@ from tests.matching import npm
 from tests.support.drawn import relaxed
 from tests.support.versions import INTEGER, SEMVER, any_text, complaint
 
-# Refused by npm too, or let through by it only by accident (the last seven), so that no typing
-# error becomes a range.
+# Also invalid in npm, or accepted there only by accident (the last seven), so that no typing error
+# becomes a range.
 INVALID_RANGES = [
     ">",
     ">=",
@@ -165,7 +165,7 @@ def test_a_range_that_its_scheme_cannot_have_is_told_why(scheme, text, message):
 
 @relaxed
 @given(text=any_text, scheme=st.sampled_from(Scheme))
-def test_any_text_is_a_range_or_an_error_of_one_line_whose_spelling_can_be_read(text, scheme):
+def test_any_text_is_a_range_or_a_one_line_error_with_a_valid_suggestion(text, scheme):
     sentence = complaint(Range.parse, text, scheme)
     assert sentence.isprintable()
     for spelling in re.findall("valid spelling is `(.*?)`; allowed", sentence):

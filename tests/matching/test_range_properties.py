@@ -54,7 +54,7 @@ def test_a_comparison_with_a_partial_version_looks_at_its_numbers_only(symbol, p
 
 @relaxed
 @given(partial=partials, wildcard=st.sampled_from(["", ".x", ".X", ".*", ".x.*"]), version=releases)
-def test_a_wildcard_admits_every_release_that_begins_alike(partial, wildcard, version):
+def test_a_wildcard_admits_every_release_with_the_same_prefix(partial, wildcard, version):
     text = ".".join(f"{dotted(partial)}{wildcard}".split(".")[:3])
     expected = version[: len(partial)] == partial
     assert expected == Range.parse(text, SEMVER).admits(semver(dotted(version)))
@@ -80,7 +80,7 @@ def test_a_caret_keeps_the_numbers_up_to_the_first_that_is_not_zero(partial, ver
 
 @relaxed
 @given(low=partials, high=partials, version=releases)
-def test_a_hyphen_range_includes_all_that_its_partial_ends_stand_for(low, high, version):
+def test_a_hyphen_range_includes_everything_its_partial_ends_cover(low, high, version):
     expected = low <= version[: len(low)] and version[: len(high)] <= high
     range_ = Range.parse(f"{dotted(low)} - {dotted(high)}", SEMVER)
     assert expected == range_.admits(semver(dotted(version)))
@@ -88,14 +88,14 @@ def test_a_hyphen_range_includes_all_that_its_partial_ends_stand_for(low, high, 
 
 @relaxed
 @given(symbol=st.sampled_from(["", "~", "^"]), partial=partials, release=releases, pre=pre_releases)
-def test_no_pre_release_is_in_a_range_that_names_none(symbol, partial, release, pre):
+def test_no_pre_release_is_in_a_range_without_pre_release_bounds(symbol, partial, release, pre):
     range_ = Range.parse(f"{symbol}{dotted(partial)}", SEMVER)
     assert not range_.admits(semver(whole((release, pre))))
 
 
 @relaxed
 @given(bounds=st.lists(whole_bounds, min_size=1, max_size=3), glue=glues, version=versions)
-def test_a_pre_release_needs_a_bound_of_the_same_numbers_that_names_one(bounds, glue, version):
+def test_a_pre_release_needs_a_pre_release_bound_with_the_same_numbers(bounds, glue, version):
     range_ = Range.parse(glue.join(symbol + whole(bound) for symbol, bound in bounds), SEMVER)
     release, pre_release = version
     expected = all(

@@ -8,7 +8,7 @@ from tests.support.versions import INTEGER, SEMVER, integer, semver
 
 
 def as_npm_prints(range_: Range) -> str:
-    """The bounds of a range; npm prints no `>=0.0.0`."""
+    """Return the bounds of a range like npm, which prints no `>=0.0.0`."""
     return "||".join(
         " ".join(str(bound).removeprefix("=") for bound in bounds) or "*"
         for bounds in range_.alternatives
@@ -39,11 +39,11 @@ def test_a_range_admits_what_npm_admits_and_nothing_else(range_, version, inside
         *(pytest.param(*row, id=oddity) for oddity, row in npm.ODDITIES.items()),
     ],
 )
-def test_a_range_stands_for_the_bounds_that_npm_gives(range_, bounds):
+def test_a_range_has_the_bounds_that_npm_computes(range_, bounds):
     assert bounds == as_npm_prints(Range.parse(range_, SEMVER))
 
 
-# Range: integers in it, integers that are not.
+# Range: integers in it, integers outside it.
 INTEGER_RANGES = {
     "7": ("7", "0 6 8 70 77"),
     "=7": ("7", "6 8"),
@@ -82,7 +82,7 @@ def test_an_integer_is_in_a_range_or_outside_of_it(range_, version, inside):
 
 
 @pytest.mark.parametrize("range_", ["*", "7", ">=2"])
-def test_a_range_refuses_a_version_that_was_read_under_another_scheme(range_):
+def test_a_range_refuses_a_version_of_another_scheme(range_):
     with pytest.raises(TypeError, match=r"a range of scheme integer cannot judge .*7\.0\.0"):
         Range.parse(range_, INTEGER).admits(semver("7.0.0"))
 
@@ -110,7 +110,7 @@ def test_a_range_refuses_a_version_that_was_read_under_another_scheme(range_):
         pytest.param("^1.4.0-0", "1.4.0-rc.1", None, id="admitted"),
     ],
 )
-def test_a_pre_release_that_is_kept_out_between_the_bounds_is_told_why(range_, version, sentence):
+def test_a_pre_release_excluded_between_the_bounds_is_explained(range_, version, sentence):
     assert sentence == Range.parse(range_, SEMVER).explain(semver(version))
 
 

@@ -177,5 +177,5 @@ def test_the_order_of_versions_is_total_and_transitive(three):
 
 @relaxed
 @given(text=any_text, scheme=st.sampled_from(Scheme))
-def test_any_text_is_a_version_or_an_error_of_one_line(text, scheme):
+def test_any_text_is_a_version_or_a_one_line_error(text, scheme):
     assert complaint(parse_version, text, scheme).isprintable()

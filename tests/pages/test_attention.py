@@ -1,4 +1,4 @@
-"""What needs a person and what goes on by itself, from the real ledger."""
+"""What needs a person and what resolves itself, from the real ledger."""
 
 import pytest
 
@@ -31,10 +31,10 @@ def told(services):
         pytest.param(State.GIVEN_UP, "given_up", True, id="given up"),
         pytest.param(State.KEPT, "kept", True, id="rule broken"),
         pytest.param(State.WAITING, "waiting", False, id="waiting"),
-        pytest.param(State.STARTING, "unknown", False, id="lease over"),
+        pytest.param(State.STARTING, "unknown", False, id="lease expired"),
     ],
 )
-def test_a_claim_in_trouble_is_told_with_its_reason_and_next_attempt(
+def test_a_failing_claim_is_shown_with_its_reason_and_next_attempt(
     services, state, what, needs_a_person
 ):
     keep_claim(services, state, reason="why", not_before=NOON + HOUR)
@@ -55,13 +55,13 @@ def test_a_claim_in_trouble_is_told_with_its_reason_and_next_attempt(
         pytest.param(State.STARTING, {"lease_until": NOON + HOUR}, id="being started"),
     ],
 )
-def test_a_claim_that_is_as_it_should_be_is_no_trouble(services, state, fields):
+def test_a_healthy_claim_needs_no_attention(services, state, fields):
     keep_claim(services, state, **fields)
 
     assert [] == troubles(services)
 
 
-def test_what_needs_a_person_comes_first_and_then_what_is_newest(services):
+def test_what_needs_a_person_comes_first_and_then_the_newest(services):
     keep_claim(services, State.WAITING, "1", ago=1 * HOUR)
     keep_claim(services, State.FAILED, "2", ago=3 * HOUR)
     keep_claim(services, State.FAILED, "3", ago=2 * HOUR)
@@ -69,7 +69,7 @@ def test_what_needs_a_person_comes_first_and_then_what_is_newest(services):
     assert ["3", "2", "1"] == [one.version for one in troubles(services)]
 
 
-def test_a_second_release_is_told_with_both(services):
+def test_a_second_release_is_shown_with_both_links(services):
     second = Release(8, "https://dev.azure.com/contoso/ml/_release?releaseId=8")
     keep_claim(services, State.STARTED, release=RELEASE, second_release=second)
     (trouble,) = troubles(services)
@@ -78,7 +78,7 @@ def test_a_second_release_is_told_with_both(services):
     assert (RELEASE.url, second.url) == (trouble.release_url, trouble.second_release_url)
 
 
-def test_what_was_given_up_is_told_as_long_as_decisions_are_kept(make_services):
+def test_what_was_given_up_is_shown_as_long_as_decisions_are_kept(make_services):
     services = make_services(decision_retention=7 * DAY)
     for days in (6, 8):
         keep_claim(services, State.GIVEN_UP, str(days), ago=days * DAY)
@@ -96,14 +96,14 @@ def test_what_was_started_twice_is_shown_as_long_as_decisions_are_kept(make_serv
     assert [("duplicate_release", True, "6")] == told(services)
 
 
-def test_what_still_fails_is_told_however_old_it_is(make_services):
+def test_what_still_fails_is_shown_however_old_it_is(make_services):
     services = make_services(decision_retention=7 * DAY)
     keep_claim(services, State.FAILED, ago=80 * DAY)
 
     assert [("failed", True, "17")] == told(services)
 
 
-def test_events_rejected_for_the_same_reason_are_told_once_and_counted(services):
+def test_events_rejected_for_the_same_reason_are_shown_once_and_counted(services):
     for hours in (1, 2, 3):
         keep_decision(services, Outcome.REJECTED, "not among WORKSPACES", ago=hours * HOUR, rule="")
     keep_decision(services, Outcome.REJECTED, "not JSON", rule="", registration=None, event="{")
@@ -125,14 +125,14 @@ def test_a_rejected_event_is_found_among_many_decisions(services, monkeypatch):
     assert [("rejected", True, "17")] == told(services)
 
 
-def test_a_rejected_event_is_told_for_a_week(services):
+def test_a_rejected_event_is_shown_for_a_week(services):
     for days in (6, 8):
         keep_decision(services, Outcome.REJECTED, str(days), ago=days * DAY)
 
     assert ["6"] == [one.reason for one in troubles(services)]
 
 
-def test_a_decision_that_waits_without_a_claim_goes_on_by_itself(services):
+def test_a_pending_decision_without_a_claim_continues_automatically(services):
     keep_decision(services, Outcome.PENDING, "no answer", ago=2 * HOUR)
     keep_decision(services, Outcome.PENDING, "throttled", ago=1 * HOUR)
     (trouble,) = troubles(services)
@@ -146,7 +146,7 @@ def test_a_decision_that_waits_without_a_claim_goes_on_by_itself(services):
     assert NOON - 2 * HOUR == trouble.since
 
 
-def test_a_pending_decision_is_no_trouble_any_more_when_another_followed(services):
+def test_a_pending_decision_needs_no_attention_once_another_followed(services):
     keep_decision(services, Outcome.PENDING, ago=2 * HOUR)
     keep_decision(services, Outcome.STARTED, ago=1 * HOUR)
 
@@ -160,7 +160,7 @@ def test_a_pending_decision_of_another_rule_is_not_ended_by_this_one(services):
     assert ["a"] == [one.rule for one in troubles(services)]
 
 
-def test_what_is_pending_with_a_claim_is_told_once_as_the_claim(services):
+def test_a_pending_claim_is_shown_once(services):
     keep_claim(services, State.WAITING)
     keep_decision(services, Outcome.PENDING)
 

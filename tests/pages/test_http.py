@@ -45,7 +45,7 @@ def explanation(services, accept=BROWSER, **query):
     return handlers.explanation(query, accept, lambda: services)
 
 
-def test_where_a_release_is_stands_on_the_page_with_its_link(services, azure_devops):
+def test_the_page_shows_where_a_release_is_with_its_link(services, azure_devops):
     handle_event(event_text(17), services)
     answer = status(services, **CHURN)
     page = Page(answer.body)
@@ -55,7 +55,7 @@ def test_where_a_release_is_stands_on_the_page_with_its_link(services, azure_dev
     assert azure_devops.releases[0]["_links"]["web"]["href"] in page.links
 
 
-def test_where_a_release_is_stands_in_the_json(services, azure_devops):
+def test_the_json_contains_where_a_release_is(services, azure_devops):
     handle_event(event_text(17), services)
     answer = status(services, JSON, **CHURN)
     (found,) = json.loads(answer.body)["found"]["answers"]
@@ -64,7 +64,7 @@ def test_where_a_release_is_stands_in_the_json(services, azure_devops):
     assert ("started", 1) == (found["state"], found["release_id"])
 
 
-def test_every_state_outcome_and_way_of_the_page_is_well_formed(make_services):
+def test_the_page_is_well_formed_in_every_state(make_services):
     rules = partial(rulebook, churn={}, wrong={"start": "newset"}, off={"mode": "off"})
     services = make_services(rules=rules, workspaces=(WORKSPACE,))
     for number, state in enumerate(State):
@@ -84,11 +84,11 @@ def test_every_state_outcome_and_way_of_the_page_is_well_formed(make_services):
         pytest.param(BROWSER, "html", "html", id="browser"),
         pytest.param("application/json", "json", "json", id="machine"),
         pytest.param("*/*", "html", "json", id="anything"),
-        pytest.param("", "html", "json", id="nothing said"),
+        pytest.param("", "html", "json", id="no header"),
         pytest.param("text/html;q=0.5, application/json", "json", "json", id="JSON preferred"),
         pytest.param("application/json;q=0.5, TEXT/HTML", "html", "html", id="HTML preferred"),
         pytest.param("text/html, application/json", "html", "json", id="either"),
-        pytest.param("text/html;q=0, */*", "html", "json", id="a quality of nothing"),
+        pytest.param("text/html;q=0, */*", "html", "json", id="a quality of zero"),
     ],
 )
 def test_a_browser_gets_a_page_and_a_machine_gets_json(services, accept, of_status, of_explain):
@@ -98,7 +98,7 @@ def test_a_browser_gets_a_page_and_a_machine_gets_json(services, accept, of_stat
     assert types[of_explain] == explanation(services, accept, **CHURN).headers["Content-Type"]
 
 
-def test_what_others_wrote_stays_text(make_services):
+def test_untrusted_values_stay_text(make_services):
     accepted = Workspace.parse(WORKSPACE_ID.replace("ml-prod-ws", "w<xss>s"))
     services = make_services(
         rules=partial(rulebook, evil={"model": "*", "tags": {EVIL: f"!{EVIL}"}}),
@@ -116,7 +116,7 @@ def test_what_others_wrote_stays_text(make_services):
         assert f'">{EVIL}' == page.inputs["code"]
 
 
-def test_a_page_runs_nothing_and_loads_nothing(services):
+def test_a_page_runs_no_script_and_loads_nothing(services):
     handle_event(event_text(17), services)
     for answer in (status(services, **CHURN), explanation(services, **CHURN)):
         page = Page(answer.body)
@@ -126,7 +126,7 @@ def test_a_page_runs_nothing_and_loads_nothing(services):
         assert 1 == page.tags.count("style")
 
 
-def test_an_address_that_is_no_web_page_is_shown_and_not_linked(services):
+def test_an_address_that_is_not_a_web_page_is_shown_but_not_linked(services):
     release = Release(7, "javascript:alert(1)")
     keep_claim(services, State.STARTED, release=release, second_release=release)
     page = Page(status(services, **CHURN).body)
@@ -135,7 +135,7 @@ def test_an_address_that_is_no_web_page_is_shown_and_not_linked(services):
     assert [] == [link for link in page.links if "javascript" in link]
 
 
-def test_no_answer_is_stored_or_tells_others_the_function_key(services):
+def test_no_response_is_cached_or_leaks_the_function_key(services):
     for answer in (status(services), explanation(services, JSON)):
         assert {
             "Cache-Control": "no-store",
@@ -150,7 +150,7 @@ def test_the_pages_have_a_policy(services):
     assert "default-src 'none'" in explanation(services).headers["Content-Security-Policy"]
 
 
-def test_the_function_key_is_kept_in_links_and_forms_of_the_app_alone(services):
+def test_the_function_key_is_only_in_the_app_s_own_links_and_forms(services):
     handle_event(event_text(17), services)
     for answer in (
         status(services, **CHURN, code="a+b=="),
@@ -191,7 +191,7 @@ def test_older_decisions_are_a_link_away(services):
         ({"model": "m" * 1001}, "model has 1,001 characters"),
     ],
 )
-def test_a_question_that_cannot_be_read_is_answered_with_a_sentence(services, query, sentence):
+def test_an_invalid_query_gets_a_readable_error(services, query, sentence):
     page, data = status(services, **query), status(services, JSON, **query)
 
     assert (400, 400) == (page.status, data.status)
@@ -200,7 +200,7 @@ def test_a_question_that_cannot_be_read_is_answered_with_a_sentence(services, qu
 
 
 def test_when_storage_is_down_the_page_still_answers(make_services):
-    # Nobody listens on port 1.
+    # Nothing listens on port 1.
     storage = (
         "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;"
         "TableEndpoint=http://127.0.0.1:1/a;"
@@ -224,7 +224,7 @@ def test_when_nothing_has_happened_the_page_says_so(services):
     assert "Nothing was decided lately: no event has arrived." in Page(answer.body).text
 
 
-def test_a_missing_setting_is_answered_with_its_sentence():
+def test_a_missing_setting_gets_a_readable_error():
     def missing():
         msg = "no storage for the ledger: set AzureWebJobsStorage"
         raise SettingsError(msg)
@@ -273,7 +273,7 @@ def test_the_page_of_explain_shows_each_clause_and_the_closest_rule(make_service
     assert {"model": "churn", "version": "17", "tag.stage": "dev"}.items() <= page.inputs.items()
 
 
-def test_the_page_of_explain_also_tells_what_the_ledger_knows(services, azure_devops):
+def test_the_page_of_explain_also_shows_what_the_ledger_knows(services, azure_devops):
     handle_event(event_text(17, tags={"stage": "prod"}), services)
     page = Page(explanation(services, **CHURN).body)
     (with_tags,) = [link for link in page.links if "tag.stage=prod" in link][:1]
@@ -292,7 +292,7 @@ def test_tags_that_are_too_long_for_an_address_are_left_out_of_links(services):
 
 
 @pytest.mark.parametrize("accept", [BROWSER, JSON])
-def test_explain_without_a_model_says_how_to_ask(services, accept):
+def test_explain_without_a_model_shows_the_usage(services, accept):
     answer = explanation(services, accept)
 
     assert 400 == answer.status
@@ -300,7 +300,7 @@ def test_explain_without_a_model_says_how_to_ask(services, accept):
 
 
 @pytest.mark.parametrize("accept", [BROWSER, JSON])
-def test_explain_with_rules_that_cannot_be_read_says_so(make_services, accept):
+def test_explain_reports_invalid_rules(make_services, accept):
     def unreadable():
         msg = "RULES is not JSON: line 1"
         raise RulesUnreadableError(msg)
@@ -326,7 +326,7 @@ def test_an_event_imports_neither_jinja_nor_the_page():
         assert f"'{name}'" not in printed
 
 
-def test_the_templates_are_part_of_what_is_deployed(tmp_path):
+def test_the_templates_are_deployed(tmp_path):
     runpy.run_path(str(ROOT / "infra" / "package.py"))["copy_app"](tmp_path)
     folder = ROOT / "model_trigger" / "pages" / "templates"
 
@@ -335,7 +335,7 @@ def test_the_templates_are_part_of_what_is_deployed(tmp_path):
     }
 
 
-def test_both_functions_answer_behind_the_host(azure_devops, settings_for):
+def test_both_functions_respond_through_the_host(azure_devops, settings_for):
     rules = {"churn": {"model": "churn", "release": {"definition": 1}}}
     settings = settings_for(rules, AZURE_DEVOPS_PAT="a-secret")
     with HostProcess(settings) as host:

@@ -31,7 +31,7 @@ def versions(found):
     return [one.version for one in found]
 
 
-def test_a_started_version_is_answered_with_its_release(services):
+def test_a_started_version_is_found_with_its_release(services):
     keep_claim(services, State.STARTED, release=RELEASE)
     (answer,) = asked(services).answers
 
@@ -58,7 +58,7 @@ def test_a_started_version_is_answered_with_its_release(services):
             {"lease_until": NOON - timedelta(seconds=1)},
             "Whether rule churn started it is not known yet: why",
             "reconcile looks its release up",
-            id="lease over",
+            id="lease expired",
         ),
         pytest.param(
             State.WAITING,
@@ -79,7 +79,7 @@ def test_a_started_version_is_answered_with_its_release(services):
             {},
             "Rule churn keeps it until the rule is fixed: why",
             "reconcile decides on it once the rule is fixed",
-            id="kept",
+            id="stored",
         ),
         pytest.param(State.SUPERSEDED, {}, "Rule churn did not start it: why", "", id="superseded"),
         pytest.param(
@@ -92,7 +92,7 @@ def test_a_started_version_is_answered_with_its_release(services):
         pytest.param(State.CLOSED, {}, "Rule churn will not start it: why", "", id="closed"),
     ],
 )
-def test_every_state_of_a_claim_has_its_answer(services, state, fields, answer, next_step):
+def test_every_state_of_a_claim_has_an_answer(services, state, fields, answer, next_step):
     reason = "" if state is State.OBSERVED else "why"
     keep_claim(services, state, reason=reason, **fields)
     found = asked(services)
@@ -121,7 +121,7 @@ def test_without_a_claim_the_newest_decision_of_each_rule_answers(services):
     } == {(answer.state, answer.text) for answer in asked(services).answers}
 
 
-def test_of_what_is_not_known_it_is_said_what_to_see_to(services):
+def test_an_unknown_registration_gets_advice(services):
     keep_claim(services, State.STARTED, release=RELEASE)
     (answer,) = asked(services, model="Churn").answers
 
@@ -180,7 +180,7 @@ def test_any_name_is_searched_as_it_is(services, model):
     assert [model] == [decision.model for decision in found.decisions]
 
 
-def test_decisions_are_given_newest_first_over_days_and_gaps(services):
+def test_decisions_are_returned_newest_first_across_days_and_gaps(services):
     for days in (0, 3, 1, 20):
         keep_decision(services, Outcome.STARTED, version=str(days), ago=days * DAY)
     found, _ = past_decisions(Question(), reading(services))
@@ -188,7 +188,7 @@ def test_decisions_are_given_newest_first_over_days_and_gaps(services):
     assert ["0", "1", "3", "20"] == versions(found)
 
 
-def test_page_after_page_gives_every_decision_once(services):
+def test_paging_returns_every_decision_once(services):
     for hours in range(120):
         keep_decision(services, Outcome.STARTED, version=str(hours), ago=hours * HOUR)
     pages, before = [], None
@@ -201,7 +201,7 @@ def test_page_after_page_gives_every_decision_once(services):
     assert [50, 50, 20] == [len(page) for page in pages if page]
 
 
-def test_looking_back_ends_with_what_is_kept(make_services):
+def test_looking_back_ends_at_the_retention_limit(make_services):
     services = make_services(decision_retention=3 * DAY)
     for days in (2, 5):
         keep_decision(services, Outcome.STARTED, version=str(days), ago=days * DAY)
@@ -210,7 +210,7 @@ def test_looking_back_ends_with_what_is_kept(make_services):
     assert (["2"], None) == (versions(found), older)
 
 
-def test_one_page_looks_back_a_month_and_says_where_to_go_on(services):
+def test_one_page_looks_back_a_month_and_has_a_cursor(services):
     keep_decision(services, Outcome.STARTED, ago=40 * DAY)
     found, older = past_decisions(Question(), reading(services))
     assert ([], "2026-10-22") == (found, older)
@@ -226,19 +226,19 @@ def test_a_day_in_the_future_is_today(services):
     assert ["17"] == versions(found)
 
 
-def test_looking_back_stops_when_the_time_runs_out_and_can_be_gone_on_with(services):
+def test_looking_back_stops_at_the_deadline_and_can_be_continued(services):
     keep_decision(services, Outcome.STARTED)
     hurried = replace(reading(services), deadline=deadline(1))
 
     assert ([], "2026-11-23") == past_decisions(Question(), hurried)
 
 
-def test_a_claim_that_cannot_be_read_in_time_is_an_error(services):
+def test_a_claim_that_is_not_read_in_time_is_an_error(services):
     with pytest.raises(LedgerError, match="no time was left"):
         find(Question("churn", "17"), replace(reading(services), deadline=deadline(0)))
 
 
-def test_the_question_is_read_from_the_query():
+def test_the_question_is_parsed_from_the_query():
     query = {"model": " churn ", "version": "17", "before": "2026-11-22", "code": "key"}
     expected = Question("churn", "17", before=Cursor(NOON.date() - timedelta(days=1)))
 

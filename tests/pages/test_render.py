@@ -22,7 +22,7 @@ def words(text: str) -> str:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_any_text_is_shown_as_the_text_it_is(text):
+def test_any_text_is_shown_literally(text):
     page = Page(render("error.html", {}, NOON, sentence=f"before {text} after"))
 
     assert TAGS == page.tags
@@ -38,7 +38,7 @@ def test_any_function_key_is_kept_whole_in_links(key):
     ]
 
 
-def test_what_is_not_printable_is_spelled_out():
+def test_unprintable_characters_are_escaped():
     page = Page(render("error.html", {}, NOON, sentence="churn\u202e71\n"))
 
     assert r"churn\u202e71\n" in page.text
@@ -58,7 +58,7 @@ def test_what_is_not_printable_is_spelled_out():
         ("", False),
     ],
 )
-def test_only_addresses_of_web_pages_become_links(url, is_safe):
+def test_only_web_addresses_become_links(url, is_safe):
     assert is_safe == is_safe_link(url)
 
 
@@ -75,7 +75,7 @@ def test_the_policy_allows_the_one_style_and_its_forms_and_nothing_else():
     } == dict(part.split(" ", 1) for part in content_security_policy().split("; "))
 
 
-def test_the_style_asks_for_nothing_from_elsewhere():
+def test_the_style_loads_nothing():
     style = Page(render("error.html", {}, NOON, sentence="")).style
 
     assert [] == re.findall(r"@import|url\(|image-set", style)

@@ -1,4 +1,4 @@
-"""What the page shows besides the one release: rules, workspaces, settings, and what is missing."""
+"""The rest of the status page: rules, workspaces, settings, and what is missing."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -50,7 +50,7 @@ def test_more_rules_than_are_shown_are_counted(make_services):
     assert (200, 3) == (len(overview.rules), overview.more_rules)
 
 
-def test_rules_that_cannot_be_read_are_said_and_the_rest_is_shown(make_services):
+def test_invalid_rules_are_reported_and_the_rest_is_shown(make_services):
     def unreadable():
         msg = "RULES is not JSON: line 1"
         raise RulesUnreadableError(msg)
@@ -63,7 +63,7 @@ def test_rules_that_cannot_be_read_are_said_and_the_rest_is_shown(make_services)
     assert 1 == len(overview.decisions)
 
 
-def test_a_ledger_that_cannot_be_read_is_said_and_the_rest_is_shown(make_services):
+def test_an_unreadable_ledger_is_reported_and_the_rest_is_shown(make_services):
     services = make_services(workspaces=(WORKSPACE,))
     overview = gather(
         Question("churn", "17"),
@@ -78,7 +78,7 @@ def test_a_ledger_that_cannot_be_read_is_said_and_the_rest_is_shown(make_service
     )
 
 
-def test_a_workspace_shows_its_last_complete_check_and_how_far_the_present_one_is(make_services):
+def test_a_workspace_shows_its_last_complete_check_and_current_progress(make_services):
     services = make_services(workspaces=(WORKSPACE,))
     assert [None] == [each.passed_at for each in gathered(services).workspaces]
 
@@ -90,7 +90,7 @@ def test_a_workspace_shows_its_last_complete_check_and_how_far_the_present_one_i
     assert (2000, 1570, 4) == (workspace.models, workspace.models_left, workspace.passes_left)
 
 
-def test_a_model_is_looked_for_only_when_one_is_asked_for(make_services):
+def test_a_model_is_looked_up_only_on_request(make_services):
     services = make_services()
     keep_claim(services, State.STARTED)
 
@@ -116,7 +116,7 @@ def test_more_troubles_than_are_shown_are_counted(make_services):
         (timedelta(days=1, hours=2, minutes=3, seconds=4.5), "P1DT2H3M4.5S"),
     ],
 )
-def test_settings_are_shown_as_they_are_set(make_services, duration, text):
+def test_settings_are_shown_as_configured(make_services, duration, text):
     services = make_services(list_lag=duration, mode=Mode.OBSERVE)
     settings = gathered(services).settings
 

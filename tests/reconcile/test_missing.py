@@ -12,14 +12,14 @@ def test_a_registration_whose_event_never_arrives_is_started_once(settled):
     assert ["17"] == settled.versions
 
 
-def test_what_is_found_is_told_to_come_from_reconcile(settled):
+def test_a_registration_found_by_reconcile_says_so(settled):
     settled.azure_ml.register("churn", "17")
     settled.reconcile()
 
     assert ["reconcile"] == [each["source"] for each in settled.decisions]
 
 
-def test_what_an_event_has_started_is_not_started_again(settled):
+def test_a_registration_started_by_an_event_is_not_started_again(settled):
     settled.azure_ml.register("churn", "17")
     settled.deliver("17")
 
@@ -27,7 +27,7 @@ def test_what_an_event_has_started_is_not_started_again(settled):
     assert ["17"] == settled.versions
 
 
-def test_several_that_are_missing_are_started_in_their_order(settled):
+def test_several_missed_registrations_are_started_in_order(settled):
     for version in ("9", "11", "10"):
         settled.azure_ml.register("churn", version)
 
@@ -36,7 +36,7 @@ def test_several_that_are_missing_are_started_in_their_order(settled):
     assert ["9", "10", "11"] == settled.versions
 
 
-def test_an_older_one_is_found_although_the_event_of_a_newer_one_arrived(settled):
+def test_a_missed_older_version_is_found_although_the_event_of_a_newer_one_arrived(settled):
     settled.with_rules(newer={}, every={"start": "every", "release": {"definition": 2}})
     settled.reconcile()
     settled.let_a_pass_be(timedelta(days=7))
@@ -48,7 +48,7 @@ def test_an_older_one_is_found_although_the_event_of_a_newer_one_arrived(settled
     assert [] == settled.reconcile()
 
 
-def test_what_only_one_of_two_rules_has_got_is_started_by_the_other(settled):
+def test_a_registration_that_only_one_of_two_rules_has_is_started_by_the_other(settled):
     settled.with_rules(churn={}, other={"release": {"definition": 2}})
     settled.reconcile()
     settled.let_a_pass_be(timedelta(days=7))
@@ -65,7 +65,7 @@ def test_what_was_registered_during_a_long_outage_is_found(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_what_was_registered_before_the_last_pass_and_the_lookback_is_not_looked_at(settled):
+def test_registrations_before_the_last_pass_and_the_lookback_are_ignored(settled):
     settled.azure_ml.register("churn", "17", created=datetime.now(UTC) - timedelta(days=3))
     settled.let_a_pass_be(timedelta(days=-6))
 
@@ -117,7 +117,7 @@ def test_a_rule_whose_filter_changes_starts_nothing_that_was_registered_before(s
     assert [] == settled.reconcile()
 
 
-def test_a_rule_that_changes_what_it_starts_goes_on_as_before(settled):
+def test_a_rule_that_changes_its_target_continues_as_before(settled):
     settled.azure_ml.register("churn", "17")
     settled.with_rules(churn={"release": {"definition": 2}})
 
@@ -155,7 +155,7 @@ def test_a_model_that_is_deleted_meanwhile_stops_no_other(settled):
     assert ["2"] == settled.versions
 
 
-def test_a_workspace_that_may_not_be_read_is_told_and_stops_nothing_else(app):
+def test_a_workspace_without_permission_is_reported_and_stops_nothing_else(app):
     app.azure_ml.fault("error", verb="GET", status=403)
     app.reconcile()
 
@@ -163,7 +163,7 @@ def test_a_workspace_that_may_not_be_read_is_told_and_stops_nothing_else(app):
     assert "ERROR" == told.levelname
 
 
-def test_a_listing_that_fails_midway_is_done_again(settled):
+def test_a_listing_that_fails_midway_is_repeated(settled):
     settled.azure_ml.register("churn", "17")
     settled.azure_ml.fault("error", verb="GET", path="/versions", status=500, times=3)
 

@@ -11,7 +11,7 @@ from tests.support.build import deadline
 from tests.support.trial import CHURN, LEASE, with_changes
 
 
-def test_what_is_pending_is_looked_at_again(settled):
+def test_a_pending_claim_is_retried(settled):
     settled.azure_ml.register("churn", "17")
     settled.azure_devops.fault("error", verb="GET", path="/definitions/", status=503)
 
@@ -19,7 +19,7 @@ def test_what_is_pending_is_looked_at_again(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_a_claim_whose_lease_ran_out_is_looked_up_and_found(settled):
+def test_a_claim_whose_lease_expired_is_looked_up_and_found(settled):
     settled.azure_devops.list_lag = 3600
     settled.azure_devops.fault("close", commit=True)
     with pytest.raises(Exception, match="churn: "):
@@ -30,7 +30,7 @@ def test_a_claim_whose_lease_ran_out_is_looked_up_and_found(settled):
     assert ["17"] == settled.versions
 
 
-def test_a_claim_whose_lease_ran_out_is_started_when_its_release_is_certainly_not_there(settled):
+def test_a_claim_whose_lease_expired_is_started_once_its_release_is_proven_absent(settled):
     settled.azure_devops.fault("error", status=500)
     with pytest.raises(Exception, match="churn: "):
         settled.deliver("17")
@@ -50,7 +50,7 @@ def test_a_claim_that_is_being_started_is_left_alone(settled):
     assert [] == settled.reconcile()
 
 
-def test_a_refused_start_is_tried_again_with_pauses_until_it_succeeds(settled):
+def test_a_refused_start_is_retried_with_pauses_until_it_succeeds(settled):
     settled.azure_devops.fault("error", status=400, times=2)
     settled.deliver("17")
 
@@ -63,7 +63,7 @@ def test_a_refused_start_is_tried_again_with_pauses_until_it_succeeds(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_a_refused_start_is_given_up_in_the_end(settled):
+def test_a_refused_start_is_eventually_given_up(settled):
     settled.azure_devops.fault("error", status=400, times=None)
     settled.deliver("17")
     settled.let_pass(timedelta(days=2))
@@ -75,7 +75,7 @@ def test_a_refused_start_is_given_up_in_the_end(settled):
     )
 
 
-def test_a_refused_start_is_tried_again_with_the_present_rule(settled):
+def test_a_refused_start_is_retried_with_the_current_rule(settled):
     settled.with_rules(churn={"release": {"definition": 4711}}).deliver("17")
     settled.let_pass(timedelta(minutes=6))
     settled.with_rules(churn={"release": {"definition": 2}})
@@ -84,7 +84,7 @@ def test_a_refused_start_is_tried_again_with_the_present_rule(settled):
     assert [2] == [each["releaseDefinition"]["id"] for each in settled.azure_devops.releases]
 
 
-def test_a_refused_start_that_is_superseded_is_not_tried_again(settled):
+def test_a_superseded_refused_start_is_not_retried(settled):
     settled.azure_devops.fault("error", status=400)
     settled.deliver("17")
     settled.deliver("18")
@@ -116,7 +116,7 @@ def test_an_unknown_start_is_looked_up_even_when_its_rule_is_gone(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_an_unknown_start_that_cannot_be_looked_up_is_given_up_in_the_end(settled):
+def test_an_unknown_start_that_cannot_be_looked_up_is_eventually_given_up(settled):
     settled.azure_devops.fault("error", status=500)
     settled.azure_devops.fault("error", verb="GET", path="/releases", status=403, times=None)
     with pytest.raises(Exception, match="churn: "):
@@ -139,7 +139,7 @@ def test_a_broken_rule_leaves_its_claims_until_it_is_fixed(settled):
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_exactly_what_a_broken_rule_kept_is_started_once_it_is_fixed(settled):
+def test_exactly_what_was_stored_for_a_broken_rule_starts_once_it_is_fixed(settled):
     settled.with_rules(churn={"start": "newst"})
     settled.azure_ml.register("churn", "16", created=datetime.now(UTC) - timedelta(days=20))
     settled.azure_ml.register("churn", "17")
@@ -150,14 +150,14 @@ def test_exactly_what_a_broken_rule_kept_is_started_once_it_is_fixed(settled):
     assert ["17"] == settled.versions
 
 
-def test_what_a_broken_rule_kept_and_does_not_want_is_closed_once_it_is_fixed(settled):
+def test_what_was_stored_for_a_broken_rule_and_does_not_match_is_closed_once_it_is_fixed(settled):
     settled.with_rules(churn={"start": "newst"}).deliver("17")
     settled.with_rules(churn={"version": ">=100"})
 
     assert [("churn", "17", "closed")] == settled.reconcile()
 
 
-def test_what_never_arrived_while_a_rule_was_broken_is_kept_and_started(settled):
+def test_a_missed_registration_while_a_rule_was_broken_is_stored_and_started(settled):
     settled.with_rules(churn={"start": "newst"})
     settled.azure_ml.register("churn", "17")
 
@@ -167,7 +167,7 @@ def test_what_never_arrived_while_a_rule_was_broken_is_kept_and_started(settled)
     assert [("churn", "17", "started")] == settled.reconcile()
 
 
-def test_while_the_rules_cannot_be_read_releases_are_looked_up_and_nothing_else(settled):
+def test_while_the_rules_are_invalid_only_lookups_are_made(settled):
     def unreadable():
         raise RulesUnreadableError
 

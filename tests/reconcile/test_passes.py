@@ -1,4 +1,4 @@
-"""A pass stops where its time is over and goes on there, and no part of it stops the others."""
+"""A pass stops when its time is up and continues later, and no part of it stops the others."""
 
 import json
 from contextlib import suppress
@@ -37,7 +37,7 @@ def _clock():
 
 @dataclass
 class Later:
-    """A ledger whose clock is five minutes further at each pass."""
+    """A ledger whose clock advances five minutes at each pass."""
 
     ledger: Any
     passes: int = 0
@@ -51,9 +51,7 @@ class Later:
         return notes, now + self.passes * timedelta(minutes=5)
 
 
-def test_a_large_workspace_is_checked_to_its_end_in_the_passes_that_are_announced(
-    make_services, clock
-):
+def test_a_large_workspace_is_checked_completely_in_the_announced_passes(make_services, clock):
     models = Models(clock, [f"model-{number:04}" for number in range(2000)])
     services = make_services(workspaces=[WORKSPACE], models=lambda: models)
     book = rulebook(all={"model": "*"})
@@ -69,7 +67,7 @@ def test_a_large_workspace_is_checked_to_its_end_in_the_passes_that_are_announce
     assert sorted(models.names) == sorted(models.listed)
 
 
-def test_every_workspace_gets_its_turn_beside_one_that_takes_all_the_time(make_services, clock):
+def test_every_workspace_gets_its_turn_despite_one_that_takes_all_the_time(make_services, clock):
     models = Models(clock, [f"model-{number:03}" for number in range(100)], seconds=20)
     services = make_services(workspaces=[WORKSPACE, OTHER], models=lambda: models)
     list(find_missed(rulebook(all={"model": "*"}), services, clock.deadline()))
@@ -81,8 +79,8 @@ def test_every_workspace_gets_its_turn_beside_one_that_takes_all_the_time(make_s
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(AzureMLError("503"), id="that cannot be listed just now"),
-        pytest.param(WorkspaceAccessError("404"), id="that may not be listed"),
+        pytest.param(AzureMLError("503"), id="temporarily unlistable"),
+        pytest.param(WorkspaceAccessError("404"), id="without permission"),
         pytest.param(OverflowError("date value out of range"), id="with an unreadable date"),
     ],
 )
@@ -104,7 +102,7 @@ def test_one_model_stops_no_other(make_services, clock, fault, caplog):
     assert (1, 0) == (progress(services).failed, progress(services).left)
 
 
-def test_a_workspace_that_cannot_be_listed_at_all_is_not_asked_for_each_model(make_services, clock):
+def test_an_unlistable_workspace_is_not_queried_for_each_model(make_services, clock):
     names = [f"model-{number}" for number in range(50)]
     models = Models(clock, names, faults=dict.fromkeys(names, AzureMLError("503")))
     services = make_services(workspaces=[WORKSPACE], models=lambda: models)
@@ -123,7 +121,7 @@ def test_a_workspace_that_cannot_be_listed_at_all_is_not_asked_for_each_model(ma
         pytest.param({"endless": {"model-0"}}, id="that takes longer than a pass to list"),
     ],
 )
-def test_a_model_keeps_no_other_from_being_checked_again_and_again(make_services, clock, odd):
+def test_no_model_repeatedly_prevents_others_from_being_checked(make_services, clock, odd):
     models = Models(clock, [f"model-{number}" for number in range(9)], **odd)
     services = make_services(workspaces=[WORKSPACE], models=lambda: models)
     later = Later(services.ledger.notes)
@@ -161,7 +159,7 @@ def test_every_workspace_has_its_turn_in_some_pass(make_services, clock):
     assert set(names) == models.workspaces
 
 
-def test_a_workspace_that_may_not_be_listed_shows_why_and_how_far_it_was_checked(settled):
+def test_a_workspace_without_permission_shows_why_and_its_progress(settled):
     settled.register_before("churn", "17")
     settled.reconcile()
     settled.azure_ml.fault("error", status=403, times=None)
@@ -173,9 +171,7 @@ def test_a_workspace_that_may_not_be_listed_shows_why_and_how_far_it_was_checked
     assert (1, 0) == (shown["models"], shown["models_left"])
 
 
-def test_models_that_cannot_be_listed_are_not_among_those_for_which_there_was_no_time(
-    make_services, clock
-):
+def test_unlistable_models_do_not_count_as_skipped_for_lack_of_time(make_services, clock):
     models = Models(clock, ["a", "b", "c"], faults={"b": AzureMLError("500")})
     services = make_services(workspaces=[WORKSPACE], models=lambda: models)
     for _ in range(2):
@@ -191,11 +187,13 @@ def test_models_that_cannot_be_listed_are_not_among_those_for_which_there_was_no
 @pytest.mark.parametrize(
     "silence",
     [
-        pytest.param({}, id="that does not answer"),
-        pytest.param({"silence": 20, "answers": True}, id="whose gateway answers after 20 seconds"),
+        pytest.param({}, id="that does not respond"),
+        pytest.param(
+            {"silence": 20, "answers": True}, id="whose gateway responds after 20 seconds"
+        ),
     ],
 )
-def test_a_healthy_organization_is_served_in_the_first_pass_beside_a_dead_one(
+def test_a_healthy_organization_is_served_in_the_first_pass_despite_a_dead_one(
     make_services, clock, silence
 ):
     organizations = Organizations(clock, **silence)
@@ -208,7 +206,7 @@ def test_a_healthy_organization_is_served_in_the_first_pass_beside_a_dead_one(
     assert 1 == organizations.asked.count(DEAD)
 
 
-def test_a_claim_that_needs_no_list_is_finished_beside_a_workspace_that_hangs(make_services, clock):
+def test_a_claim_that_needs_no_list_is_finished_despite_a_hanging_workspace(make_services, clock):
     organizations = Organizations(clock)
     services = make_services(targets=lambda: organizations)
     claims_of(services, organizations, latest=(HEALTHY, 50), healthy=(HEALTHY, 1))
@@ -224,9 +222,7 @@ def test_a_claim_that_needs_no_list_is_finished_beside_a_workspace_that_hangs(ma
     assert 1 == len(models.listed)
 
 
-def test_missed_registrations_for_a_dead_organization_do_not_hold_up_the_others(
-    make_services, clock
-):
+def test_missed_registrations_for_a_dead_organization_do_not_delay_others(make_services, clock):
     organizations = Organizations(clock, dead=DEAD)
     soon = datetime.now(UTC) + timedelta(minutes=9)
     names = [*(f"dead-{number:02}" for number in range(12)), "healthy"]
@@ -260,7 +256,7 @@ def test_claims_that_keep_failing_take_turns(make_services, clock):
     assert [f"slow-{number}" for number in range(9)] == sorted(set(tried))
 
 
-def test_a_claim_with_an_unexpected_fault_is_logged_by_its_name_and_stops_no_other(
+def test_a_claim_with_an_unexpected_fault_is_named_in_the_log_and_stops_no_other(
     make_services, clock, caplog
 ):
     organizations = Organizations(clock)
@@ -309,7 +305,7 @@ def test_open_claims_leave_time_for_missed_registrations(make_services, monkeypa
     ("store", "call"),
     [("claims", "open_claims"), ("decisions", "delete_before"), ("notes", "forget_workspace")],
 )
-def test_a_call_of_storage_that_fails_keeps_nothing_else_from_its_turn(settled, store, call):
+def test_a_failed_storage_call_stops_nothing_else(settled, store, call):
     removed = WorkspaceNote(OTHER, datetime.now(UTC))
     settled.services.ledger.notes.note_workspace(removed, deadline())
     settled.azure_ml.register("churn", "17")

@@ -1,4 +1,4 @@
-"""What reconcile remembers from pass to pass, and who is not asked again, as values."""
+"""What reconcile remembers between passes, and what it does not call again, as values."""
 
 from datetime import timedelta
 
@@ -33,13 +33,13 @@ ORGANIZATION, ELSEWHERE = "https://dev.azure.com/contoso", "https://dev.azure.co
     [
         pytest.param(Progress(9, 9, 0, 0), 0, id="all are checked"),
         pytest.param(Progress(9, 0, 0, 0), 0, id="none has changed"),
-        pytest.param(Progress(9, 3, 0, 6), 2, id="as many again and again"),
-        pytest.param(Progress(9, 4, 0, 5), 2, id="a rest"),
-        pytest.param(Progress(9, 8, 1, 0), 0, id="one could not be: time alone does not help"),
-        pytest.param(Progress(9, 0, 3, 6), None, id="got nowhere"),
+        pytest.param(Progress(9, 3, 0, 6), 2, id="as many every time"),
+        pytest.param(Progress(9, 4, 0, 5), 2, id="some left"),
+        pytest.param(Progress(9, 8, 1, 0), 0, id="one failed: time alone does not help"),
+        pytest.param(Progress(9, 0, 3, 6), None, id="no progress"),
     ],
 )
-def test_more_passes_are_announced_only_for_what_there_was_no_time_for(progress, passes):
+def test_more_passes_are_announced_only_for_models_skipped_for_lack_of_time(progress, passes):
     assert passes == progress.passes_left
 
 
@@ -56,14 +56,14 @@ def since(selectors, moment, broken_since=None):
             since(RULE.selectors, MADE),
             LOOKED,
             since(RULE.selectors, MADE),
-            id="as before",
+            id="unchanged",
         ),
         pytest.param(
             CHANGED,
             since(RULE.selectors, MADE),
             LOOKED,
             since(CHANGED.selectors, NOON),
-            id="selects otherwise",
+            id="selects differently",
         ),
         pytest.param(
             RULE,
@@ -78,14 +78,14 @@ def since(selectors, moment, broken_since=None):
             since(RULE.selectors, MADE),
             LOOKED,
             since(RULE.selectors, MADE, NOON - HOUR),
-            id="broken since the last look, at which it was valid",
+            id="broken since the last pass, which found it valid",
         ),
         pytest.param(
             BROKEN,
             since(RULE.selectors, MADE),
             WorkspaceNote(WORKSPACE, since=MADE),
             since(RULE.selectors, MADE, NOON),
-            id="broken, and never looked at before",
+            id="broken, and never seen before",
         ),
         pytest.param(
             BROKEN,
@@ -106,16 +106,18 @@ def since(selectors, moment, broken_since=None):
             since(RULE.selectors, MADE, NOON - DAY),
             LOOKED,
             since(CHANGED.selectors, NOON),
-            id="fixed, and selects otherwise",
+            id="fixed, and selects differently",
         ),
     ],
 )
-def test_since_when_a_rule_selects_as_it_does_is_noted(present, before, workspace, after):
+def test_the_time_since_which_a_rule_selects_the_same_is_recorded(
+    present, before, workspace, after
+):
     assert after == noted(present, before, workspace, NOON)
 
 
 def a_pass(broken_since=None, listed_at=None):
-    """Make a pass at noon; rule and workspace are ten days old."""
+    """Return a pass at noon; rule and workspace are ten days old."""
     models = {"churn": ModelNote(CHURN, listed_at, listed_at, listed_at)} if listed_at else {}
     memory = Memory({"churn": since(RULE.selectors, MADE, broken_since)}, models)
     return Pass(memory.rules, memory.models, NOON, DAY)
@@ -148,7 +150,7 @@ def test_a_registration_may_have_been_missed(this, registered_at, may_be):
     assert may_be is this.may_be_missing("churn", registration(registered_at=registered_at))
 
 
-def test_a_model_that_cannot_be_listed_comes_after_the_others_and_is_as_unknown_as_before():
+def test_an_unlistable_model_comes_last_and_stays_unknown():
     never, once = a_pass(), a_pass(listed_at=NOON - HOUR)
     others = [each.tried(CHURN) for each in (never, once)]
 
@@ -171,7 +173,7 @@ def test_a_model_is_listed_again_until_its_newest_version_has_settled():
     assert later.must_list(CHURN, [RULE])
 
 
-def test_a_baseline_is_the_newest_version_that_its_rule_would_want():
+def test_a_baseline_is_the_newest_version_that_its_rule_would_match():
     found = [registration(version) for version in ("9", "17", "101", "10")]
     selective = rule(version="<100")
 

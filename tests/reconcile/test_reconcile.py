@@ -1,4 +1,4 @@
-"""What reconcile brings to an end, finds and removes: real ledger, real clients, every fault."""
+"""What reconcile finishes, finds and deletes: real ledger, real clients, every fault."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ def test_decisions_are_removed_when_they_are_old_enough(app):
     ]
 
 
-def test_claims_and_marks_stay(app):
+def test_claims_and_marks_never_expire(app):
     app.deliver("17")
     app.let_pass(timedelta(days=2000))
     app.reconcile()
@@ -45,7 +45,7 @@ def test_latest_starts_when_no_newer_version_is_registered(settled):
     assert "version 18 is registered in the workspace, and is newer" == settled.claim("17").reason
 
 
-def test_latest_passes_over_newer_versions_that_the_rule_does_not_want(settled):
+def test_latest_ignores_newer_versions_that_the_rule_does_not_match(settled):
     settled.with_rules(churn={"start": "latest", "tags": {"stage": "prod"}})
     settled.azure_ml.register("churn", "17", tags={"stage": "prod"})
     settled.azure_ml.register("churn", "18")
@@ -56,7 +56,7 @@ def test_latest_passes_over_newer_versions_that_the_rule_does_not_want(settled):
     assert ["17"] == settled.versions
 
 
-def test_latest_is_pending_as_long_as_the_workspace_cannot_be_listed(settled):
+def test_latest_is_pending_while_the_workspace_cannot_be_listed(settled):
     settled.with_rules(churn={"start": "latest"})
     settled.azure_ml.fault("error", verb="GET", status=500, times=None)
     with pytest.raises(Exception, match="churn: could not list"):
@@ -65,7 +65,7 @@ def test_latest_is_pending_as_long_as_the_workspace_cannot_be_listed(settled):
     assert State.WAITING == settled.claim().state
 
 
-def test_latest_without_the_right_to_list_is_kept_for_a_person(settled):
+def test_latest_without_permission_to_list_needs_a_person(settled):
     settled.with_rules(churn={"start": "latest"})
     settled.azure_ml.fault("error", verb="GET", status=403)
     settled.deliver("17")
@@ -74,7 +74,7 @@ def test_latest_without_the_right_to_list_is_kept_for_a_person(settled):
     assert "not allowed to list" in settled.claim().reason
 
 
-def test_rows_of_the_ledger_that_are_no_claims_are_left_alone(settled):
+def test_ledger_rows_that_are_not_claims_are_left_alone(settled):
     settled.azure_ml.register("churn", "17")
     settled.reconcile()
     memory = settled.services.ledger.notes.memory(WORKSPACE, deadline())

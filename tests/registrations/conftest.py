@@ -12,6 +12,6 @@ def trial(monkeypatch, caplog):
     with Sandbox((FABRIKAM.id,), page_size=2, clock=lambda: NOON) as sandbox:
         for name, value in sandbox.settings.items():
             monkeypatch.setenv(name, value)
-        # The client sets this one itself; so it is taken back.
+        # The client sets this variable itself, so restore it.
         monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
         yield Trial(sandbox, monkeypatch, caplog)

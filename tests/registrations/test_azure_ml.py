@@ -25,7 +25,7 @@ CONTOSO = Workspace.parse(WORKSPACE.replace("/fabrikam", "/contoso"))
 
 
 class Clock:
-    """A clock that advances only during pauses, which it remembers."""
+    """A clock that advances only during pauses, which it records."""
 
     def __init__(self):
         self.pauses = []
@@ -47,7 +47,7 @@ def sandbox(monkeypatch):
     with Sandbox((FABRIKAM.id, CONTOSO.id), page_size=2, clock=lambda: NOON) as sandbox:
         for name, value in sandbox.settings.items():
             monkeypatch.setenv(name, value)
-        # The client sets this one itself; so it is taken back.
+        # The client sets this variable itself, so restore it.
         monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
         yield sandbox
 
@@ -59,7 +59,7 @@ def azure_ml():
 
 @pytest.fixture
 def timeouts(sandbox, monkeypatch):
-    """The limits that requests were sent with: seconds to connect, seconds until the answer."""
+    """Record the timeouts of requests: seconds to connect, seconds to read."""
     sent = []
     send = requests.Session.request
 
@@ -75,7 +75,7 @@ def days_after_noon(days):
     return NOON + timedelta(days=days)
 
 
-def test_each_model_is_listed_with_its_latest_version_and_when_it_was_changed(
+def test_each_model_is_listed_with_its_latest_version_and_modification_time(
     sandbox, azure_ml, clock
 ):
     sandbox.register("churn", "6")
@@ -91,9 +91,7 @@ def test_each_model_is_listed_with_its_latest_version_and_when_it_was_changed(
     assert expected == list(azure_ml.models(FABRIKAM, clock.deadline()))
 
 
-def test_each_version_is_listed_as_a_registration_that_reconcile_has_found(
-    sandbox, azure_ml, clock
-):
+def test_each_version_is_listed_as_a_registration_found_by_reconcile(sandbox, azure_ml, clock):
     tags = {"Stage": "prod", "GITHUB_REPOSITORY": "fabrikam/churn"}
     sandbox.register("churn", "17", tags=tags, properties={"auc": "0.93"})
 
@@ -143,7 +141,7 @@ def test_an_archived_model_is_not_listed(sandbox, azure_ml, clock):
         pytest.param(9, 5, id="many pages"),
     ],
 )
-def test_a_list_is_read_to_its_last_page_with_one_request_for_each(
+def test_a_list_is_read_to_its_last_page_with_one_request_per_page(
     sandbox, azure_ml, clock, count, requests
 ):
     names = {f"model-{number}" for number in range(count)}
@@ -165,33 +163,33 @@ def test_a_page_is_fetched_when_it_is_reached(sandbox, azure_ml, clock):
     assert 2 == len(sandbox.requests)
 
 
-def test_a_model_is_asked_for_by_its_name_whatever_it_holds(sandbox, azure_ml, clock):
+def test_a_model_is_requested_by_its_name_whatever_the_name_contains(sandbox, azure_ml, clock):
     sandbox.register("churn v1.2 (café)")
     (listed,) = azure_ml.versions(FABRIKAM, "churn v1.2 (café)", clock.deadline())
     assert "churn v1.2 (café)" == listed.model
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "reported"),
     [
         pytest.param(403, "workspaces/models/versions/read", id="which actions to grant"),
         pytest.param(403, "infra/subscribe.bicep", id="which template grants them"),
         pytest.param(401, "managed identity", id="that the app needs an identity"),
         pytest.param(404, "WORKSPACES", id="that the setting names no workspace"),
-        pytest.param(400, "HTTP 400", id="what Azure said"),
+        pytest.param(400, "HTTP 400", id="Azure's message"),
     ],
 )
-def test_a_refusal_is_told_at_once_with_what_a_person_must_do(
-    sandbox, azure_ml, clock, status, told
+def test_a_refusal_is_reported_immediately_with_what_to_do(
+    sandbox, azure_ml, clock, status, reported
 ):
     sandbox.fault("error", status=status)
-    with pytest.raises(WorkspaceAccessError, match=told) as refusal:
+    with pytest.raises(WorkspaceAccessError, match=reported) as refusal:
         list(azure_ml.models(FABRIKAM, clock.deadline()))
     assert FABRIKAM.id in str(refusal.value)
     assert [] == clock.pauses
 
 
-def test_a_workspace_that_does_not_exist_is_for_a_person_to_correct(sandbox, azure_ml, clock):
+def test_a_workspace_that_does_not_exist_needs_a_person(sandbox, azure_ml, clock):
     missing = Workspace.parse(f"{WORKSPACE}-2")
     with pytest.raises(WorkspaceAccessError, match=r"workspaces/fabrikam-2.*was not found"):
         list(azure_ml.models(missing, clock.deadline()))
@@ -202,7 +200,7 @@ def test_a_model_that_does_not_exist_is_named(sandbox, azure_ml, clock):
         list(azure_ml.versions(FABRIKAM, "churn", clock.deadline()))
 
 
-def test_a_missing_token_is_for_a_person_to_provide(sandbox, clock):
+def test_a_missing_token_needs_a_person(sandbox, clock):
     class NoIdentity:
         def get_token(self, *_scopes, **_options):
             message = "no managed identity endpoint found"
@@ -220,14 +218,14 @@ def test_a_missing_token_is_for_a_person_to_provide(sandbox, clock):
         pytest.param({"kind": "error", "status": 408}, [0.5], id="HTTP 408"),
         pytest.param({"kind": "error", "status": 429}, [0.5], id="HTTP 429"),
         pytest.param(
-            {"kind": "error", "status": 429, "retry_after": 7}, [7.0], id="429 that says how long"
+            {"kind": "error", "status": 429, "retry_after": 7}, [7.0], id="429 with Retry-After"
         ),
         pytest.param({"kind": "reset"}, [0.5], id="a connection that is reset"),
         pytest.param({"kind": "close"}, [0.5], id="a connection that is closed"),
-        pytest.param({"kind": "truncated"}, [0.5], id="half an answer"),
+        pytest.param({"kind": "truncated"}, [0.5], id="half a response"),
     ],
 )
-def test_what_passes_is_tried_again_and_nothing_is_lost_or_listed_twice(
+def test_a_temporary_fault_is_retried_and_nothing_is_lost_or_listed_twice(
     sandbox, azure_ml, clock, fault, pauses
 ):
     for _ in range(5):
@@ -240,7 +238,7 @@ def test_what_passes_is_tried_again_and_nothing_is_lost_or_listed_twice(
     assert pauses == clock.pauses
 
 
-def test_the_first_page_is_tried_again_too(sandbox, azure_ml, clock):
+def test_the_first_page_is_retried_too(sandbox, azure_ml, clock):
     sandbox.register("churn")
     sandbox.fault("error", status=503)
     assert ["churn"] == [model.name for model in azure_ml.models(FABRIKAM, clock.deadline())]
@@ -250,26 +248,30 @@ def test_the_first_page_is_tried_again_too(sandbox, azure_ml, clock):
     ("fault", "pauses"),
     [
         pytest.param(
-            {"kind": "error", "status": 503, "times": None}, [0.5, 2.0], id="HTTP 503 again, again"
+            {"kind": "error", "status": 503, "times": None},
+            [0.5, 2.0],
+            id="HTTP 503 again and again",
         ),
         pytest.param(
             {"kind": "error", "status": 429, "retry_after": 600}, [], id="a pause that is too long"
         ),
         pytest.param({"kind": "reset", "times": None}, [0.5, 2.0], id="every connection reset"),
-        pytest.param({"kind": "empty"}, [], id="an empty answer"),
-        pytest.param({"kind": "garbage"}, [], id="an answer that is not JSON"),
+        pytest.param({"kind": "empty"}, [], id="an empty response"),
+        pytest.param({"kind": "garbage"}, [], id="a response that is not JSON"),
         pytest.param({"kind": "sign-in page", "status": 200}, [], id="a page instead of JSON"),
         pytest.param({"kind": "redirect"}, [], id="a redirect, which is not followed"),
     ],
 )
-def test_what_may_pass_but_does_not_is_told_as_such(sandbox, azure_ml, clock, fault, pauses):
+def test_a_temporary_fault_that_persists_is_reported_as_temporary(
+    sandbox, azure_ml, clock, fault, pauses
+):
     sandbox.fault(**fault)
     with pytest.raises(AzureMLError, match=f"could not list the models in workspace {WORKSPACE}"):
         list(azure_ml.models(FABRIKAM, clock.deadline()))
     assert pauses == clock.pauses
 
 
-def test_without_time_nothing_is_asked(sandbox, azure_ml, clock):
+def test_without_time_no_request_is_sent(sandbox, azure_ml, clock):
     with pytest.raises(AzureMLError, match="no time was left"):
         list(azure_ml.models(FABRIKAM, clock.deadline(0.5)))
     assert [] == sandbox.requests
@@ -278,20 +280,20 @@ def test_without_time_nothing_is_asked(sandbox, azure_ml, clock):
 @pytest.mark.parametrize(
     ("left", "limits"),
     [
-        pytest.param(25.0, (5.0, 10.0), id="as long as a call may take at most"),
-        pytest.param(14.0, (5.0, 7.0), id="half of what is left until the answer"),
-        pytest.param(4.0, (2.0, 2.0), id="half of what is left for each"),
+        pytest.param(25.0, (5.0, 10.0), id="the maximum for a call"),
+        pytest.param(14.0, (5.0, 7.0), id="half of the time left to read"),
+        pytest.param(4.0, (2.0, 2.0), id="half of the time left for each"),
     ],
 )
-def test_connecting_and_waiting_for_the_answer_together_fit_into_what_is_left(
+def test_connect_and_read_timeouts_together_fit_in_the_time_left(
     azure_ml, clock, timeouts, left, limits
 ):
     list(azure_ml.models(FABRIKAM, clock.deadline(left)))
     assert [limits] == timeouts
 
 
-def test_a_service_that_does_not_answer_is_given_up(sandbox, azure_ml):
-    list(azure_ml.models(FABRIKAM, Clock().deadline()))  # imports what takes a while
+def test_an_unresponsive_service_times_out(sandbox, azure_ml):
+    list(azure_ml.models(FABRIKAM, Clock().deadline()))  # the imports take a while
     sandbox.fault("hang", seconds=600, times=None)
     deadline = Deadline(time.monotonic() + 10, time.monotonic, time.sleep)
     with pytest.raises(AzureMLError, match="timed out"):
@@ -330,7 +332,7 @@ def test_a_token_is_fetched_once_for_a_workspace_and_for_azure_resource_manager(
 
 
 def printed(script, settings):
-    """Run a script in a fresh process; the lines it printed on either stream."""
+    """Run a script in a new process, and return the lines it printed to either stream."""
     with Child([sys.executable, "-c", script], settings, ROOT) as child:
         assert 0 == child.wait(), child.lines
         return child.lines
@@ -347,7 +349,7 @@ print([name for name in sys.modules if name.startswith("azure.ai")])
     assert ["[]"] == printed(script, {})
 
 
-def test_the_client_writes_nothing_of_its_own_accord(sandbox):
+def test_the_client_prints_nothing_by_itself(sandbox):
     sandbox.register("churn")
     script = f"""
 import logging, time

@@ -1,8 +1,8 @@
-"""Events as the documentation shows them, as the wire delivers them, and everything else.
+"""Events as documented, as delivered on the wire, and everything else.
 
-The documented ones are those of github.com/Azure/azure-rest-api-specs,
+The documented ones are from github.com/Azure/azure-rest-api-specs,
 specification/eventgrid/data-plane/Microsoft.MachineLearningServices/stable/2018-01-01/examples,
-with a workspace's id filled in.
+with the id of a workspace filled in.
 """
 
 import json
@@ -32,7 +32,7 @@ REGRESSION = {
 
 
 @pytest.mark.parametrize("name", ["event_grid", "cloud_event"])
-def test_the_documented_event_of_either_schema_is_read(name):
+def test_the_documented_event_of_either_schema_is_parsed(name):
     read = parse_event(payload(name))
 
     documented = json.loads(payload(name))
@@ -72,7 +72,7 @@ WIRE = {
 @pytest.mark.parametrize(
     ("name", "expected"), [pytest.param(*row, id=row[0]) for row in WIRE.items()]
 )
-def test_an_event_is_read_in_each_shape_that_the_wire_has(name, expected):
+def test_an_event_is_parsed_in_every_shape_on_the_wire(name, expected):
     read = parse_event(payload(name))
 
     assert "churn" == read.model
@@ -89,20 +89,20 @@ def test_an_event_is_read_in_each_shape_that_the_wire_has(name, expected):
     ],
 )
 @pytest.mark.parametrize("data", [{}, None, {"modelName": "", "modelVersion": None}], ids=repr)
-def test_what_the_data_leaves_out_is_read_from_the_subject(subject, expected, data):
+def test_fields_missing_from_the_data_are_read_from_the_subject(subject, expected, data):
     read = parse_event(changed(subject=subject, data=data))
 
     assert expected == (read.model, read.version)
 
 
-def test_of_two_spellings_of_a_name_the_one_that_says_something_counts():
+def test_of_two_spellings_of_a_field_the_one_with_a_value_counts():
     data = {"ModelName": None, "modelName": "fraud", "MODELVERSION": 3}
     read = parse_event(changed(data=data))
 
     assert ("fraud", "3") == (read.model, read.version)
 
 
-def test_the_data_counts_more_than_the_subject():
+def test_the_data_takes_precedence_over_the_subject():
     read = parse_event(changed(subject="models/other:99"))
 
     assert ("churn", "17") == (read.model, read.version)
@@ -113,11 +113,11 @@ def test_the_data_counts_more_than_the_subject():
     [
         pytest.param(0, "0", id="zero"),
         pytest.param(10**400, "1" + "0" * 400, id="large"),
-        pytest.param("007", "007", id="text-stays-as-it-is"),
-        pytest.param(" 3 ", " 3 ", id="white-space-stays"),
+        pytest.param("007", "007", id="text-is-unchanged"),
+        pytest.param(" 3 ", " 3 ", id="white-space-is-kept"),
     ],
 )
-def test_a_version_becomes_text_and_nothing_else(version, expected):
+def test_a_version_becomes_text_unchanged(version, expected):
     assert expected == parse_event(with_data(ModelVersion=version)).version
 
 
@@ -138,7 +138,7 @@ def test_a_version_becomes_text_and_nothing_else(version, expected):
         pytest.param(None, None, id="null"),
     ],
 )
-def test_the_time_is_read_in_utc_and_may_be_missing(moment, expected):
+def test_the_time_is_in_utc_and_may_be_missing(moment, expected):
     assert expected == parse_event(changed(eventTime=moment)).registered_at
 
 
@@ -147,7 +147,7 @@ def test_the_time_is_read_in_utc_and_may_be_missing(moment, expected):
     [("a", "a"), (None, ""), (7, ""), ("x" * 20_000, "x" * 10_000)],
     ids=["text", "null", "number", "long"],
 )
-def test_the_event_id_is_told_but_never_needed(event_id, expected):
+def test_the_event_id_is_reported_but_not_required(event_id, expected):
     assert expected == parse_event(changed(id=event_id)).event_id
 
 
@@ -166,11 +166,11 @@ def test_the_event_id_is_told_but_never_needed(event_id, expected):
         None,
     ],
 )
-def test_a_time_that_is_none_or_that_storage_does_not_keep_is_not_known(time):
+def test_a_time_that_is_invalid_or_out_of_range_for_storage_is_unknown(time):
     assert parse_event(changed(eventTime=time)).registered_at is None
 
 
-def test_as_much_is_read_as_can_be_kept():
+def test_values_up_to_the_storage_limit_are_accepted():
     text = "x" * 10_000
     tags = {"note": "x" * (100_000 - len('{"note": ""}'))}
     read = parse_event(with_data(ModelName=text, ModelVersion=text, ModelTags=tags))
@@ -186,7 +186,7 @@ def test_a_tag_that_is_a_list_or_a_map_becomes_its_json():
 
 @relaxed
 @given(st.dictionaries(st.text(), json_values, max_size=3))
-def test_tags_become_text_that_still_says_what_they_were(tags):
+def test_tags_become_text_that_preserves_their_values(tags):
     text = with_data(ModelTags=tags)
     try:
         read = parse_event(text).tags

@@ -1,4 +1,4 @@
-"""One odd answer of Azure ML never hides the others: what can be read is, the rest is named.
+"""One odd response of Azure ML never hides the others: what is valid is listed, the rest named.
 
 Through the real client, over TLS, from the stand-in.
 """
@@ -31,8 +31,8 @@ def without_times(document):
     document["systemData"].clear()
 
 
-# How one document is changed, and what it then yields: what differs from the plain registration, or
-# the reason for which it is left out.
+# How a document is changed, and the result: what differs from the unchanged registration, or the
+# reason for skipping it.
 READABLE_VERSIONS = {
     "tags null": (with_property("tags", None), {}),
     "no properties at all": (lambda document: document.pop("properties"), {}),
@@ -60,7 +60,7 @@ READABLE_VERSIONS = {
         {"registered_at": None},
     ),
     "no date": (without_times, {"registered_at": None}),
-    "a date that is none": (with_times(createdAt="yesterday"), {"registered_at": None}),
+    "an invalid date": (with_times(createdAt="yesterday"), {"registered_at": None}),
     "a date that is a number": (with_times(createdAt=17), {"registered_at": None}),
     "year 1": (with_times(createdAt="0001-01-01T00:00:00+00:00"), {"registered_at": None}),
     "year 1 in the east": (
@@ -91,17 +91,17 @@ LEFT_OUT_VERSIONS = {
         f"version '{'9' * 200}…'",
         "name has 100,000 characters",
     ),
-    "half a character in the version": (
+    "an unpaired surrogate in the version": (
         lambda document: document.update(name="1\ud800"),
         r"version '1\ud800'",
         "name contains an unpaired surrogate",
     ),
-    "half a character in a tag": (
+    "an unpaired surrogate in a tag": (
         with_property("tags", {"a": "\ud800"}),
         "version '1'",
         "tags contains an unpaired surrogate",
     ),
-    "half a character in a key": (
+    "an unpaired surrogate in a key": (
         with_property("properties", {"\udfff": "a"}),
         "version '1'",
         "properties contains an unpaired surrogate",
@@ -120,7 +120,7 @@ LEFT_OUT_VERSIONS = {
 
 
 @pytest.mark.parametrize(("change", "differs"), READABLE_VERSIONS.values(), ids=READABLE_VERSIONS)
-def test_what_can_be_read_of_an_odd_version_is_listed(trial, change, differs):
+def test_the_valid_part_of_an_odd_version_is_listed(trial, change, differs):
     trial.register("evil")
     trial.change_version(change)
     plain = Registration(FABRIKAM, "evil", "1", registered_at=NOON, source="reconcile")
@@ -132,7 +132,7 @@ def test_what_can_be_read_of_an_odd_version_is_listed(trial, change, differs):
 @pytest.mark.parametrize(
     ("change", "named", "reason"), LEFT_OUT_VERSIONS.values(), ids=LEFT_OUT_VERSIONS
 )
-def test_a_version_that_cannot_be_read_is_named_and_left_out(trial, change, named, reason):
+def test_an_invalid_version_is_named_and_skipped(trial, change, named, reason):
     for _ in range(5):
         trial.register("evil")
     trial.change_version(change)
@@ -153,7 +153,10 @@ ODD_MODELS = {
         with_property("latestVersion", "9" * 100_000),
         ("evil", "9" * 999 + "…", NOON),
     ),
-    "latest version half": (with_property("latestVersion", "1\ud800"), ("evil", "1\ufffd", NOON)),
+    "latest version with an unpaired surrogate": (
+        with_property("latestVersion", "1\ud800"),
+        ("evil", "1\ufffd", NOON),
+    ),
     "latest version a list": (with_property("latestVersion", [1]), ("evil", None, NOON)),
     "properties null": (lambda document: document.update(properties=None), ("evil", None, NOON)),
     "no id": (lambda document: document.pop("id"), ("evil", "1", NOON)),
@@ -162,14 +165,17 @@ LEFT_OUT_MODELS = {
     "name null": (lambda document: document.update(name=None), "model null"),
     "name empty": (lambda document: document.update(name=""), "model ''"),
     "name long": (lambda document: document.update(name="x" * 10_001), f"model '{'x' * 200}…'"),
-    "name half": (lambda document: document.update(name="a\ud800"), r"model 'a\ud800'"),
+    "name with an unpaired surrogate": (
+        lambda document: document.update(name="a\ud800"),
+        r"model 'a\ud800'",
+    ),
     "nothing": ("null", "model null"),
     "text": ('"x"', "model null"),
 }
 
 
 @pytest.mark.parametrize(("change", "expected"), ODD_MODELS.values(), ids=ODD_MODELS)
-def test_what_can_be_read_of_an_odd_model_is_listed(trial, change, expected):
+def test_the_valid_part_of_an_odd_model_is_listed(trial, change, expected):
     for model in ("churn", "evil", "fraud"):
         trial.register(model)
     trial.change_model(change)
@@ -181,7 +187,7 @@ def test_what_can_be_read_of_an_odd_model_is_listed(trial, change, expected):
 
 
 @pytest.mark.parametrize(("change", "named"), LEFT_OUT_MODELS.values(), ids=LEFT_OUT_MODELS)
-def test_a_model_that_cannot_be_read_is_named_and_left_out(trial, change, named):
+def test_an_invalid_model_is_named_and_skipped(trial, change, named):
     for model in ("churn", "evil", "fraud"):
         trial.register(model)
     trial.change_model(change)
@@ -213,7 +219,7 @@ documents = json_values | st.fixed_dictionaries(
 
 @hypothesis.settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(documents, documents)
-def test_whatever_one_document_is_the_others_are_listed(trial, model, version):
+def test_the_others_are_listed_whatever_one_document_contains(trial, model, version):
     for number in range(3):
         trial.register("churn", str(number))
     for name in ("a", "evil", "z"):

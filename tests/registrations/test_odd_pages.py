@@ -26,7 +26,7 @@ UNREADABLE_PAGES = [
 
 @pytest.mark.parametrize("page", [0, 2], ids=["first", "second"])
 @pytest.mark.parametrize("body", UNREADABLE_PAGES, ids=range(len(UNREADABLE_PAGES)))
-def test_a_page_that_cannot_be_read_never_ends_the_list_early(trial, page, body):
+def test_an_invalid_page_never_ends_the_list_early(trial, page, body):
     for _ in range(4):
         trial.register("churn")
     versions = trial.versions("churn")
@@ -40,14 +40,14 @@ def test_a_page_that_cannot_be_read_never_ends_the_list_early(trial, page, body)
 @pytest.mark.parametrize(
     "link", ["http://localhost/x", "https://127.0.0.1@example.com/x", "//example.com/x", "5"]
 )
-def test_a_link_to_another_host_does_not_get_the_token(trial, link):
+def test_a_link_to_another_host_does_not_receive_the_token(trial, link):
     trial.change_page(lambda *_: answer({"value": [], "nextLink": link}))
     with pytest.raises(AzureMLError, match="would hand the token to another host"):
         list(trial.versions("churn"))
     assert 1 == len(trial.sandbox.requests)
 
 
-def test_a_list_that_links_back_to_itself_is_an_error_and_no_endless_list(trial):
+def test_a_list_that_links_back_to_itself_is_an_error_and_not_endless(trial):
     for _ in range(3):
         trial.register("churn")
 
@@ -62,14 +62,14 @@ def test_a_list_that_links_back_to_itself_is_an_error_and_no_endless_list(trial)
 
 @pytest.mark.parametrize("seconds", ["600", "9" * 12, "9" * 400, "1e99", "-1"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_however_long_the_service_asks_to_wait_the_deadline_holds(trial, status, seconds):
+def test_the_deadline_holds_however_long_the_service_asks_to_wait(trial, status, seconds):
     trial.sandbox.fault("error", status=status, retry_after=seconds, times=None)
     with pytest.raises(AzureMLError):
         list(trial.models())
     assert sum(trial.pauses) <= 25
 
 
-def test_what_went_wrong_is_said_on_one_short_line(trial):
+def test_an_error_is_reported_on_one_short_line(trial):
     message = "x" * 10_000 + "\u2028decision {}\x1b[2J"
     error = {"error": {"code": "a\ud800", "message": message}}
     trial.change_page(lambda *_: answer(error, 400))

@@ -26,7 +26,7 @@ def test_only_ascii_letters_spell_the_provider_of_a_workspace():
     ],
     ids=["as-documented", "trailing-slash", "upper-case", "lower-case-word"],
 )
-def test_the_ids_of_one_workspace_have_one_key(resource_id):
+def test_all_spellings_of_a_workspace_id_have_one_key(resource_id):
     assert WORKSPACE.key == Workspace.parse(resource_id).key
 
 
@@ -43,7 +43,7 @@ def test_the_ids_of_one_workspace_have_one_key(resource_id):
     ],
     ids=["empty", "name", "no-slash", "longer", "space", "long-name", "address"],
 )
-def test_what_is_not_a_workspace_is_said_so(text):
+def test_an_invalid_workspace_id_is_reported(text):
     with pytest.raises(ValueError, match="is not the resource id of a workspace; expected /sub"):
         Workspace.parse(text)
 
@@ -58,11 +58,11 @@ def test_the_key_of_a_workspace_is_its_id_in_lower_case():
     [
         pytest.param("Stage", "exact", id="exact-spelling-first"),
         pytest.param("STAGE", "lower", id="any-case"),
-        pytest.param("GITHUB_REPOSITORY", "churn", id="as-the-wire-camel-cases"),
+        pytest.param("GITHUB_REPOSITORY", "churn", id="camel-cased-on-the-wire"),
         pytest.param("stages", None, id="absent"),
     ],
 )
-def test_a_key_is_found_without_case(key, expected):
+def test_keys_are_case_insensitive(key, expected):
     tags = {"stage": "lower", "Stage": "exact", "githuB_REPOSITORY": "churn"}
 
     assert expected == lookup(tags, key)
@@ -91,5 +91,5 @@ registrations = st.builds(
 
 @relaxed
 @given(registrations)
-def test_a_registration_is_read_back_as_it_was_written(written):
+def test_a_registration_round_trips(written):
     assert written == Registration.from_json(written.to_json())

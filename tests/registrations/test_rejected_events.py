@@ -40,20 +40,20 @@ REJECTED = [
         '{"a": NaN}',
         "the event is not JSON (Out of range float values are not JSON compliant: nan): "
         '"{\\"a\\": NaN}"',
-        id="no-number",
+        id="not-a-number",
     ),
     pytest.param(
         '"\\ud800"',
         "the event is not JSON ('utf-8' codec can't encode character '\\ud800' in position 1: "
         'surrogates not allowed): "\\"\\\\ud800\\""',
-        id="half-a-character",
+        id="unpaired-surrogate",
     ),
     pytest.param('"churn"', 'the event is "churn", expected a JSON object', id="text"),
     pytest.param(
         "[]",
         "the delivery holds 0 events, expected one: "
         "set maxEventsPerBatch of the event subscription to 1",
-        id="no-event",
+        id="not-an-event",
     ),
     pytest.param(
         payload("two_events"),
@@ -71,7 +71,7 @@ REJECTED = [
         id="other-type",
     ),
     pytest.param(
-        changed(eventType=5), f"the event's type is 5, {TYPE_EXPECTED}", id="type-no-text"
+        changed(eventType=5), f"the event's type is 5, {TYPE_EXPECTED}", id="type-not-text"
     ),
     pytest.param(
         changed(topic=None),
@@ -83,7 +83,7 @@ REJECTED = [
         f'the event\'s topic "/subscriptions/1/resourceGroups/g" {ID_EXPECTED}',
         id="other-resource",
     ),
-    pytest.param(changed(data=[1]), "data is [1], expected a JSON object", id="data-no-object"),
+    pytest.param(changed(data=[1]), "data is [1], expected a JSON object", id="data-not-an-object"),
     pytest.param(
         changed(subject=None, data={}),
         "data.modelName is null, expected text; nor does the subject give it",
@@ -170,12 +170,12 @@ REJECTED = [
 
 
 @pytest.mark.parametrize(("text", "message"), REJECTED)
-def test_what_is_not_a_readable_event_is_rejected_with_the_reason(text, message):
-    # Python 3.11 does not name the number.
+def test_an_invalid_event_is_rejected_with_the_reason(text, message):
+    # Python 3.11 does not include the number.
     assert message.replace(": nan)", ")") == rejection(text).replace(": nan)", ")")
 
 
-def test_half_an_event_is_rejected_with_what_came():
+def test_a_truncated_event_is_rejected_with_its_text():
     message = rejection(payload("truncated"))
 
     assert message.startswith("the event is not JSON (Unterminated string starting at: line ")
@@ -183,7 +183,7 @@ def test_half_an_event_is_rejected_with_what_came():
     assert message.isprintable()
 
 
-def test_what_is_nested_too_deeply_to_be_read_is_said_to_be_so():
+def test_an_event_that_is_nested_too_deeply_is_described_as_such():
     assert "the event is nested too deeply to be read" == rejection("[" * 300_000 + "]" * 300_000)
 
 
@@ -198,7 +198,7 @@ def test_deep_nesting_is_rejected_whatever_the_depth(depth, nested):
 
 
 @pytest.mark.parametrize("depth", [50, 300, 900, 3_000, 30_000])
-def test_a_deep_tag_is_read_or_rejected(depth):
+def test_a_deep_tag_is_parsed_or_rejected(depth):
     deep = '{"a":' * depth + "1" + "}" * depth
     text = with_data(ModelTags={"deep": "HERE"}).replace('"HERE"', deep)
     try:
@@ -209,12 +209,12 @@ def test_a_deep_tag_is_read_or_rejected(depth):
 
 
 @pytest.mark.parametrize("digits", [4_300, 5_000, 100_000])
-def test_a_huge_number_is_read_or_rejected(digits):
+def test_a_huge_number_is_parsed_or_rejected(digits):
     text = changed(data={}, id="HERE", eventTime="HERE").replace('"HERE"', "9" * digits)
     try:
         assert "" == parse_event(text).event_id
     except RejectedEventError as error:
-        assert str(error).startswith("the event is not JSON (")  # noqa: PT017 - either is right
+        assert str(error).startswith("the event is not JSON (")  # noqa: PT017 - either is fine
 
 
 OUTER = ("topic", "source", "subject", "eventType", "type", "eventTime", "time", "id", "data")
@@ -225,7 +225,7 @@ def read_or_rejected(text: str) -> None:
     try:
         read = parse_event(text)
     except RejectedEventError as error:
-        assert str(error).isprintable()  # noqa: PT017 - either is right
+        assert str(error).isprintable()  # noqa: PT017 - either is fine
         return
     read.to_json().encode()
     assert read.model
@@ -234,13 +234,13 @@ def read_or_rejected(text: str) -> None:
 
 @relaxed
 @given(st.text())
-def test_any_text_is_read_or_rejected(text):
+def test_any_text_is_parsed_or_rejected(text):
     read_or_rejected(text)
 
 
 @relaxed
 @given(json_values)
-def test_any_json_is_read_or_rejected(value):
+def test_any_json_is_parsed_or_rejected(value):
     read_or_rejected(json.dumps(value))
 
 
@@ -249,6 +249,6 @@ def test_any_json_is_read_or_rejected(value):
     st.dictionaries(st.sampled_from(OUTER), json_values),
     st.dictionaries(st.sampled_from(INNER), json_values),
 )
-def test_an_event_with_anything_in_its_fields_is_read_or_rejected(outer, inner):
+def test_an_event_with_arbitrary_fields_is_parsed_or_rejected(outer, inner):
     data = {"modelName": "churn", "modelVersion": 17}
     read_or_rejected(json.dumps(event() | {"data": data | inner} | outer))

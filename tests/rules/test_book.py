@@ -1,4 +1,4 @@
-"""All rules together: found by model, each by itself when broken, the closest when none matches."""
+"""All rules together: the index by model, broken rules, and the closest rule if none matches."""
 
 import string
 
@@ -38,7 +38,7 @@ def closest(book: RuleBook, **described) -> str | None:
 
 @relaxed
 @given(st.lists(models, max_size=6), names)
-def test_the_index_finds_the_rules_whose_model_fits_in_their_order(written, model):
+def test_the_index_finds_the_rules_with_a_matching_model_in_order(written, model):
     book = rulebook(**{f"r{place}": {"model": one} for place, one in enumerate(written)})
     described = registration(model=model)
     fitting = [one for one in book.evaluate_all(described) if one.rule.fits_model(model)]
@@ -47,7 +47,7 @@ def test_the_index_finds_the_rules_whose_model_fits_in_their_order(written, mode
     assert [one.rule for one in fitting] == list(book.about(model))
 
 
-def test_finding_rules_looks_at_few_of_many(monkeypatch):
+def test_the_index_examines_only_a_few_of_many_rules(monkeypatch):
     asked = []
     fits_model = Rule.fits_model
     monkeypatch.setattr(
@@ -61,7 +61,7 @@ def test_finding_rules_looks_at_few_of_many(monkeypatch):
     assert ["churn", "all"] == asked
 
 
-def test_several_rules_may_want_one_registration():
+def test_several_rules_can_match_one_registration():
     book = rulebook(prod={"tags": {"stage": "prod"}}, all={"model": "ch*"}, other={"model": "x"})
 
     assert ["prod", "all"] == matching(book, tags={"stage": "prod"})
@@ -69,7 +69,7 @@ def test_several_rules_may_want_one_registration():
     assert [] == matching(book, model="fraud")
 
 
-def test_a_model_that_fits_several_globs_of_a_rule_is_one_match():
+def test_a_model_that_matches_several_globs_of_a_rule_is_one_match():
     book = rulebook(churn={"model": ["churn", "ch*", "*", "churn*"]})
 
     assert ["churn"] == matching(book)
@@ -83,14 +83,14 @@ def test_a_model_that_fits_several_globs_of_a_rule_is_one_match():
         (Mode.OFF, "observe", Mode.OFF),
     ],
 )
-def test_the_stricter_of_the_modes_of_app_and_rule_wins(app, rule, expected):
+def test_the_stricter_mode_of_app_and_rule_wins(app, rule, expected):
     assert expected is rulebook(app, churn={"mode": rule}).rules["churn"].mode
 
 
 # Broken rules.
 
 
-def test_a_broken_rule_harms_no_other():
+def test_a_broken_rule_affects_no_other():
     book = rulebook(good={}, bad={"start": "newst"}, worse={"version": 10})
 
     assert ["good"] == matching(book)
@@ -103,14 +103,14 @@ def test_a_broken_rule_harms_no_other():
     assert expected == book.broken["bad"].reason
 
 
-def test_all_problems_of_all_rules_are_told():
+def test_all_problems_of_all_rules_are_reported():
     book = rulebook(a={"start": "newst", "mode": "on"}, b={"version": ">>1"}, c={})
 
     assert ["a.start", "a.mode", "b.version"] == [one.path for one in book.problems]
     assert book.broken["a"].reason.count("; a.mode: ") == 1
 
 
-def test_a_problem_found_while_gathering_breaks_a_rule_that_is_valid_otherwise():
+def test_a_problem_found_while_gathering_breaks_an_otherwise_valid_rule():
     problem = rulebook(a={"start": 1}).problems[0]
     sources = {"churn": RuleSource({"model": "churn", "release": RELEASE}, {}, (problem,))}
     book = RuleBook.read(sources)
@@ -131,7 +131,7 @@ def test_a_problem_found_while_gathering_breaks_a_rule_that_is_valid_otherwise()
         pytest.param({"model": "*", "mode": "off"}, [], id="off"),
     ],
 )
-def test_a_broken_rule_knows_which_models_it_may_want(fields, wanted):
+def test_a_broken_rule_knows_which_models_it_may_match(fields, wanted):
     book = read(broken=fields)
     asked = ["churn", "chess", "fraud"]
     (broken,) = book.broken.values()
@@ -142,7 +142,7 @@ def test_a_broken_rule_knows_which_models_it_may_want(fields, wanted):
 
 
 @pytest.mark.parametrize("fields", [{"model": "churn"}, {}, "text"], ids=repr)
-def test_a_broken_rule_wants_nothing_while_the_app_is_switched_off(fields):
+def test_a_broken_rule_matches_nothing_while_the_app_is_off(fields):
     assert () == read(Mode.OFF, broken=fields).unreadable_for(registration())
 
 
@@ -163,13 +163,13 @@ def test_a_rule_name_is_letters_digits_and_single_underscores(name):
         pytest.param("2churn", "2churn", "churn", id="digit-at-the-beginning"),
         pytest.param("churn prod.eu", "churn prod.eu", "churn_prod_eu", id="space-and-dot"),
         pytest.param("a" * 25, "a" * 25, "a" * 24, id="too-long"),
-        pytest.param("a" * 23 + "_b", "a" * 23 + "_b", "a" * 23, id="cut-at-an-underscore"),
-        pytest.param("чурн", "чурн", None, id="no-latin-letter"),
+        pytest.param("a" * 23 + "_b", "a" * 23 + "_b", "a" * 23, id="truncated-at-an-underscore"),
+        pytest.param("чурн", "чурн", None, id="not-a-latin-letter"),
         pytest.param("", '""', None, id="empty"),
         pytest.param(" \n", r'" \n"', None, id="white-space"),
     ],
 )
-def test_a_name_that_is_none_is_told_with_the_nearest_that_is_one(name, path, nearest):
+def test_an_invalid_name_is_reported_with_the_closest_valid_one(name, path, nearest):
     (problem,) = rulebook(**{name: {}}).problems
 
     hint = f"; did you mean '{nearest}'?" if nearest else ""
@@ -179,7 +179,7 @@ def test_a_name_that_is_none_is_told_with_the_nearest_that_is_one(name, path, ne
 
 @relaxed
 @given(st.text(st.characters(codec=None)))
-def test_any_name_is_valid_or_told_on_one_line(name):
+def test_any_name_is_valid_or_reported_on_one_line(name):
     book = rulebook(**{name: {}})
 
     assert 1 == len(book.rules) + len(book.problems)
@@ -200,13 +200,13 @@ def test_the_closest_rule_is_the_one_with_the_fewest_failed_clauses():
     assert "far" == closest(book, tags={"stage": "prod"})
 
 
-def test_of_rules_that_are_equally_close_the_first_is_told():
+def test_of_equally_close_rules_the_first_is_named():
     book = rulebook(one={"version": ">=50"}, two={"version": ">=60"})
 
     assert "one" == closest(book)
 
 
-def test_a_rule_about_the_model_is_closer_than_one_that_is_spelled_nearly_so():
+def test_a_rule_for_the_model_is_closer_than_one_with_a_similar_name():
     book = rulebook(
         churns={"model": "churns"}, all={"model": "*", "version": ">=50", "mode": "off"}
     )
@@ -218,14 +218,14 @@ def test_a_rule_about_the_model_is_closer_than_one_that_is_spelled_nearly_so():
     "model",
     ["chrun", "Churn", "churm", "hurn", "churnn", "cchurn", "churn_v2"],
 )
-def test_when_no_rule_is_about_the_model_the_one_that_is_spelled_nearly_so_is_closest(model):
+def test_if_no_rule_is_for_the_model_the_one_with_the_most_similar_name_is_closest(model):
     book = rulebook(fraud={"model": "fraud"}, churn={"model": "churn"}, x={"model": ["!*"]})
 
     assert "churn" == closest(book, model=model)
 
 
 @pytest.mark.parametrize("model", ["Churn", "churm", "hurn", "churnn", "xchurn", "churn-2"])
-def test_the_one_that_is_spelled_nearly_so_is_found_among_many(model):
+def test_the_most_similar_name_is_found_among_many(model):
     initials = string.ascii_lowercase
     others = {
         f"{initial}{number}": {"model": f"{initial}{number}-model"}
@@ -237,15 +237,15 @@ def test_the_one_that_is_spelled_nearly_so_is_found_among_many(model):
     assert "churn" == closest(book, model=model)
 
 
-def test_case_does_not_make_a_model_less_near():
+def test_case_does_not_make_a_model_name_less_similar():
     assert "churn" == closest(rulebook(churn={"model": "CHURN"}), model="Churn")
     assert "churn" == closest(rulebook(churn={"model": "churn"}), model="CHURN")
 
 
-def test_a_glob_is_near_when_it_begins_nearly_so():
+def test_a_glob_is_similar_if_its_prefix_is_similar():
     assert "eu" == closest(rulebook(eu={"model": "churn-eu-*"}), model="chrun-eu-1")
 
 
-def test_no_rule_is_close_to_a_model_that_is_spelled_like_none():
+def test_no_rule_is_close_to_a_model_with_a_dissimilar_name():
     assert closest(rulebook(churn={}, all_b={"model": "b*"}), model="sklearn") is None
     assert closest(rulebook()) is None

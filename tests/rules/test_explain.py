@@ -1,4 +1,4 @@
-"""What each rule would do with a registration, and what an HTTP query is answered."""
+"""What each rule would do with a registration, and the response to an HTTP query."""
 
 import json
 
@@ -27,12 +27,12 @@ def registration(model="churn", version="17", workspace=WORKSPACE, tags=None):
 
 
 def only(book, **described):
-    """Give the only verdict on a registration."""
+    """Return the only verdict on a registration."""
     (verdict,) = explain(book, registration(**described)).verdicts
     return verdict
 
 
-def test_the_explanation_as_json_holds_registration_decisions_and_closest():
+def test_the_explanation_as_json_has_registration_decisions_and_closest():
     book = read(churn=CHURN, fraud={"model": "fraud", **RELEASE})
 
     expected = {
@@ -107,13 +107,11 @@ def test_the_explanation_as_json_holds_registration_decisions_and_closest():
             | {"release": RELEASE["release"] | {"variables": {"x": "{tag.odd}"}}},
             "would_start",
             "starts release 1 in ml, provided that the rule has not started it before",
-            id="a-value-that-is-allowed",
+            id="an-allowed-value",
         ),
     ],
 )
-def test_a_rule_that_matches_tells_what_it_would_do_and_what_else_must_hold(
-    fields, outcome, reason
-):
+def test_a_matching_rule_shows_what_it_would_do_and_what_else_must_hold(fields, outcome, reason):
     verdict = only(
         read(rule={"model": "churn"} | RELEASE | fields), tags={"semver": "1.4.0", "odd": "$(rm)"}
     )
@@ -122,7 +120,7 @@ def test_a_rule_that_matches_tells_what_it_would_do_and_what_else_must_hold(
 
 
 @pytest.mark.parametrize(
-    ("fields", "name", "told"),
+    ("fields", "name", "reported"),
     [
         pytest.param(
             {"release": {"definition": 1, "variables": {"x": "{tag.gone}"}}},
@@ -134,23 +132,23 @@ def test_a_rule_that_matches_tells_what_it_would_do_and_what_else_must_hold(
             {"release": {"definition": 1, "artifacts": {"_churn": "{tag.odd}"}}},
             "tag.odd",
             "cannot start release 1: ",
-            id="not-safe-in-an-artifact",
+            id="unsafe-in-an-artifact",
         ),
         pytest.param(
             {"pipeline": {"id": 7, "parameters": {"x": "{tag.odd}"}}, "mode": "observe"},
             "tag.odd",
             "cannot start pipeline 7: ",
-            id="not-safe-in-a-parameter-of-what-is-observed",
+            id="unsafe-in-a-parameter-in-observe-mode",
         ),
     ],
 )
-def test_a_value_that_cannot_be_handed_over_is_told_with_its_reason(fields, name, told):
+def test_an_unsafe_value_is_reported_with_the_reason(fields, name, reported):
     odd = registration(tags={"odd": "$(rm)"})
     verdict = only(read(rule={"model": "churn"} | fields), tags=odd.tags)
 
     with pytest.raises(UnsafeValueError) as refusal:
         Values(odd, "rule").safe(name)
-    assert ("would_fail", f"{told}{refusal.value}") == (verdict.outcome, verdict.reason)
+    assert ("would_fail", f"{reported}{refusal.value}") == (verdict.outcome, verdict.reason)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +158,7 @@ def test_a_value_that_cannot_be_handed_over_is_told_with_its_reason(fields, name
         pytest.param({"version": "<5"}, id="another-version"),
     ],
 )
-def test_a_rule_that_does_not_match_tells_why_in_its_own_words(fields):
+def test_a_rule_that_does_not_match_explains_why(fields):
     book = read(churn=CHURN | fields)
     (evaluation,) = book.evaluate(registration())
     verdict = only(book)
@@ -168,11 +166,11 @@ def test_a_rule_that_does_not_match_tells_why_in_its_own_words(fields):
     assert ("not_matched", evaluation.reason) == (verdict.outcome, verdict.reason)
 
 
-def test_the_mode_of_the_app_counts_when_it_is_stricter():
+def test_the_mode_of_the_app_applies_if_it_is_stricter():
     assert "would_observe" == only(read(Mode.OBSERVE, churn=CHURN)).outcome
 
 
-def test_a_broken_rule_is_unreadable_and_says_why():
+def test_a_broken_rule_is_unreadable_with_the_reason():
     book = read(good=CHURN, bad={"model": "churn", "mod": "live", **RELEASE})
 
     good, bad = explain(book, registration()).verdicts
@@ -188,29 +186,29 @@ def test_a_broken_rule_is_unreadable_and_says_why():
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        pytest.param({"model": "churn"}, True, id="its-model-fits"),
-        pytest.param({"model": "fraud"}, False, id="its-model-does-not"),
-        pytest.param({"model": 1}, True, id="its-model-cannot-be-read"),
+        pytest.param({"model": "churn"}, True, id="its-model-matches"),
+        pytest.param({"model": "fraud"}, False, id="its-model-does-not-match"),
+        pytest.param({"model": 1}, True, id="its-model-is-invalid"),
     ],
 )
-def test_a_broken_rule_concerns_the_models_that_it_might_want(fields, expected):
+def test_a_broken_rule_concerns_the_models_that_it_might_match(fields, expected):
     assert expected == only(read(bad=fields)).concerns
 
 
 @pytest.mark.parametrize(
     ("workspace", "outcome", "clause"),
     [
-        pytest.param(WORKSPACE, "would_start", ("prod*", "prod", True), id="that-fits"),
+        pytest.param(WORKSPACE, "would_start", ("prod*", "prod", True), id="matches"),
         pytest.param(
             WORKSPACE.replace("/prod", "/test"),
             "not_matched",
             ("prod*", "test", False),
-            id="that-does-not-fit",
+            id="does-not-match",
         ),
-        pytest.param(None, "would_start", ("prod*", "not given", True), id="that-is-not-given"),
+        pytest.param(None, "would_start", ("prod*", "not given", True), id="not-given"),
     ],
 )
-def test_a_condition_on_the_workspace_is_held_against_a_workspace(workspace, outcome, clause):
+def test_a_workspace_condition_is_checked_against_a_given_workspace(workspace, outcome, clause):
     verdict = only(read(churn=CHURN | {"workspace": "prod*"}), workspace=workspace)
     (found,) = (one for one in verdict.clauses if one.clause == "workspace")
 
@@ -226,14 +224,14 @@ def test_a_condition_on_the_workspace_is_held_against_a_workspace(workspace, out
         pytest.param(None, None, "", id="not-wanted"),
     ],
 )
-def test_a_workspace_that_is_not_given_is_named_among_what_must_hold(wanted, given, must_hold):
+def test_a_missing_workspace_is_named_among_what_must_hold(wanted, given, must_hold):
     verdict = only(read(churn=CHURN | {"workspace": wanted, "start": "every"}), workspace=given)
 
     start = "starts release 1 in ml, provided that"
     assert f"{start} {must_hold}the rule has not started it before" == verdict.reason
 
 
-def test_a_workspace_that_is_not_given_is_null_in_json():
+def test_a_missing_workspace_is_null_in_json():
     found = explain(read(), registration(workspace=None)).to_dict()
 
     assert found["registration"]["workspace"] is None
@@ -244,9 +242,9 @@ def test_a_workspace_that_is_not_given_is_null_in_json():
     [
         pytest.param({}, None, id="none-when-one-matched"),
         pytest.param({"tags": {}}, "churn", id="the-fewest-failed-clauses"),
-        pytest.param({"model": "lead"}, "late", id="of-those-about-the-model"),
-        pytest.param({"model": "Fraud"}, "fraud", id="the-model-spelled-most-alike"),
-        pytest.param({"model": "xyz"}, None, id="none-when-nothing-is-near"),
+        pytest.param({"model": "lead"}, "late", id="among-those-for-the-model"),
+        pytest.param({"model": "Fraud"}, "fraud", id="the-most-similar-model"),
+        pytest.param({"model": "xyz"}, None, id="none-when-nothing-is-similar"),
     ],
 )
 def test_the_closest_rule_is_named(described, expected):
@@ -260,7 +258,7 @@ def test_the_closest_rule_is_named(described, expected):
     assert expected == explain(book, registration(**described)).closest
 
 
-def test_a_workspace_that_is_not_given_makes_no_rule_less_close():
+def test_a_missing_workspace_makes_no_rule_less_close():
     book = read(
         first={"model": "churn", "version": ">=20", "tags": {"stage": "x"}, **RELEASE},
         near={"model": "churn", "version": ">=20", "workspace": "prod", **RELEASE},
@@ -294,7 +292,7 @@ def test_a_query_describes_the_registration():
     assert ["would_start"] == [decision["outcome"] for decision in found["decisions"]]
 
 
-def test_a_query_may_leave_the_workspace_out():
+def test_a_query_may_omit_the_workspace():
     query = {"model": "churn", "version": "17", "workspace": "", "tag.stage": "prod"}
 
     status, found = explain_http(read(churn=CHURN | {"workspace": "x"}), query)
@@ -337,5 +335,5 @@ ALLOWED = "allowed: model, version, workspace, tag.<key>, property.<key>"
         ),
     ],
 )
-def test_a_query_that_cannot_be_answered_is_told_why(query, expected):
+def test_an_invalid_query_is_reported_with_the_reason(query, expected):
     assert (400, {"error": expected}) == explain_http(read(churn=CHURN), query)

@@ -1,4 +1,4 @@
-"""An explanation as it is read on a terminal."""
+"""An explanation as shown on a terminal."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ def text(rules=RULES, model="churn", version="17", **tags):
     return render(explain(book, Registration(ANY_WORKSPACE, model, version, tags)))
 
 
-def test_a_match_is_told_with_every_clause():
+def test_a_match_is_shown_with_every_clause():
     expected = """\
 churn 17 would start release 1 in ml (rule churn).
 
@@ -38,7 +38,7 @@ About other models: fraud."""
     assert expected == text(stage="prod")
 
 
-def test_the_closest_rule_is_told_when_none_matches():
+def test_the_closest_rule_is_shown_if_none_matches():
     expected = """\
 churn 9 would start nothing; closest is rule churn.
 
@@ -54,10 +54,12 @@ About other models: fraud."""
     assert expected == text(version="9", stage="prod")
 
 
-def test_a_rule_about_a_model_that_is_spelled_alike_is_told():
-    told, _, others = text(model="Fraud-eu").rpartition("\n\n")
+def test_a_rule_for_a_model_with_a_similar_name_is_shown():
+    reported, _, others = text(model="Fraud-eu").rpartition("\n\n")
 
-    assert told.startswith("Fraud-eu 17 would start nothing; closest is rule fraud.\n\nfraud: not")
+    assert reported.startswith(
+        "Fraud-eu 17 would start nothing; closest is rule fraud.\n\nfraud: not"
+    )
     assert "About other models: churn." == others
 
 
@@ -111,7 +113,7 @@ def test_the_first_paragraph_is_the_answer(rules, expected):
     assert f"churn 17 {expected}" == found.partition("\n\n")[0].replace("\n", " ")
 
 
-def test_rules_that_matched_come_first_then_the_nearest():
+def test_matching_rules_come_first_then_the_closest():
     rules = {
         "far": {"model": "churn", "version": "<5", "tags": {"stage": "x"}, **RELEASE},
         "broken": BROKEN,
@@ -154,7 +156,7 @@ def test_a_table_takes_80_columns_at_most(length, columns):
 LONG = "a-value-that-is-longer-than-half-of-a-line-" + "x" * 40
 
 
-def test_values_that_need_more_than_a_line_are_written_below_each_other_and_whole():
+def test_long_values_are_shown_in_full_below_each_other():
     rules = {"churn": {"model": "churn", "tags": {"data": LONG, "empty": ""}, **RELEASE}}
     found = text(rules, data=f"{LONG}!")
 
@@ -183,7 +185,7 @@ def test_a_long_name_is_not_broken():
 
 
 @given(st.text(max_size=99), st.text(min_size=1, max_size=50))
-def test_lines_keep_to_80_columns_unless_a_value_is_longer(value, model):
+def test_lines_fit_in_80_columns_unless_a_value_is_longer(value, model):
     lines = text(model=model, stage=value).split("\n")
     longest_value = max(len(ascii(value)), len(ascii(model)))
 
@@ -198,7 +200,7 @@ def test_lines_keep_to_80_columns_unless_a_value_is_longer(value, model):
         pytest.param("größe", "größe", id="letters"),
     ],
 )
-def test_what_would_act_on_the_terminal_is_escaped(value, expected):
+def test_terminal_control_characters_are_escaped(value, expected):
     rules = {"churn": {"model": "churn*", "tags": {"stage": "prod"}, **RELEASE}}
     found = text(rules, model=f"churn{value}", stage=value)
 

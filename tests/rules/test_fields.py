@@ -1,4 +1,4 @@
-"""The fields of a rule: defaults, each form in which a field may be written, what it becomes."""
+"""The fields of a rule: defaults, every form in which a field can be written, and the result."""
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -61,7 +61,7 @@ def test_a_release_needs_a_definition_and_a_pipeline_an_id():
         pytest.param(2**31 - 1, 2**31 - 1, id="highest"),
         pytest.param("Deploy 12", "Deploy 12", id="name"),
         pytest.param("\\ml\\Deploy", "\\ml\\Deploy", id="name-with-path"),
-        pytest.param("-1", "-1", id="name-with-a-sign"),
+        pytest.param("-1", "-1", id="name-like-a-negative-number"),
     ],
 )
 def test_a_target_is_named_by_its_id_or_its_name(definition, expected):
@@ -72,7 +72,7 @@ def test_a_target_is_named_by_its_id_or_its_name(definition, expected):
 @pytest.mark.parametrize(
     "wrong", [0, -1, 2**31, True, 1.5, "", "0", "00", "9" * 20, None, [1], {}], ids=repr
 )
-def test_what_is_neither_an_id_nor_a_name_is_refused(wrong):
+def test_a_target_that_is_neither_an_id_nor_a_name_is_refused(wrong):
     with pytest.raises(ValidationError, match="is neither an id, the number in the address of its"):
         read_release(definition=wrong)
 
@@ -87,7 +87,7 @@ def test_what_is_neither_an_id_nor_a_name_is_refused(wrong):
         ("property:a:b", "property:a:b"),
     ],
 )
-def test_the_version_stands_where_version_from_says(written, expected):
+def test_the_version_is_read_from_version_from(written, expected):
     assert expected == read(version_from=written).version_from
 
 
@@ -101,12 +101,12 @@ def test_the_version_stands_where_version_from_says(written, expected):
         "http://127.0.0.1:8081/contoso",
     ],
 )
-def test_an_organisation_is_named_by_its_address_without_a_slash_at_the_end(address):
+def test_an_organization_is_named_by_its_address_without_a_slash_at_the_end(address):
     assert address == read_release(organization_url=address).organization_url
     assert address == read_pipeline(organization_url=f"{address}/").organization_url
 
 
-def test_templates_are_read_in_variables_artifacts_parameters_and_description():
+def test_variables_artifacts_parameters_and_description_are_templates():
     template = Template.parse("{model_version}")
     written = {"a": "{model_version}"}
 
@@ -139,6 +139,6 @@ def test_every_field_is_described_for_editors_and_people(fields: type[BaseModel]
     assert [] == [name for name, field in schema.items() if not field["description"].endswith(".")]
 
 
-def test_what_was_read_cannot_be_changed():
+def test_parsed_fields_are_immutable():
     with pytest.raises(ValidationError, match="frozen"):
         read().version = "7"

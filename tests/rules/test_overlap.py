@@ -1,4 +1,4 @@
-"""When two rules can want the same registration."""
+"""When two rules can match the same registration."""
 
 from itertools import product
 
@@ -24,26 +24,26 @@ def rule(**fields):
 
 
 def both_want(one, other):
-    """Tell whether both can want the same, having asked in either order."""
+    """Return whether both can match the same registration, checked in both orders."""
     there, back = common_globs(rule(**one), rule(**other)), common_globs(rule(**other), rule(**one))
     assert there == (back and back[::-1])
     return there is not None
 
 
 @given(GLOBS, GLOBS)
-def test_two_globs_meet_exactly_when_some_name_fits_both(one, other):
+def test_two_globs_overlap_exactly_if_some_name_matches_both(one, other):
     expected = any(
         fits(one, name) and fits(other, name) for name in [*NAMES, "[", "[a", "b[", "[["]
     )
     found = meet(one, other)
 
-    # Only names of a and b are tried, beside a few with a bracket.
+    # Only names of a and b are tried, and a few with a bracket.
     assert found or not expected
     assert expected or not found or "[" in one + other
 
 
 @given(GLOBS, GLOBS)
-def test_what_a_glob_covers_it_fits(wide, narrow):
+def test_a_glob_matches_what_it_covers(wide, narrow):
     if covers(wide, narrow):
         assert [] == [name for name in NAMES if fits(narrow, name) and not fits(wide, name)]
 
@@ -52,10 +52,10 @@ def test_what_a_glob_covers_it_fits(wide, narrow):
     ("wide", "narrow", "expected"),
     [
         pytest.param("*", "churn-*", True, id="any-name-covers-all"),
-        pytest.param("churn-*", "churn-*-eu", True, id="the-shorter-beginning-covers"),
-        pytest.param("churn-*-eu", "churn-*", False, id="the-longer-does-not"),
+        pytest.param("churn-*", "churn-*-eu", True, id="the-shorter-prefix-covers"),
+        pytest.param("churn-*-eu", "churn-*", False, id="the-longer-prefix-does-not"),
         pytest.param("*-eu", "churn-eu", True, id="a-name"),
-        pytest.param("churn*", "churn", True, id="a-name-that-is-all-of-the-beginning"),
+        pytest.param("churn*", "churn", True, id="a-name-equal-to-the-prefix"),
         pytest.param("churn-?", "churn-*", False, id="one-character-is-not-any-number"),
         pytest.param("churn-[a-c]", "churn-b", True, id="a-character-of-a-class"),
         pytest.param("churn-[a-c]", "churn-?", False, id="a-class-is-not-any-character"),
@@ -70,14 +70,14 @@ def test_a_glob_covers_another(wide, narrow, expected):
     ("one", "other", "expected"),
     [
         pytest.param("churn", "Churn", False, id="case-counts"),
-        pytest.param("churn*", "*eu", True, id="beginning-and-end"),
+        pytest.param("churn*", "*eu", True, id="prefix-and-suffix"),
         pytest.param("churn[0-4]", "churn[4-9]", True, id="classes-with-a-common-character"),
         pytest.param("churn[0-4]", "churn[5-9]", False, id="classes-without"),
         pytest.param("größe[ä-ü]", "größe[ö]", True, id="other-letters"),
         pytest.param("*" * 200 + "a", "*" * 200 + "b", False, id="many-stars"),
     ],
 )
-def test_globs_meet(one, other, expected):
+def test_globs_overlap(one, other, expected):
     assert expected == meet(one, other) == meet(other, one)
 
 
@@ -108,7 +108,7 @@ def test_globs_meet(one, other, expected):
         pytest.param({"tags": {"a": ["x", ">1"]}}, {"tags": {"a": "x*"}}, id="a-text-of-a-pattern"),
     ],
 )
-def test_rules_that_can_want_the_same(one, other):
+def test_rules_that_overlap(one, other):
     assert both_want(one, other)
 
 
@@ -139,7 +139,7 @@ def test_rules_that_can_want_the_same(one, other):
         pytest.param({"tags": {"a": "<0.9"}}, {"tags": {"a": ">=0.9"}}, id="numbers"),
     ],
 )
-def test_rules_that_cannot_want_the_same(one, other):
+def test_rules_that_do_not_overlap(one, other):
     assert not both_want(one, other)
 
 
@@ -162,7 +162,7 @@ REGISTRATIONS = st.builds(
 
 
 @given(FIELDS, FIELDS, REGISTRATIONS)
-def test_what_two_rules_match_both_can_want(one, other, registration):
+def test_rules_that_match_one_registration_overlap(one, other, registration):
     rules = rule(**one), rule(**other)
     if all(each.evaluate(registration).matched for each in rules):
         assert common_globs(*rules)

@@ -21,13 +21,13 @@ def told(fields: object, **origins: str) -> list[str]:
     ("fields", "expected"),
     [pytest.param(*row, id=name) for name, row in (MISTAKES | TARGET_MISTAKES).items()],
 )
-def test_a_mistake_is_told_with_path_value_what_is_allowed_and_the_nearest_spelling(
+def test_a_mistake_is_reported_with_path_value_what_is_allowed_and_the_closest_spelling(
     fields, expected
 ):
     assert [expected] == told(fields)
 
 
-def test_all_mistakes_of_a_rule_are_told_at_once():
+def test_all_mistakes_of_a_rule_are_reported_together():
     fields = {
         "version": 10,
         "start": "newst",
@@ -75,7 +75,7 @@ def test_all_mistakes_of_a_rule_are_told_at_once():
     ],
     ids=["field", "inside", "one-level-deeper", "in-a-target", "name-of-an-entry", "other-field"],
 )
-def test_what_a_setting_gave_is_named_by_the_setting(fields, origins, path):
+def test_a_problem_in_a_setting_names_the_setting(fields, origins, path):
     assert [path] == [line.partition(":")[0] for line in told(rule(**fields), **origins)]
 
 
@@ -112,7 +112,7 @@ json_values = st.recursive(
 
 @relaxed
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=3), json_values)
-def test_whatever_a_rule_holds_it_is_valid_or_told_in_our_own_words(changes, whole):
+def test_any_rule_is_valid_or_reported_in_our_own_words(changes, whole):
     nested: dict = {"release": {"definition": 1}}
     for path, value in changes.items():
         owner, _, name = path.rpartition(".")

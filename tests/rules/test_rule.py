@@ -1,4 +1,4 @@
-"""One rule and one registration: each clause met and not met, in words, and what it leads to."""
+"""One rule and one registration: each clause met and not met, in words, and the result."""
 
 import pytest
 from hypothesis import given
@@ -18,23 +18,23 @@ def clauses(fields, **described) -> dict[str, Clause]:
 
 
 @pytest.mark.parametrize(("fields", "described", "expected"), CLAUSES)
-def test_each_clause_says_whether_it_is_met_and_why(fields, described, expected):
+def test_each_clause_states_whether_it_is_met_and_why(fields, described, expected):
     assert expected == clauses(fields, **described)[expected.clause]
 
 
-def test_the_mode_of_the_app_is_told_apart_from_that_of_the_rule():
+def test_the_mode_of_the_app_is_distinguished_from_that_of_the_rule():
     book = rulebook(Mode.OFF, quiet={}, off={"mode": "off"})
-    told = {one.rule.name: one.reason for one in book.evaluate(registration())}
+    reported = {one.rule.name: one.reason for one in book.evaluate(registration())}
 
     expected = {
         "quiet": "the app is switched off by its setting MODE",
         "off": "the rule is switched off",
     }
-    assert expected == told
+    assert expected == reported
 
 
 @pytest.mark.parametrize("mode", ["live", "observe"])
-def test_only_what_a_rule_asks_for_is_a_clause(mode):
+def test_only_the_fields_of_a_rule_become_clauses(mode):
     assert ["model", "version"] == list(clauses({"mode": mode}))
     everything = {
         "workspace": "*",
@@ -47,7 +47,7 @@ def test_only_what_a_rule_asks_for_is_a_clause(mode):
     )
 
 
-def test_a_rule_matches_when_every_clause_is_met_and_says_all_of_them():
+def test_a_rule_matches_if_every_clause_is_met_and_states_all_of_them():
     evaluation = rule(version=">=10", tags={"stage": "prod"}).evaluate(
         registration("17", tags={"stage": "prod"})
     )
@@ -59,7 +59,7 @@ def test_a_rule_matches_when_every_clause_is_met_and_says_all_of_them():
     ) == evaluation.reason
 
 
-def test_a_rule_that_does_not_match_says_all_that_failed_and_nothing_else():
+def test_a_rule_that_does_not_match_states_only_the_failed_clauses():
     evaluation = rule(version=">=10", tags={"stage": "prod", "owner": "*"}).evaluate(
         registration("9", tags={"owner": "ml"})
     )
@@ -85,16 +85,16 @@ NO_INTEGERS = {
 
 
 @pytest.mark.parametrize(
-    ("version", "told"), [pytest.param(*row, id=ascii(row[0])) for row in NO_INTEGERS.items()]
+    ("version", "reported"), [pytest.param(*row, id=ascii(row[0])) for row in NO_INTEGERS.items()]
 )
-def test_a_version_that_is_no_integer_harms_only_the_rules_that_need_one(version, told):
+def test_a_version_that_is_not_an_integer_affects_only_rules_that_need_one(version, reported):
     book = rulebook(
         integer={}, bounded={"version": ">=1"}, semver={**SEMVER_TAG}, other={"model": "fraud"}
     )
     described = registration(version, tags={"semver": "1.4.0"})
     integer, bounded, semver = book.evaluate(described)
 
-    expected = f"{told.format('is not a version under scheme integer')}; {INTEGER}"
+    expected = f"{reported.format('is not a version under scheme integer')}; {INTEGER}"
     assert (False, None, expected) == (integer.matched, integer.version, integer.reason)
     assert expected == bounded.reason
     assert semver.matched
@@ -105,7 +105,7 @@ def test_a_version_that_is_no_integer_harms_only_the_rules_that_need_one(version
     [({}, "17"), (SEMVER_TAG, "1.4.0"), ({"version_from": "property:n"}, "3")],
     ids=["version", "tag", "property"],
 )
-def test_the_version_that_is_compared_comes_from_where_the_rule_says(fields, text):
+def test_the_compared_version_comes_from_where_the_rule_specifies(fields, text):
     described = registration(tags={"semver": "1.4.0"}, properties={"n": "3"})
     evaluation = rule(**fields).evaluate(described)
 
@@ -113,13 +113,13 @@ def test_the_version_that_is_compared_comes_from_where_the_rule_says(fields, tex
     assert evaluation.version == rule(**fields).read_version(described)
 
 
-def test_a_version_that_is_absent_cannot_be_read():
+def test_an_absent_version_is_invalid():
     with pytest.raises(VersionError) as caught:
         rule(**SEMVER_TAG).read_version(registration())
     assert "the version stands in tag 'SemVer', which is absent" == str(caught.value)
 
 
-def test_what_is_long_is_cut_in_every_clause():
+def test_long_values_are_cut_in_every_clause():
     long = "x" * 5_000
     fields = {
         "version": ">=1 " * 500,
@@ -139,7 +139,7 @@ def test_what_is_long_is_cut_in_every_clause():
 
 @relaxed
 @given(st.text(), st.text(), st.dictionaries(st.text(), st.text(), max_size=3))
-def test_any_registration_is_judged_in_sentences_of_one_line(model, version, tags):
+def test_any_registration_is_explained_in_one_line_sentences(model, version, tags):
     fields = {
         "model": ["*", "!\n"],
         "workspace": "\n",
@@ -184,7 +184,7 @@ def test_a_change_of_what_a_rule_selects_changes_its_digest(field):
     ],
     ids=["target", "allow_unsafe", "order-of-tags", "order-of-globs"],
 )
-def test_what_selects_nothing_leaves_the_digest_as_it_is(changes):
+def test_fields_that_do_not_select_leave_the_digest_unchanged(changes):
     assert rule(**SELECTORS).selectors == rule(**SELECTORS | changes).selectors
 
 
@@ -202,7 +202,7 @@ def test_a_rule_knows_what_it_starts_and_when(start):
     assert (start, 5) == (pipeline.start, pipeline.target.id)
 
 
-def test_marks_are_void_when_versions_are_read_or_ordered_otherwise():
+def test_marks_are_void_if_versions_are_parsed_or_ordered_differently():
     orderings = {
         rule(**fields).ordering
         for fields in (

@@ -1,4 +1,4 @@
-"""The JSON Schema that completes rules in editors: it agrees with the app and is up to date."""
+"""The JSON Schema for rules in editors agrees with the app and is up to date."""
 
 import json
 import re
@@ -24,13 +24,13 @@ def app_accepts(rules):
     return not RuleBook.read(named).broken
 
 
-def test_the_schema_in_the_folder_of_the_rules_is_this_one():
+def test_the_shipped_schema_is_up_to_date():
     shipped = (INFRA / "rules.schema.json").read_text(encoding="utf-8")
 
     assert schema_text() == shipped, "run: python -m model_trigger schema > infra/rules.schema.json"
 
 
-def test_the_rules_that_are_shipped_name_the_schema_and_keep_to_it():
+def test_the_shipped_rules_refer_to_the_schema_and_conform_to_it():
     rules = json.loads((INFRA / "rules.json").read_text(encoding="utf-8"))
 
     assert "./rules.schema.json" == rules["$schema"]
@@ -93,7 +93,7 @@ VALID = [
 
 
 @pytest.mark.parametrize("rules", VALID)
-def test_valid_rules_keep_to_the_schema(rules):
+def test_valid_rules_conform_to_the_schema(rules):
     assert app_accepts(rules)
     VALIDATOR.validate(rules)
 
@@ -130,7 +130,7 @@ def test_valid_rules_keep_to_the_schema(rules):
         ),
     ],
 )
-def test_wrong_rules_break_the_schema(rules):
+def test_invalid_rules_violate_the_schema(rules):
     assert not isinstance(rules, dict) or not app_accepts(rules)
     assert not VALIDATOR.is_valid(rules)
 
@@ -148,13 +148,13 @@ FIELDS = st.dictionaries(st.sampled_from([*RuleFields.model_fields, "other"]), V
 
 
 @given(FIELDS)
-def test_what_the_app_accepts_keeps_to_the_schema(fields):
+def test_what_the_app_accepts_conforms_to_the_schema(fields):
     rules = {"churn": RULE | fields}
     if app_accepts(rules):
         VALIDATOR.validate(rules)
 
 
-def test_every_field_is_described_and_nothing_carries_a_made_up_title():
+def test_every_field_has_a_description_and_no_generated_title():
     schema = rules_schema()
     titles = re.findall(r'"title": "([^"]*)"', schema_text())
     fields = [
@@ -167,7 +167,7 @@ def test_every_field_is_described_and_nothing_carries_a_made_up_title():
     assert "null" not in [field.get("default", "") for field in fields]
 
 
-def test_what_may_be_left_out_has_its_default_where_there_is_one():
+def test_optional_fields_have_their_defaults():
     fields = rules_schema()["$defs"]["Rule"]["properties"]
     defaults = {name: field["default"] for name, field in fields.items() if "default" in field}
 

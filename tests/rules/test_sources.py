@@ -18,7 +18,7 @@ def test_without_any_setting_there_are_no_rules():
     assert {} == gather({"RULES": "", "OTHER": "x"}, " \n", "RULES_FILE rules.json")
 
 
-def test_a_rule_in_rules_replaces_the_whole_one_of_the_file_and_the_others_stay():
+def test_a_rule_in_rules_replaces_the_whole_rule_of_the_file_and_no_other():
     file = json.dumps(
         {"$schema": "x", "churn": {"model": "a", "tags": {}}, "fraud": {"model": "f"}}
     )
@@ -29,7 +29,7 @@ def test_a_rule_in_rules_replaces_the_whole_one_of_the_file_and_the_others_stay(
     }
 
 
-def test_the_setting_of_a_field_counts_more_than_rules_and_file():
+def test_the_setting_of_a_field_takes_precedence_over_rules_and_file():
     file = json.dumps({"fraud": {"model": "fraud", "version": "1"}})
     settings = {"RULES__churn__version": ">=10", "RULES__fraud__version": "2"}
     found = gathered(settings, file=file)
@@ -39,7 +39,7 @@ def test_the_setting_of_a_field_counts_more_than_rules_and_file():
     assert {"version": "RULES__churn__version"} == found["churn"].origins
 
 
-def test_a_rule_may_stand_in_settings_only():
+def test_a_rule_may_consist_of_settings_only():
     found = gathered(
         {
             "RULES__fraud__model": "fraud-*",
@@ -57,26 +57,26 @@ def test_a_rule_may_stand_in_settings_only():
 @pytest.mark.parametrize(
     "setting", ["RULES__CHURN__VERSION", "rules__churn__version", "Rules__Churn__Version"]
 )
-def test_names_of_settings_are_read_without_case(setting):
+def test_setting_names_are_case_insensitive(setting):
     found = gather({"rules": json.dumps({"churn": CHURN}), setting: ">=10"}, "", "")
 
     assert CHURN | {"version": ">=10"} == found["churn"].fields
 
 
-def test_what_was_written_is_left_as_it_was():
+def test_the_sources_are_not_modified():
     rules = {"churn": CHURN}
     gathered({"RULES__churn__release__project": "ml", "RULES__churn__version": "1"}, rules)
 
     assert {"churn": {"model": "churn", "release": {"definition": 1}}} == rules
 
 
-# What the text of a setting becomes.
+# How the text of a setting is parsed.
 
 
 @pytest.mark.parametrize(
     "text", ["1.10", "007", "true", "12", ">=10 <20", " 3 ", "[1]", '"x"', "{}", "NULL", "a,b"]
 )
-def test_text_stays_the_text_it_is(text):
+def test_text_is_taken_literally(text):
     assert text == fields({"RULES__churn__version": text})["version"]
     assert text == fields({"RULES__churn__release__project": text})["release"]["project"]
 
@@ -110,7 +110,7 @@ def test_maps_and_lists_are_given_as_json(field, text, expected):
         ("pipeline", "stages_to_skip", '["a"]', ["a"]),
     ],
 )
-def test_the_fields_of_a_target_are_entered_one_level_deeper(owner, field, text, expected):
+def test_the_fields_of_a_target_are_set_one_level_deeper(owner, field, text, expected):
     rules = {"churn": {"model": "churn", owner: {"project": "ml"}}}
     found = fields({f"RULES__churn__{owner}__{field}": text}, rules)
 
@@ -137,7 +137,7 @@ def test_null_removes_a_field(setting, expected, null):
     assert None not in found.values()
 
 
-def test_a_whole_target_is_replaced_before_one_field_of_it_whatever_their_order():
+def test_a_target_is_replaced_before_its_fields_whatever_their_order():
     settings = {
         "RULES__CHURN__RELEASE__PROJECT": "ml",
         "RULES__churn__release": '{"definition": 2}',
@@ -176,7 +176,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize(("field", "text"), FIELDS.items(), ids=list(FIELDS))
-def test_every_field_can_be_given_by_a_setting(field, text):
+def test_every_field_can_be_set_by_a_setting(field, text):
     target = {"pipeline": {"id": 1}} if field.startswith("pipeline") else CHURN
     book = RuleBook.read(
         gathered({f"RULES__churn__{field}": text}, {"churn": {"model": "churn"} | target})
@@ -185,7 +185,7 @@ def test_every_field_can_be_given_by_a_setting(field, text):
 
 
 @pytest.mark.parametrize("field", [name for name, text in FIELDS.items() if text[0] in "[{"])
-def test_the_example_for_a_map_or_a_list_is_right(field):
+def test_the_example_for_a_map_or_a_list_is_valid(field):
     target = {"pipeline": {"id": 1}} if field.startswith("pipeline") else CHURN
     rules = {"churn": {"model": "churn"} | target}
     problem = told({f"RULES__churn__{field}": "[x"}, rules)[0]
@@ -194,7 +194,7 @@ def test_the_example_for_a_map_or_a_list_is_right(field):
     assert [] == told({f"RULES__churn__{field}": example}, rules)
 
 
-def test_no_field_is_forgotten_among_those_that_can_be_given_by_a_setting():
+def test_no_field_is_missing_from_those_that_a_setting_can_set():
     owners = {"": RuleFields, "release__": ReleaseFields, "pipeline__": PipelineFields}
 
     assert set(FIELDS) == {
@@ -202,5 +202,5 @@ def test_no_field_is_forgotten_among_those_that_can_be_given_by_a_setting():
     }
 
 
-def test_the_schema_that_editors_use_is_no_rule():
+def test_the_schema_reference_for_editors_is_not_a_rule():
     assert {"a": 1} == read_rules_text('{"$schema": "./rules.schema.json", "a": 1}', "RULES")

@@ -1,4 +1,4 @@
-"""What a rule does, in one line."""
+"""A rule summarized in one line."""
 
 import pytest
 
@@ -57,13 +57,13 @@ from model_trigger.rules.summary import summarize
         ),
     ],
 )
-def test_a_rule_is_summed_up_in_a_line(fields, expected):
+def test_a_rule_is_summarized_in_one_line(fields, expected):
     (rule,) = RuleBook.read({"rule": RuleSource(fields)}).rules.values()
 
     assert expected == summarize(rule)
 
 
-def test_the_stricter_mode_of_rule_and_app_is_told():
+def test_the_stricter_mode_of_rule_and_app_is_shown():
     source = RuleSource({"model": "churn", "release": {"definition": 1}})
     (rule,) = RuleBook.read({"rule": source}, Mode.OFF).rules.values()
 

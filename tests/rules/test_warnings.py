@@ -1,4 +1,4 @@
-"""Every warning in full, and what is not warned about."""
+"""Every warning in full, and rules without one."""
 
 import pytest
 
@@ -10,7 +10,7 @@ RELEASE = {"release": {"definition": 1, "project": "ml"}}
 
 
 def warnings(mode=Mode.LIVE, **rules):
-    """Lint rules that start release 1 in ml unless they say otherwise."""
+    """Lint rules that start release 1 in ml unless specified otherwise."""
     sources = {
         name: RuleSource(fields if "pipeline" in fields else RELEASE | fields)
         for name, fields in rules.items()
@@ -56,11 +56,11 @@ def warnings(mode=Mode.LIVE, **rules):
         ),
     ],
 )
-def test_a_rule_that_is_surely_not_meant_is_warned_about(fields, expected):
+def test_a_rule_that_is_probably_a_mistake_gets_a_warning(fields, expected):
     assert [expected] == warnings(churn={"model": "churn"} | fields)
 
 
-def test_two_rules_that_start_one_target_for_one_model_are_warned_about():
+def test_two_rules_that_start_one_target_for_one_model_get_a_warning():
     expected = (
         'churn_eu.model: "churn-eu" is also wanted by rule churn ("churn*"), and both start '
         "release 1 in ml: it starts twice for a version that both match; tell them apart by model, "
@@ -75,13 +75,13 @@ def test_two_rules_that_start_one_target_for_one_model_are_warned_about():
     [
         pytest.param({}, {}, id="the-same"),
         pytest.param({"model": "*"}, {}, id="any-model-before-a-name"),
-        pytest.param({}, {"model": "*"}, id="any-model-behind-a-name"),
-        pytest.param({"model": "churn-*"}, {"model": "churn-*-eu"}, id="longer-glob-behind"),
+        pytest.param({}, {"model": "*"}, id="any-model-after-a-name"),
+        pytest.param({"model": "churn-*"}, {"model": "churn-*-eu"}, id="longer-glob-after"),
         pytest.param({"model": "churn-*-eu"}, {"model": "churn-*"}, id="longer-glob-before"),
-        pytest.param({"model": "*-eu"}, {"model": "churn-*"}, id="beginning-and-end"),
+        pytest.param({"model": "*-eu"}, {"model": "churn-*"}, id="prefix-and-suffix"),
         pytest.param({"model": ["x", "churn"]}, {"model": ["churn", "y"]}, id="one-of-several"),
         pytest.param(
-            {}, {"release": {"definition": "1", "project": "ML"}}, id="target-in-other-words"
+            {}, {"release": {"definition": "1", "project": "ML"}}, id="target-spelled-differently"
         ),
         pytest.param(
             {},
@@ -89,7 +89,9 @@ def test_two_rules_that_start_one_target_for_one_model_are_warned_about():
             id="other-variables",
         ),
         pytest.param(
-            {"pipeline": {"id": "Deploy"}}, {"pipeline": {"id": "deploy"}}, id="names-without-case"
+            {"pipeline": {"id": "Deploy"}},
+            {"pipeline": {"id": "deploy"}},
+            id="names-in-another-case",
         ),
     ],
 )
@@ -114,18 +116,18 @@ def test_the_same_target_is_found_in_whatever_order_and_spelling(one, other):
         pytest.param(
             {"pipeline": {"id": 1, "organization_url": "https://dev.azure.com/contoso"}},
             {"pipeline": {"id": 1, "organization_url": "https://dev.azure.com/fabrikam"}},
-            id="two-organisations",
+            id="two-organizations",
         ),
-        pytest.param({"release": {"definition": 1}}, {}, id="a-project-that-is-not-known-here"),
+        pytest.param({"release": {"definition": 1}}, {}, id="an-unknown-project"),
         pytest.param(
             {"release": RELEASE["release"] | {"organization_url": "https://dev.azure.com/contoso"}},
             {},
-            id="another-organisation",
+            id="another-organization",
         ),
         pytest.param({"pipeline": {"id": 1, "project": "ml"}}, {}, id="a-pipeline-and-a-release"),
     ],
 )
-def test_rules_that_are_apart_are_not_warned_about(one, other):
+def test_rules_that_do_not_overlap_get_no_warning(one, other):
     assert [] == warnings(one={"model": "churn"} | one, other={"model": "churn"} | other)
 
 
@@ -141,11 +143,11 @@ def test_rules_that_are_apart_are_not_warned_about(one, other):
         pytest.param({"version_from": "tag:V", "properties": {"v": "*"}}, id="tag-and-property"),
     ],
 )
-def test_what_may_be_meant_is_not_warned_about(fields):
+def test_plausible_rules_get_no_warning(fields):
     assert [] == warnings(churn={"model": "churn"} | fields)
 
 
-def test_of_many_rules_for_one_model_each_is_warned_about_once():
+def test_each_of_many_rules_for_one_model_gets_one_warning():
     found = warnings(a={"model": "m"}, b={"model": "m"}, c={"model": "*"}, d={"model": "m*"})
 
     assert ["b", "c", "d"] == sorted(text.partition(".")[0] for text in found)
@@ -155,7 +157,7 @@ def test_an_app_that_only_observes_starts_nothing_twice():
     assert [] == warnings(Mode.OBSERVE, a={"model": "m"}, b={"model": "m"})
 
 
-def test_warnings_stand_in_the_order_of_the_rules():
+def test_warnings_are_in_the_order_of_the_rules():
     found = warnings(b={"model": "b", "version": "<0"}, a={"model": "a", "version": "<0"})
 
     assert ["b", "a"] == [text.partition(".")[0] for text in found]
@@ -168,7 +170,7 @@ def test_warnings_stand_in_the_order_of_the_rules():
         pytest.param(100, ["twin.model"], id="few-enough"),
     ],
 )
-def test_the_comparison_of_rules_two_by_two_ends(monkeypatch, most, expected):
+def test_the_pairwise_comparison_of_rules_is_limited(monkeypatch, most, expected):
     monkeypatch.setattr(lint, "_MOST_PAIRS", most)
     rules = {f"r{number}": {"model": "m", "version": f"{number}"} for number in range(9)}
 

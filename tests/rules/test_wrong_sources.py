@@ -14,7 +14,7 @@ from tests.support.sources import CHURN, fields, gathered, told
 
 
 @pytest.mark.parametrize("text", ["", " "])
-def test_what_a_shell_leaves_of_a_range_is_refused_with_a_hint_about_quotes(text):
+def test_a_range_that_lost_its_quotes_in_a_shell_is_refused_with_a_hint(text):
     problems = told({"RULES__Churn__Version": text}, {"churn": CHURN | {"version": ">=10"}})
 
     assert [
@@ -45,7 +45,7 @@ def test_rules_that_azure_could_not_resolve_are_named(setting):
         find_setting({setting: REFERENCE.upper()}, setting)
 
 
-# What is wrong with a setting.
+# Invalid settings.
 
 
 def wrong(name, settings, *expected):
@@ -142,11 +142,11 @@ def wrong(name, settings, *expected):
         ),
     ],
 )
-def test_a_setting_that_is_wrong_is_told(settings, expected):
+def test_an_invalid_setting_is_reported(settings, expected):
     assert expected == told(settings)
 
 
-def test_a_setting_that_is_wrong_breaks_its_rule_only():
+def test_an_invalid_setting_breaks_only_its_rule():
     rules = {"churn": CHURN, "fraud": {"model": "fraud", "release": {"definition": 2}}}
     book = RuleBook.read(gathered({"RULES__churn__tags": "x"}, rules))
 
@@ -155,20 +155,20 @@ def test_a_setting_that_is_wrong_breaks_its_rule_only():
     assert book.broken["churn"].globs.fit("churn")
 
 
-def test_a_target_that_is_no_map_is_not_hidden_by_a_setting_for_a_field_of_it():
+def test_an_invalid_target_is_not_hidden_by_a_setting_for_one_of_its_fields():
     rules = {"churn": {"model": "churn", "release": "Deploy"}}
     (problem,) = told({"RULES__churn__release__definition": "2"}, rules)
 
     assert problem.startswith('churn.release: "Deploy" is not a JSON object with the fields defini')
 
 
-def test_a_rule_that_is_no_map_is_not_hidden_by_settings():
+def test_an_invalid_rule_is_not_hidden_by_settings():
     (problem,) = told({"RULES__churn__version": "2"}, {"churn": "x"})
 
     assert problem.startswith('churn: "x" is not a JSON object with the fields model, ')
 
 
-# What is wrong with RULES or the file as a whole, and what only looks so.
+# Problems with RULES or the file as a whole, and what only looks like one.
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_rule_that_is_no_map_is_not_hidden_by_settings():
     ],
     ids=["cut", "text", "list", "null", "json-text", "deep"],
 )
-def test_rules_that_cannot_be_read_as_a_whole_say_where_and_why(text, message):
+def test_invalid_rules_as_a_whole_are_reported_with_place_and_reason(text, message):
     with pytest.raises(RulesUnreadableError) as caught:
         gathered(rules=text)
     assert f"RULES {message}" == str(caught.value)
@@ -192,7 +192,7 @@ def test_rules_that_cannot_be_read_as_a_whole_say_where_and_why(text, message):
     assert f"RULES_FILE rules.json {message}" == str(caught.value)
 
 
-def test_rules_under_two_names_that_differ_only_in_case_are_not_guessed():
+def test_rules_under_two_names_that_differ_only_in_case_are_ambiguous():
     with pytest.raises(RulesUnreadableError) as caught:
         gather({"RULES": "{}", "Rules": "{}"}, "", "")
     assert "RULES and Rules differ only in case; remove one of the two" == str(caught.value)
@@ -210,7 +210,7 @@ def test_rules_under_two_names_that_differ_only_in_case_are_not_guessed():
     ],
     ids=["rule", "field", "field-of-a-target"],
 )
-def test_a_name_that_is_given_twice_breaks_its_rule_only(churn, path):
+def test_a_repeated_name_breaks_only_its_rule(churn, path):
     book = RuleBook.read(gathered(rules=f'{{"good": {json.dumps(CHURN)}, "churn": {churn}}}'))
 
     assert [f"{path}: is given twice; keep one of the two"] == [str(one) for one in book.problems]
@@ -218,7 +218,7 @@ def test_a_name_that_is_given_twice_breaks_its_rule_only(churn, path):
     assert ["churn"] == list(book.broken)
 
 
-def test_a_target_that_is_given_twice_is_not_hidden_by_a_setting_for_a_field_of_it():
+def test_a_repeated_target_is_not_hidden_by_a_setting_for_one_of_its_fields():
     rules = '{"churn": {"model": "a", "release": {}, "release": {}}}'
 
     assert GivenTwice() == fields({"RULES__churn__release__definition": "2"}, rules)["release"]
@@ -238,11 +238,11 @@ setting_names = st.lists(
     ),
     st.text() | st.just(json.dumps({"churn": CHURN})),
 )
-def test_any_settings_give_rules_and_problems_and_nothing_else(settings, rules):
+def test_any_settings_give_only_rules_and_problems(settings, rules):
     try:
         book = RuleBook.read(gathered(settings, rules))
     except RulesUnreadableError as error:
-        assert str(error)  # noqa: PT017 - either is right
+        assert str(error)  # noqa: PT017 - either is fine
         return
     assert all(str(problem).isprintable() for problem in book.problems)
     assert all(broken.problems for broken in book.broken.values())

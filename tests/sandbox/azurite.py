@@ -1,6 +1,6 @@
-"""Runs Azurite, Microsoft's emulator of Azure Storage, as a child process.
+"""Run Azurite, Microsoft's emulator of Azure Storage, as a child process.
 
-It is started with node itself: killing npx would leave node running.
+It is started with node directly: killing npx would leave node running.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from tests.sandbox.processes import Child, ChildError
 SANDBOX = Path(__file__).parent
 SCRIPT = SANDBOX / "node_modules" / ".bin" / "azurite"
 
-# The emulator's account, the same everywhere:
+# The emulator's well-known account:
 # https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = (
@@ -20,9 +20,9 @@ ACCOUNT_KEY = (
 
 
 class Azurite(Child):
-    """Azurite on free ports, ready: `connection_string` leads to its blobs, queues and tables.
+    """A running Azurite on free ports; `connection_string` has its blobs, queues and tables.
 
-    It keeps everything in `folder`, or in memory when there is none.
+    It stores data in `folder`, or in memory without one.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -32,7 +32,7 @@ class Azurite(Child):
             raise ChildError(msg)
         ports = ["--blobPort", "0", "--queuePort", "0", "--tablePort", "0"]
         state = ["--location", str(folder)] if folder else ["--inMemoryPersistence"]
-        # newer SDKs speak newer API versions than Azurite admits to
+        # newer SDKs use newer API versions than Azurite accepts
         quirks = ["--skipApiVersionCheck", "--disableTelemetry", "--silent"]
         super().__init__([node, str(SCRIPT), *ports, *state, *quirks], {}, SANDBOX)
         try:

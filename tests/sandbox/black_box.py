@@ -1,10 +1,10 @@
-"""Checks from outside that no registration has two releases, while answers are lost all the time.
+"""Check from outside that no registration gets two releases, while responses keep getting lost.
 
     python -m tests.sandbox.black_box [--runs 10] [--seed 1]
 
-Storage loses one answer in four, Azure DevOps answers 500 after it has started what it was asked
-for, and each event comes four times at once, to two hosts. Prints a line per run; the exit code is
-1 when a run went wrong.
+Storage loses one response in four, Azure DevOps returns 500 after starting a release, and each
+event is delivered four times at once, to two hosts. Prints a line per run; the exit code is 1 if a
+run failed.
 """
 
 import argparse
@@ -28,14 +28,14 @@ MODELS = {1: tuple(f"every-{n}" for n in range(4)), 2: ("newer-0", "newer-1")}
 VERSIONS = range(1, 5)
 DELIVERIES = 4
 STORAGE_CHANCE = 0.25
-# Of the POSTs, how many are carried out although the answer is an error; and how many are not.
+# The shares of POSTs that fail after being carried out, and without being carried out.
 COMMIT_CHANCE, REFUSE_CHANCE = 0.6, 0.1
 SECONDS_TO_FINISH = 240.0
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one run."""
+    """The result of a run."""
 
     seed: int
     releases: list[tuple[int, str, int]]
@@ -47,7 +47,7 @@ class Result:
 
     @property
     def wrong(self) -> list[str]:
-        """What should not have happened; empty when all is well."""
+        """What should not have happened; empty if all is well."""
         return [
             *wrong_with_every(of_definition(self.releases, 1), registrations(1)),
             *wrong_with_newer(of_definition(self.releases, 2), registrations(2)),
@@ -57,8 +57,8 @@ class Result:
     def __str__(self) -> str:
         lost = sum(count for name, count in self.faults.items() if name.startswith("storage"))
         return (
-            f"BLACKBOX_SEED={self.seed}: {'; '.join(self.wrong) or 'well'} "
-            f"({len(self.releases)} releases, {self.deliveries} deliveries; lost: {lost} answers "
+            f"BLACKBOX_SEED={self.seed}: {'; '.join(self.wrong) or 'ok'} "
+            f"({len(self.releases)} releases, {self.deliveries} deliveries; lost: {lost} responses "
             f"of storage, {self.faults['error 500 after commit']} of Azure DevOps, "
             f"{self.seconds:.0f} s)"
             f"{' '.join(['', *self.stalls])}"
@@ -66,19 +66,19 @@ class Result:
 
 
 def registrations(definition: int) -> list[tuple[str, int]]:
-    """Return model and version of each registration for which this definition is started."""
+    """Return model and version of each registration that starts this definition."""
     return [(model, version) for model in MODELS[definition] for version in VERSIONS]
 
 
 def run(seed: int) -> Result:
-    """Deliver 24 registrations, let reconcile finish what is open, and read what came of it."""
+    """Deliver 24 registrations, let reconcile finish open claims, and return the result."""
     began = time.monotonic()
     azure_devops = AzureDevOps(list_lag=1.5)
     always = {"status": 500, "path": "releases", "times": None}
     azure_devops.fault("error", probability=COMMIT_CHANCE, seed=seed, commit=True, **always)
     azure_devops.fault("error", probability=REFUSE_CHANCE, seed=seed + 1, **always)
     wanted = [*registrations(1), *registrations(2)]
-    random.Random(seed).shuffle(wanted)  # noqa: S311 - chance that repeats
+    random.Random(seed).shuffle(wanted)  # noqa: S311 - reproducible randomness
     events = [event(version, model) for model, version in wanted for _ in range(DELIVERIES)]
     with launch(RULES, azure_devops, seed=seed, storage_chance=STORAGE_CHANCE) as fleet:
         fleet.deliver(events, at_once=len(events))
@@ -99,12 +99,12 @@ def run(seed: int) -> Result:
 
 
 def main() -> int:
-    """Run as often as asked for; return the exit code."""
+    """Run as often as requested and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.sandbox.black_box", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--runs", type=int, default=1, help="how often (default: 1)")
-    parser.add_argument("--seed", type=int, help="of the first run (default: by chance)")
+    parser.add_argument("--runs", type=int, default=1, help="number of runs (default: 1)")
+    parser.add_argument("--seed", type=int, help="seed of the first run (default: random)")
     options = parser.parse_args()
     first = randbelow(10**6) if options.seed is None else options.seed
     failures = 0
@@ -113,7 +113,7 @@ def main() -> int:
         failures += bool(result.wrong)
         sys.stdout.write(f"{result}\n")
         sys.stdout.flush()
-    sys.stdout.write(f"{failures} of {options.runs} runs went wrong\n")
+    sys.stdout.write(f"{failures} of {options.runs} runs failed\n")
     return 1 if failures else 0
 
 

@@ -1,12 +1,12 @@
-"""Registers hundreds of versions at once while a third of all starts fails and hosts are killed.
+"""Register hundreds of versions at once while a third of all starts fail and hosts are killed.
 
     python -m tests.sandbox.burst [--seed 1] [--kills 4] [--set CLAIM_LEASE=PT20S] [...]
 
 Three rules start a release for every version, a release for newer versions, and a run of a pipeline
-that cannot be given a key. Deliveries come as Event Grid makes them: it waits 30 s for an answer,
-and delivers again after a pause. Prints what happened every five seconds; the exit code is 1 when
-an answer took longer than that, something was started twice or not at all, or took longer than 60 s
-after the faults had ended.
+that does not accept a key. Events are delivered as by Event Grid: it waits 30 s for a response, and
+retries after a pause. Prints a summary every five seconds. The exit code is 1 if a response took
+longer than that, or if something was started twice, not at all, or later than 60 s after the last
+fault.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from threading import Event, Thread
 from typing import Self
 
 from tests.sandbox.azure_devops.organization import (
-    Organisation,
+    Organization,
     Parameter,
     Pipeline,
     Project,
@@ -32,7 +32,7 @@ from tests.sandbox.mail import Answer
 from tests.sandbox.verdicts import of_definition, releases, runs, wrong_with_every, wrong_with_newer
 from tests.support.build import event
 
-# Long enough for an unknown outcome to be in the way of others for a while.
+# Long enough for an unknown outcome to block other starts for a while.
 SETTINGS = {"CLAIM_LEASE": "PT20S", "LIST_LAG": "PT5S"}
 RULES = {
     "every": {"model": "every-*", "start": "every", "release": {"definition": 1}},
@@ -42,7 +42,7 @@ RULES = {
 VARIABLES = {"modelName": Variable(), "modelVersion": Variable()}
 PARAMETERS = (Parameter("modelName"), Parameter("modelVersion"))
 DEFINITIONS = tuple(ReleaseDefinition(n, f"Deploy {n}", variables=VARIABLES) for n in (1, 2))
-FABRIKAM = Organisation(
+FABRIKAM = Organization(
     "fabrikam", (Project("ml", DEFINITIONS, (Pipeline(3, "deploy", parameters=PARAMETERS),)),)
 )
 FAULTS = (
@@ -51,9 +51,9 @@ FAULTS = (
     {"kind": "error", "status": 429, "retry_after": 2},
     {"kind": "close"},
 )
-# With four of them, a third of all starts meets one.
+# With four of these, a third of all starts is affected.
 FAULT_CHANCE = 1 - (2 / 3) ** (1 / len(FAULTS))
-# Event Grid's own are 10 s, 30 s, 1 min, 5 min:
+# Event Grid itself waits 10 s, 30 s, 1 min, 5 min:
 # https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 PAUSES = (2.0, 6.0, 12.0)
 STEP = 5.0
@@ -62,7 +62,7 @@ PROMISED_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is registered at once, and how badly things go."""
+    """How much is registered at once, and how much fails."""
 
     seed: int
     models: int = 12
@@ -74,7 +74,7 @@ class Plan:
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def registrations(self, rule: str) -> list[tuple[str, int]]:
-        """Return model and version of each registration that a rule is about."""
+        """Return model and version of each registration that a rule matches."""
         versions = range(1, self.versions + 1)
         return [
             (f"{rule}-{model}", version) for model in range(self.models) for version in versions
@@ -83,7 +83,7 @@ class Plan:
 
 @dataclass
 class Result:
-    """What came of it."""
+    """The result of a run."""
 
     plan: Plan
     wrong: list[str]
@@ -94,22 +94,22 @@ class Result:
 
     @property
     def longest(self) -> float:
-        """The longest time that an answer took."""
+        """The longest response time."""
         return max(each.seconds for each in self.answers)
 
     def __str__(self) -> str:
         late = sum(each.seconds >= DELIVERY_SECONDS for each in self.answers)
         return (
-            f"BURST_SEED={self.plan.seed}: {'; '.join(self.wrong) or 'well'} "
+            f"BURST_SEED={self.plan.seed}: {'; '.join(self.wrong) or 'ok'} "
             f"({len(self.answers)} deliveries, the longest took {self.longest:.1f} s, {late} "
             f"not answered in time, {self.deaths} deaths, all final "
-            f"{self.seconds_after_faults:.0f} s after the faults had ended)"
+            f"{self.seconds_after_faults:.0f} s after the last fault)"
             f"{' '.join(['', *self.stalls])}"
         )
 
 
-def run(plan: Plan, tell: Callable[[str], object] = lambda _: None) -> Result:
-    """Register everything at once, and read what came of it; `tell` gets the lines of progress."""
+def run(plan: Plan, report: Callable[[str], object] = lambda _: None) -> Result:
+    """Register everything at once and return the result; `report` receives progress lines."""
     azure_devops = AzureDevOps((FABRIKAM,), list_lag=LIST_LAG)
     for number, fault in enumerate(FAULTS):
         chance = {"probability": FAULT_CHANCE, "seed": plan.seed + number, "times": None}
@@ -118,7 +118,7 @@ def run(plan: Plan, tell: Callable[[str], object] = lambda _: None) -> Result:
     with launch(RULES, azure_devops, seed=plan.seed, **{**SETTINGS, **plan.settings}) as fleet:
         for host in fleet.hosts:
             host.alive()
-        weather = Weather(plan, fleet, tell)
+        weather = Weather(plan, fleet, report)
         with weather:
             fleet.deliver(_events(plan), plan.at_once, plan.pauses, reconcile_every=STEP)
             weather.wait_for_the_end()
@@ -137,8 +137,8 @@ def run(plan: Plan, tell: Callable[[str], object] = lambda _: None) -> Result:
 class Weather:
     """Kills hosts, ends the faults in time, and reports every few seconds."""
 
-    def __init__(self, plan: Plan, fleet: Fleet, tell: Callable[[str], object]) -> None:
-        self._plan, self._fleet, self._tell = plan, fleet, tell
+    def __init__(self, plan: Plan, fleet: Fleet, report: Callable[[str], object]) -> None:
+        self._plan, self._fleet, self._print = plan, fleet, report
         self._began = time.monotonic()
         self.ended = self._began + plan.faults_seconds
         self._stopping = Event()
@@ -179,7 +179,7 @@ class Weather:
 
     def _report(self, now: float, answers: list[Answer], asked: list[str]) -> None:
         lists = [each for each in asked if each.startswith("GET") and each.endswith(LISTS)]
-        self._tell(
+        self._print(
             f"{now - self._began:4.0f} s  {sum(each.is_received for each in answers):4} received  "
             f"{sum(not each.is_received for each in answers):4} not  "
             f"longest {max((each.seconds for each in answers), default=0):4.1f} s  "
@@ -193,21 +193,19 @@ LISTS = ("/releases", "/builds", "/runs")
 
 
 def _events(plan: Plan) -> list[dict[str, object]]:
-    """Return the events in the order in which they are first delivered: version by version."""
+    """Return the events in the order of their first delivery: version by version."""
     wanted = [each for rule in RULES for each in plan.registrations(rule)]
     return [event(version, model) for model, version in sorted(wanted, key=lambda each: each[1])]
 
 
 def main() -> int:
-    """Run once; return the exit code."""
+    """Run once and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.sandbox.burst", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--models", type=int, default=Plan.models, help="models of each rule")
-    parser.add_argument(
-        "--versions", type=int, default=Plan.versions, help="versions of each model"
-    )
-    parser.add_argument("--at-once", type=int, default=Plan.at_once, help="deliveries at once")
+    parser.add_argument("--models", type=int, default=Plan.models, help="models per rule")
+    parser.add_argument("--versions", type=int, default=Plan.versions, help="versions per model")
+    parser.add_argument("--at-once", type=int, default=Plan.at_once, help="concurrent deliveries")
     parser.add_argument("--kills", type=int, default=Plan.kills, help="how often a host is killed")
     parser.add_argument("--faults-seconds", type=float, default=Plan.faults_seconds)
     parser.add_argument("--seed", type=int, default=randbelow(10**6))

@@ -1,9 +1,9 @@
-"""Delivers hundreds of registrations while everything fails, and reports what came of it.
+"""Deliver hundreds of registrations while everything fails, and report the result.
 
 Two hosts receive events and reconcile at the same time. They are killed at random lines, storage
-fails now and then, and Azure DevOps fails in every way it knows. Each event is delivered, as Event
-Grid does it, until an answer says that it was received, and some are delivered once more. A seed
-repeats what is delivered and what fails; what the machine's threads make of it, it does not.
+fails at random, and Azure DevOps fails in every way that the stand-in knows. Like Event Grid, the
+sandbox delivers each event until a response acknowledges it, and some events once more. A seed
+reproduces the deliveries and the faults, but not the timing of threads.
 """
 
 import random
@@ -47,9 +47,9 @@ FINAL = {"started", "duplicate", "superseded", "failed"}
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is delivered, and how badly things go.
+    """How much is delivered, and how much fails.
 
-    `life` is how many lines of the app a host lives at most.
+    `life` is the maximum number of lines that a host executes.
     """
 
     seed: int
@@ -63,14 +63,14 @@ class Plan:
 
     @property
     def registrations(self) -> list[tuple[str, int]]:
-        """Model and version of everything that is registered."""
+        """Return model and version of everything that is registered."""
         versions = range(1, self.versions + 1)
         return [(f"model-{model}", version) for model in range(self.models) for version in versions]
 
 
 @dataclass
 class Result:
-    """What came of it: releases by definition, and the outcomes of each rule and registration."""
+    """The result: releases by definition, and the outcomes of each rule and registration."""
 
     plan: Plan
     releases: list[tuple[int, str, int]]
@@ -82,12 +82,12 @@ class Result:
     stalls: list[str] = field(default_factory=list)
 
     def started(self, definition: int) -> list[tuple[str, int]]:
-        """Return (model, version) of the definition's releases, in the order of their creation."""
+        """Return (model, version) of the definition's releases, in order of creation."""
         return of_definition(self.releases, definition)
 
     @property
     def wrong(self) -> list[str]:
-        """What should not have happened; empty when all is well."""
+        """What should not have happened; empty if all is well."""
         wanted = self.plan.registrations
         silent = [
             f"{rule} {model} {version}: only {outcomes}"
@@ -110,7 +110,7 @@ class Result:
 
 
 def run(plan: Plan) -> Result:
-    """Deliver everything, let reconcile finish what is open, and read what came of it."""
+    """Deliver everything, let reconcile finish open claims, and return the result."""
     began = time.monotonic()
     azure_devops = AzureDevOps(list_lag=LIST_LAG)
     for number, fault in enumerate(FAULTS):
@@ -138,8 +138,8 @@ def run(plan: Plan) -> Result:
 
 
 def _events(plan: Plan) -> list[Mapping[str, object]]:
-    """Return every event as often as it is delivered, in a shuffled order."""
+    """Return every event as often as it is delivered, in random order."""
     once = (event(version, model) for model, version in plan.registrations)
     events = list(chain.from_iterable(repeat(each, plan.deliveries) for each in once))
-    random.Random(plan.seed).shuffle(events)  # noqa: S311 - chance that repeats
+    random.Random(plan.seed).shuffle(events)  # noqa: S311 - reproducible randomness
     return events

@@ -1,8 +1,8 @@
-"""Tokens that Azure did not issue: for a client in this process, and for one in another process.
+"""Fake tokens, for clients in this process and in others.
 
-`StaticCredential` stands where azure-identity's credentials stand. `managed_identity` answers as
-the token endpoint does that App Service gives to an app with a managed identity, and azure-identity
-works with it unmodified; the protocol is the "REST endpoint reference" of
+`StaticCredential` replaces azure-identity's credentials. `managed_identity` implements the token
+endpoint that App Service provides to an app with a managed identity, and works with the unmodified
+azure-identity; the protocol is the "REST endpoint reference" of
 https://learn.microsoft.com/azure/app-service/overview-managed-identity.
 """
 
@@ -20,22 +20,22 @@ _SECONDS = 24 * 3600
 
 
 class StaticCredential:
-    """A credential that always has a token; `scopes` is what it was asked for, in order."""
+    """A credential that always has a token; `scopes` records the requested scopes."""
 
-    def __init__(self, token: str = "static") -> None:  # noqa: S107 - opens nothing
+    def __init__(self, token: str = "static") -> None:  # noqa: S107 - not a secret
         self._token = token
         self.scopes: list[str] = []
 
     def get_token(self, *scopes: str, **_options: object) -> AccessToken:
-        """Return the token, good for a day."""
+        """Return the token, valid for a day."""
         self.scopes += scopes
         return AccessToken(self._token, int(time.time()) + _SECONDS)
 
 
 def managed_identity(request: Request) -> Answer:
-    """Answer a request for a token."""
+    """Return the response to a token request."""
     if request.headers.get("x-identity-header") != IDENTITY_HEADER:
-        return _refused(401, "The X-IDENTITY-HEADER is not that of this app.")
+        return _refused(401, "The X-IDENTITY-HEADER is not the one of this app.")
     if request.query.get("api-version") != _API_VERSION:
         return _refused(400, f"The api-version is not {_API_VERSION}.")
     resource = request.query.get("resource", "")

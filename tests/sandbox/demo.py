@@ -1,8 +1,8 @@
-"""Does the main job once: delivers events to the real function app and shows what became of them.
+"""Run the demo: deliver events to the real function app and print each decision.
 
     python -m tests.sandbox.demo
 
-Ends with 0 when every event was decided as it should be.
+Exit with 0 if every event has the expected outcome.
 """
 
 import json
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.sandbox.azure_devops.organization import (
-    Organisation,
+    Organization,
     Project,
     ReleaseDefinition,
     Variable,
@@ -26,7 +26,7 @@ PAYLOADS = ROOT / "tests" / "payloads"
 DEFINITION = ReleaseDefinition(
     7, "Deploy regression", variables={"modelName": Variable(), "modelVersion": Variable()}
 )
-CONTOSO = Organisation("contoso", (Project("ml", (DEFINITION,)),))
+CONTOSO = Organization("contoso", (Project("ml", (DEFINITION,)),))
 RULES = {
     "regression": {
         "model": "sklearn_*",
@@ -39,7 +39,7 @@ RULES = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """An event to deliver, and the outcome that it should have."""
+    """An event to deliver and its expected outcome."""
 
     title: str
     event: object
@@ -47,25 +47,25 @@ class Delivery:
 
 
 def documented(name: str) -> Any:
-    """Read one of the events as the documentation shows them."""
+    """Read an event as the documentation shows it."""
     return json.loads((PAYLOADS / f"{name}.json").read_text("utf-8"))
 
 
 def deliveries() -> tuple[Delivery, ...]:
-    """Give the events, in the order in which they are delivered."""
+    """Return the events in the order of their delivery."""
     event_grid, cloud_event = documented("event_grid"), documented("cloud_event")
     older = {**event_grid, "data": {**event_grid["data"], "ModelVersion": 9}}
     return (
         Delivery("the documented event, Event Grid schema", [event_grid], "started"),
         Delivery("the same event, delivered again", [event_grid], "duplicate"),
         Delivery("the documented event, CloudEvents schema", cloud_event, "started"),
-        Delivery("an event that no rule wants", [older], "not_matched"),
+        Delivery("an event that no rule matches", [older], "not_matched"),
         Delivery("not an event at all", [{"hello": "world"}], "rejected"),
     )
 
 
 def main() -> int:
-    """Deliver the events; give the exit code."""
+    """Deliver the events and return the exit code."""
     with Azurite() as azurite, AzureDevOps((CONTOSO,)) as azure_devops:
         settings = {
             "AzureWebJobsStorage": azurite.connection_string,
@@ -86,7 +86,7 @@ def main() -> int:
 
 
 def deliver(host: HostProcess, number: int, delivery: Delivery) -> bool:
-    """Deliver an event and show the decision; tell whether it is the expected one."""
+    """Deliver an event and print its decision. Return whether it is the expected one."""
     answer = host.deliver(delivery.event)
     decision = host.decisions(number)[-1]
     say(f"{number}. {delivery.title}: Event Grid gets {answer.status}")
@@ -101,15 +101,15 @@ def deliver(host: HostProcess, number: int, delivery: Delivery) -> bool:
 
 
 def subject(decision: Mapping[str, Any]) -> str:
-    """Tell what a decision is about."""
+    """Return what a decision is about."""
     if not decision["model"]:
-        return "nothing that can be read"
+        return "invalid event"
     workspace = decision["workspace"].rpartition("/")[2]
     return f"{decision['model']} {decision['version']} in {workspace}"
 
 
 def described(release: Mapping[str, Any]) -> str:
-    """Tell what a release is: its definition, its model, and where its page is."""
+    """Describe a release: its definition, its model and its address."""
     values = {name: one["value"] for name, one in release["variables"].items()}
     definition = release["releaseDefinition"]
     return (

@@ -1,4 +1,4 @@
-"""A proxy before the storage service: it fails now and then, before or after what was asked."""
+"""A proxy in front of storage that sometimes fails, before or after it forwards a request."""
 
 import random
 from collections import Counter
@@ -16,11 +16,11 @@ FATES = ("busy before", "busy after", "close before", "close after")
 
 
 class FlakyProxy:
-    """Forwards HTTP to `target`; each request fails with `chance`, by a generator with `seed`.
+    """Forwards HTTP to `target`; each request fails with probability `chance`, by a seeded draw.
 
-    A failure is an answer 503 or a connection that is closed, and one half of the failures comes
-    after the request was carried out. `requests` holds the first line of each, decoded, and
-    `fates` counts what happened to those that failed.
+    A failure is a 503 or a closed connection, and half of the failures happen after the request was
+    carried out. `requests` holds the first line of each request, decoded, and `fates` counts the
+    kinds of failures.
     """
 
     def __init__(self, target: str, seed: int, chance: float) -> None:
@@ -28,7 +28,7 @@ class FlakyProxy:
         self.requests: list[str] = []
         self.fates: Counter[str] = Counter()
         self._planned: list[tuple[str, str, int | None]] = []
-        self._random = random.Random(seed)  # noqa: S311 - chance that repeats
+        self._random = random.Random(seed)  # noqa: S311 - reproducible randomness
         self._lock = Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
@@ -46,17 +46,17 @@ class FlakyProxy:
         self._thread.join()
 
     def plan(self, part: str, fate: str, times: int | None = 1) -> None:
-        """Decide what happens to the next requests with this text in their first line.
+        """Set the fate of the next requests whose first line contains this text.
 
-        The fate is one of FATES, `refuse` (403) or `pass`; `times` None is for ever. So
-        `plan("$batch", "close after")` loses the answer of one transaction, and
+        The fate is one of FATES, `refuse` (403) or `pass`; `times` None means no limit. So
+        `plan("$batch", "close after")` loses the response of one transaction, and
         `plan("$filter", "refuse", times=None)` refuses every query.
         """
         with self._lock:
             self._planned.append((part, fate, times))
 
     def draw(self, request: str) -> str:
-        """Draw what happens to a request: `pass`, what was planned, or one of FATES."""
+        """Return the fate of a request: `pass`, the planned one, or a random one of FATES."""
         with self._lock:
             self.requests.append(request)
             for place, (part, fate, times) in enumerate(self._planned):
@@ -77,12 +77,12 @@ class _Server(ThreadingHTTPServer):
     proxy: FlakyProxy
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet about connections that were cut: cutting them is what this is for."""
+        """Ignore closed connections: closing them is what the proxy is for."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # One segment per answer: header and body in two would wait for the client's delayed ACK.
+    # Send one segment per response: a separate header would wait for the client's delayed ACK.
     wbufsize = -1
     disable_nagle_algorithm = True
     server: _Server
@@ -122,6 +122,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Print nothing."""
 
     do_GET = do_POST = do_PUT = do_DELETE = do_MERGE = do_PATCH = do_HEAD = forward  # noqa: N815

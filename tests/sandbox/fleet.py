@@ -1,6 +1,6 @@
-"""Several hosts of one app, and deliveries to them as Event Grid makes them, while all goes wrong.
+"""Several hosts of one app, and deliveries to them as by Event Grid, while everything fails.
 
-What chaos.py, black_box.py and burst.py have in common.
+Shared by chaos.py, black_box.py and burst.py.
 """
 
 import json
@@ -24,8 +24,8 @@ from tests.sandbox.mail import Answer, Mail
 from tests.sandbox.processes import ChildError, MortalHost
 from tests.sandbox.stalls import watch_stalls
 
-# A POST is sent in the first half of the lease and carried out, in the worst case, a second later;
-# lists lag for half a second: so what the app is told about both is true.
+# A POST is sent in the first half of the lease and carried out at most a second later, and lists
+# lag for half a second: so these settings are true.
 TIMES = {"CLAIM_LEASE": "PT4S", "LIST_LAG": "PT2S", "RETRY_PAUSE": "PT1S"}
 LIST_LAG = 0.5
 # https://learn.microsoft.com/azure/event-grid/delivery-and-retry
@@ -35,12 +35,12 @@ OPEN = ("kept", "held", "waiting", "starting", "unknown", "failed")
 
 
 class HostDoesNotStartError(Exception):
-    """A host failed to start several times in a row; the message holds what it printed."""
+    """A host failed to start several times in a row; the message contains its output."""
 
 
 @dataclass
 class Phoenix:
-    """A host that is started again whenever it has died; each life may last as long as is drawn."""
+    """A host that is started again whenever it has died; each life has a random length."""
 
     settings: Mapping[str, str]
     lives: Iterator[int]
@@ -50,7 +50,7 @@ class Phoenix:
     _lock: Lock = field(default_factory=Lock)
 
     def alive(self) -> MortalHost:
-        """Return the host, a new one when the last has died. Raises HostDoesNotStartError."""
+        """Return the host, or a new one if it has died. Raises HostDoesNotStartError."""
         with self._lock:
             if self._host and self._host.has_ended:
                 self._host.wait()
@@ -59,14 +59,14 @@ class Phoenix:
             return self._host
 
     def kill(self) -> None:
-        """End the host as a crash does."""
+        """Kill the host, as a crash does."""
         with self._lock:
             if self._host:
                 self._host.kill()
                 self._bury(self._host)
 
     def stop(self) -> None:
-        """End the host."""
+        """Stop the host."""
         if self._host:
             self._host.stop()
             self.printed += self._host.lines
@@ -87,7 +87,7 @@ class Phoenix:
 
 @dataclass
 class Fleet:
-    """The hosts, and all that they reach; `answers` are those of all deliveries so far."""
+    """The hosts and everything that they call; `answers` has the responses to all deliveries."""
 
     azurite: Azurite
     azure_devops: AzureDevOps
@@ -105,9 +105,9 @@ class Fleet:
         *,
         reconcile_every: float = 2.0,
     ) -> None:
-        """Deliver each event until it is received, and reconcile meanwhile.
+        """Deliver each event until it is received, and reconcile in the meantime.
 
-        After an attempt that failed comes a pause, the last of `pauses` from then on.
+        A pause follows a failed attempt; the last of `pauses` repeats.
         """
         self.mail = Mail(events)
         with self._reconciling(reconcile_every), ThreadPoolExecutor(at_once) as pool:
@@ -119,7 +119,7 @@ class Fleet:
             each.result()
 
     def finish(self, seconds: float) -> bool:
-        """Reconcile until no claim is open, for so many seconds at most; whether that came."""
+        """Reconcile until no claim is open, for at most `seconds`. Return whether none is."""
         until = time.monotonic() + seconds
         while self.open_claims():
             if time.monotonic() > until:
@@ -129,14 +129,14 @@ class Fleet:
         return True
 
     def open_claims(self) -> int:
-        """Count the claims that are not final."""
+        """Return the number of claims that are not final."""
         query = " or ".join(f"state eq '{state}'" for state in OPEN)
         with self._table("releases") as releases, suppress(ResourceNotFoundError):
             return sum(1 for _ in releases.query_entities(query, select="state"))
         return 0
 
     def outcomes(self) -> Mapping[tuple[str, str, str], set[str]]:
-        """Return the outcomes that were recorded, by rule, model and version."""
+        """Return the recorded outcomes by rule, model and version."""
         outcomes: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         with self._table("decisions") as decisions:
             for row in decisions.list_entities():
@@ -197,7 +197,7 @@ def delivered(phoenix: Phoenix, event: Mapping[str, Any]) -> Answer:
 
 
 def reconcile(phoenix: Phoenix) -> None:
-    """Fire the timer of a host; one that dies meanwhile does no harm."""
+    """Fire a host's timer; it does not matter if the host dies."""
     try:
         phoenix.alive().fire("reconcile")
     except OSError:
@@ -216,7 +216,7 @@ def launch(
 ) -> Iterator[Fleet]:
     """Start everything, with two hosts.
 
-    Each lives for at most so many lines of the app; with 0 none dies by itself.
+    Each host executes at most `life` lines; with 0 it does not die.
     """
     with ExitStack() as parts:
         azurite = parts.enter_context(Azurite())
@@ -249,8 +249,8 @@ def launch(
 
 
 def _lives(seed: str, life: int) -> Iterator[int]:
-    """Yield how many lines each life of a host lasts; the first one is short enough to end."""
-    chances = random.Random(seed)  # noqa: S311 - chance that repeats
+    """Yield the number of lines of each life of a host; the first one is short enough to end."""
+    chances = random.Random(seed)  # noqa: S311 - reproducible randomness
     yield chances.randint(1, life // 10) if life else 0
     while True:
         yield chances.randint(1, life) if life else 0

@@ -1,4 +1,4 @@
-"""A load balancer in front of a server: it forwards connections, and forgets idle ones."""
+"""A load balancer in front of a server, which forwards connections and drops idle ones."""
 
 import socket
 import struct
@@ -10,17 +10,17 @@ _FROM_THE_CLIENT, _FROM_THE_SERVER = True, False
 
 
 class Forwarder:
-    """A port of its own that forwards to `target`, (host, port), until the end of the `with`.
+    """A port that forwards to `target`, (host, port), until the end of the `with` statement.
 
-    After `forget`, each connection made so far is reset, or closed, at the client's next byte: as
-    long as it is idle, the client cannot know.
+    After `forget`, each existing connection is reset or closed at the client's next byte: until
+    then the client cannot know.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
         self._lock = Lock()
         self._forgotten: dict[socket.socket, Literal["reset", "close"]] = {}
-        # Those that clients have made, with the connections to the server.
+        # The clients' connections, with the matching connections to the server.
         self._connections: list[tuple[socket.socket, socket.socket]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -37,11 +37,11 @@ class Forwarder:
 
     @property
     def connections(self) -> int:
-        """How many connections were made."""
+        """The number of connections so far."""
         return len(self._connections)
 
     def forget(self, how: Literal["reset", "close"]) -> None:
-        """Forget every connection that there is."""
+        """Drop every existing connection."""
         with self._lock:
             self._forgotten |= dict.fromkeys((client for client, _ in self._connections), how)
 
@@ -60,7 +60,7 @@ class Forwarder:
             while data := source.recv(65536):
                 how = self._forgotten.get(source) if way is _FROM_THE_CLIENT else None
                 if how == "reset":
-                    # Lingering for no time at all makes closing a reset.
+                    # With a linger time of zero, closing sends a reset.
                     source.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     source.close()
                 if how:

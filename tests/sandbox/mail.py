@@ -1,4 +1,4 @@
-"""Events that are delivered until they are received, as Event Grid does it."""
+"""Events that are delivered until they are received, as by Event Grid."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """How a delivery ended: when it was sent, how long it took, and its status, 0 without one."""
+    """The result of a delivery: when it was sent, how long it took, and its status or 0."""
 
     sent: float
     seconds: float
@@ -18,12 +18,12 @@ class Answer:
 
     @property
     def is_received(self) -> bool:
-        """Whether Event Grid takes the event for delivered, and does not send it again."""
+        """Whether Event Grid considers the event delivered, and does not send it again."""
         return 200 <= self.status <= 204
 
 
 class Mail:
-    """The events that are still to be received, each with the time of its next delivery."""
+    """The events that are not yet received, each with the time of its next delivery."""
 
     def __init__(self, events: Iterable[Mapping[str, Any]]) -> None:
         self._waiting = [(0.0, number, 0, each) for number, each in enumerate(events)]
@@ -32,9 +32,9 @@ class Mail:
         self._news = Condition()
 
     def take(self) -> tuple[int, int, Mapping[str, Any]] | None:
-        """Wait for the next delivery and return its number, its earlier attempts and its event.
+        """Wait for the next delivery, and return its number, its earlier attempts and its event.
 
-        None when every event is received.
+        Return None once every event is received.
         """
         with self._news:
             while self.open:
@@ -45,19 +45,19 @@ class Mail:
         return None
 
     def close(self) -> None:
-        """Count an event as received."""
+        """Mark an event as received."""
         with self._news:
             self.open -= 1
             self._news.notify_all()
 
     def give_back(self, number: int, attempts: int, event: Mapping[str, Any], pause: float) -> None:
-        """Deliver an event again after a pause."""
+        """Schedule another delivery of an event after a pause."""
         with self._news:
             heappush(self._waiting, (time.monotonic() + pause, number, attempts, event))
             self._news.notify_all()
 
     def abandon(self) -> None:
-        """Deliver nothing any more."""
+        """Stop all deliveries."""
         with self._news:
             self.open = 0
             self._news.notify_all()

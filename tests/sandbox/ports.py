@@ -1,4 +1,4 @@
-"""Ports that stay with the sandbox while nothing listens on them."""
+"""Ports that stay reserved for the sandbox while nothing listens on them."""
 
 import socket
 import weakref
@@ -7,10 +7,10 @@ _reserved: weakref.WeakValueDictionary[int, "ReservedPort"] = weakref.WeakValueD
 
 
 class ReservedPort:
-    """A free port of loopback that no other program gets for as long as this object lives.
+    """A free loopback port that no other program can use while this object exists.
 
-    It is bound and not listening, so connections are refused until a server of this process listens
-    there, with SO_REUSEPORT: https://man7.org/linux/man-pages/man7/socket.7.html
+    It is bound but not listening, so connections are refused until a server of this process listens
+    on it with SO_REUSEPORT: https://man7.org/linux/man-pages/man7/socket.7.html
     """
 
     def __init__(self) -> None:
@@ -23,5 +23,5 @@ class ReservedPort:
 
 
 def reserve(port: int) -> ReservedPort | None:
-    """Return the reservation of a port of this process; a new one for 0, None for any other."""
+    """Return this process's reservation of a port; a new one for 0, None for any other port."""
     return ReservedPort() if port == 0 else _reserved.get(port)

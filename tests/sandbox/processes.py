@@ -1,7 +1,7 @@
-"""Starts the programs of the sandbox as child processes, keeps what they print, and ends them.
+"""Start the sandbox's programs as child processes, collect their output, and stop them.
 
-A child gets the settings that it is given, and of this process's environment only what programs
-need to run at all: the shell that starts the tests may hold the settings of a real organisation.
+A child gets the given settings, and from this process's environment only what programs need to run
+at all: the shell that runs the tests may have the settings of a real organization.
 """
 
 import json
@@ -23,11 +23,11 @@ PASSED_ON = ("HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTECODE", "TMPDIR", "TZ")
 
 
 class ChildError(Exception):
-    """A child ended, or kept quiet for too long, before it printed what was waited for."""
+    """A child ended, or a timeout expired, before it printed the expected output."""
 
 
 class Child:
-    """A running program; `lines` is what it has printed so far on standard output and error."""
+    """A running program; `lines` is its output so far, standard output and error."""
 
     def __init__(self, command: Sequence[str], settings: Mapping[str, str], folder: Path) -> None:
         self.lines: list[str] = []
@@ -63,26 +63,26 @@ class Child:
             self._news.notify_all()
 
     def find(self, pattern: str) -> list[re.Match[str]]:
-        """Return the match of each line so far in which the pattern is found."""
+        """Return a match for each line so far that contains the pattern."""
         return [found for line in list(self.lines) if (found := re.search(pattern, line))]
 
     def wait_for(self, pattern: str, count: int = 1, seconds: float = 90) -> list[re.Match[str]]:
-        """Return the matches as soon as `count` lines have one.
+        """Return the matches as soon as `count` lines match.
 
-        Raises ChildError with all that was printed when it ends, or the seconds pass, before that.
+        Raises ChildError with all output if the program ends or the timeout expires first.
         """
         with self._news:
             self._news.wait_for(lambda: self._ended or len(self.find(pattern)) >= count, seconds)
         found = self.find(pattern)
         if len(found) < count:
-            state = "ended" if self._ended else f"went on for {seconds} s"
+            state = "ended" if self._ended else f"ran for {seconds} s"
             printed = "\n".join(self.lines)
             msg = f"{self._process.args} {state} without {count} x {pattern!r}:\n{printed}"
             raise ChildError(msg)
         return found
 
     def stop(self, seconds: float = 60, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask the program to end, kill it after `seconds`, and return its exit code."""
+        """Terminate the program, kill it after `seconds`, and return its exit code."""
         self._process.send_signal(number)
         try:
             self._process.wait(seconds)
@@ -91,18 +91,18 @@ class Child:
         return self._close()
 
     def kill(self) -> int:
-        """End the program at once, as a crash does (SIGKILL), and return its exit code."""
+        """Kill the program, as a crash does (SIGKILL), and return its exit code."""
         self._process.kill()
         return self._close()
 
     @property
     def has_ended(self) -> bool:
-        """Whether the program is gone."""
+        """Whether the program has ended."""
         return self._process.poll() is not None
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the program is stopped (SIGSTOP), as the kernel says."""
+        """Whether the kernel reports the program as stopped (SIGSTOP)."""
         state = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8").rpartition(") ")[2][0]
         return state == "T"
 
@@ -111,11 +111,11 @@ class Child:
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a stopped program go on."""
+        """Resume a stopped program."""
         self._process.send_signal(signal.SIGCONT)
 
     def wait(self, seconds: float = 60) -> int:
-        """Wait for the program to end by itself, and return its exit code."""
+        """Wait for the program to exit, and return its exit code."""
         self._process.wait(seconds)
         return self._close()
 
@@ -128,7 +128,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; the names of `headers` are in lower case."""
+    """An HTTP response; `headers` has lower-case names."""
 
     status: int
     headers: Mapping[str, str]
@@ -142,7 +142,7 @@ def _read(response: HTTPResponse | urllib.error.HTTPError) -> Answer:
 
 
 class HostProcess(Child):
-    """The Functions host (tests.sandbox.host) on a free port, ready: `url` is where it listens."""
+    """A running Functions host (tests.sandbox.host) on a free port; `url` is its address."""
 
     module = "tests.sandbox.host"
     python = sys.executable
@@ -165,9 +165,9 @@ class HostProcess(Child):
         *,
         seconds: float = 300,
     ) -> Answer:
-        """Send a request and return the answer, whatever its status is.
+        """Send a request and return the response, whatever its status.
 
-        Raises OSError without an answer, also when none came in so many seconds.
+        Raises OSError if there is no response within `seconds`.
         """
         request = urllib.request.Request(  # noqa: S310 (always the loopback address above)
             self.url + path, data=body, headers=dict(headers or {}), method=method
@@ -177,23 +177,23 @@ class HostProcess(Child):
             return _read(opener.open(request, timeout=seconds))
         except urllib.error.HTTPError as error:
             return _read(error)
-        except HTTPException as error:  # the host died while it answered
+        except HTTPException as error:  # the host died while it responded
             raise ConnectionError(str(error)) from error
 
     def deliver(
         self, events: object, function: str = "on_model_registered", *, seconds: float = 300
     ) -> Answer:
-        """Deliver events as Event Grid does: an array of events, or one CloudEvent by itself."""
+        """Deliver events like Event Grid: an array of events, or a single CloudEvent."""
         path = f"/runtime/webhooks/EventGrid?functionName={function}"
         headers = {"aeg-event-type": "Notification", "Content-Type": "application/json"}
         return self.request("POST", path, json.dumps(events).encode(), headers, seconds=seconds)
 
     def fire(self, timer: str) -> Answer:
-        """Fire a timer, and wait until it is done."""
+        """Fire a timer, and wait for it to finish."""
         return self.request("POST", f"/admin/functions/{timer}", b"{}")
 
     def decisions(self, count: int = 0) -> list[dict]:
-        """Return the app's decision lines, read, as soon as there are `count` of them."""
+        """Return the app's decision lines, parsed, as soon as there are `count` of them."""
         found = (
             self.wait_for(r"\bdecision (\{.*\})$", count)
             if count
@@ -203,6 +203,6 @@ class HostProcess(Child):
 
 
 class MortalHost(HostProcess):
-    """A host that dies, or freezes, at a line of the app: see mortal.py for the settings."""
+    """A host that dies or freezes at a line of the app: see mortal.py for the settings."""
 
     module = "tests.sandbox.host.mortal"

@@ -1,10 +1,10 @@
-"""Keeps the function app up on this machine, against whatever the settings name.
+"""Run the function app on this machine, with whatever the settings name.
 
     python -m tests.sandbox.serve [--port 7071]
 
-Settings come from the environment, then from local.settings.json. What they leave open is taken
-from the sandbox: Azurite (its data in .azurite/) for the storage, a stand-in for Azure DevOps, and
-a rule to try it with. So the same command serves a real organisation and a real storage account.
+Settings come from the environment, then from local.settings.json. The sandbox supplies what is
+missing: Azurite (its data in .azurite/) as storage, a stand-in for Azure DevOps, and a rule to try.
+So the same command also works with a real organization and a real storage account.
 """
 
 import argparse
@@ -28,7 +28,7 @@ RULES = {"churn": {"model": "churn", "version": ">=10", "release": {"definition"
 
 
 def main() -> int:
-    """Serve until interrupted; give the host's exit code."""
+    """Serve until interrupted, and return the host's exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.sandbox.serve", description=__doc__.split("\n")[0]
     )
@@ -53,22 +53,22 @@ def main() -> int:
 
 
 def fill_gaps(sandbox: ExitStack) -> None:
-    """Start what the settings leave open, and say what is used."""
+    """Start what the settings do not name, and print what is used."""
     if not any(name in os.environ for name in STORAGE):
         folder = ROOT / ".azurite"
         folder.mkdir(exist_ok=True)
         azurite = sandbox.enter_context(Azurite(folder))
         os.environ["AzureWebJobsStorage"] = azurite.connection_string
-        say(f"storage: Azurite, its data in {folder}")
+        say(f"storage: Azurite, data in {folder}")
     if "AZURE_DEVOPS_ORG_URL" not in os.environ:
         azure_devops = sandbox.enter_context(AzureDevOps())
-        organisation = {
+        organization = {
             "AZURE_DEVOPS_ORG_URL": azure_devops.url,
             "AZURE_DEVOPS_PROJECT": "ml",
             "AZURE_DEVOPS_PAT": "any",
         }
-        os.environ.update(organisation)
-        say(f"Azure DevOps: a stand-in, its releases at {azure_devops.address}/_sandbox/releases")
+        os.environ.update(organization)
+        say(f"Azure DevOps: stand-in, releases at {azure_devops.address}/_sandbox/releases")
     if not any(name.upper().startswith("RULES") for name in os.environ):
         os.environ["RULES"] = json.dumps(RULES)
         say(f"RULES: {os.environ['RULES']}")

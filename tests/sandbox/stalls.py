@@ -1,7 +1,7 @@
-"""Notices when the machine does not let a process run.
+"""Detect when the machine does not let a process run.
 
-The app promises something as long as no process stands still for longer than its settings allow
-for. A machine that is overloaded can break that, and what a test then sees says nothing.
+The app's guarantees hold only if no process pauses for longer than its settings allow for. On an
+overloaded machine that can happen, and the result of a test then says nothing.
 """
 
 import time
@@ -9,15 +9,15 @@ from collections.abc import Callable
 from threading import Event
 
 PAUSE = 0.1
-# Settings of the tests allow for more; shorter ones are common on a busy machine.
+# The tests' settings allow for more; shorter stalls are common on a busy machine.
 WORTH_NOTING = 1.0
 
 
-def watch_stalls(tell: Callable[[str], object], done: Event) -> None:
+def watch_stalls(report: Callable[[str], object], done: Event) -> None:
     """Report each stall as `stalled 1.2 s` until `done` is set."""
     began = time.monotonic()
     while not done.wait(PAUSE):
         late = time.monotonic() - began - PAUSE
         if late > WORTH_NOTING:
-            tell(f"stalled {late:.1f} s")
+            report(f"stalled {late:.1f} s")
         began = time.monotonic()

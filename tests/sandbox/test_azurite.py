@@ -1,4 +1,4 @@
-"""That Azurite is the storage account which the sandbox needs: tables and blobs, ended cleanly."""
+"""Azurite is the storage account that the sandbox needs: tables and blobs, and a clean shutdown."""
 
 import pytest
 from azure.core import MatchConditions
@@ -22,7 +22,7 @@ def table_of(azurite, name):
     return service.create_table_if_not_exists(name)
 
 
-def test_a_table_keeps_a_row_and_refuses_a_second_one_of_the_same_key(azurite):
+def test_a_table_stores_a_row_and_refuses_a_second_one_with_the_same_key(azurite):
     with table_of(azurite, "rows") as table:
         table.create_entity(ROW | {"value": 7})
 
@@ -41,7 +41,7 @@ def test_a_table_refuses_an_update_on_a_row_that_has_changed_since(azurite):
             table.update_entity(ROW | {"value": 2}, **condition)
 
 
-def test_the_newest_blob_client_is_served(azurite):
+def test_the_newest_blob_client_is_supported(azurite):
     service = BlobServiceClient.from_connection_string(azurite.connection_string)
     with service, service.get_blob_client("box", "thing") as blob:
         service.create_container("box")
@@ -50,12 +50,12 @@ def test_the_newest_blob_client_is_served(azurite):
         assert b"content" == blob.download_blob().readall()
 
 
-def test_two_at_once_are_two_accounts(azurite):
+def test_two_instances_are_two_accounts(azurite):
     with Azurite() as other:
         assert azurite.connection_string != other.connection_string
 
 
-def test_what_is_in_a_folder_is_there_after_a_restart_and_it_closes_its_services(tmp_path):
+def test_data_in_a_folder_survives_a_restart_and_its_services_are_closed(tmp_path):
     with Azurite(tmp_path) as azurite, table_of(azurite, "rows") as table:
         table.create_entity(ROW)
     with Azurite(tmp_path) as again:

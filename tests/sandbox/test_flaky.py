@@ -1,4 +1,4 @@
-"""The proxy that loses answers."""
+"""The proxy that loses responses."""
 
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
@@ -15,7 +15,7 @@ def _proxy(azure_devops):
 
 
 def ask(proxy, path="/_sandbox/releases"):
-    """Return the status of an answer, None without one."""
+    """Return the status of a response, or None without one."""
     connection = HTTPConnection(proxy.address, timeout=60)
     with suppress(HTTPException, OSError):
         connection.request("GET", path)
@@ -38,7 +38,7 @@ def ask(proxy, path="/_sandbox/releases"):
         pytest.param("refuse", 403, 0, id="refuse"),
     ],
 )
-def test_what_is_planned_happens_once_and_to_that_request_only(
+def test_a_planned_fate_happens_once_and_only_to_that_request(
     proxy, azure_devops, fate, status, arrived
 ):
     proxy.plan("fabrikam/_apis?$filter", fate)
@@ -51,13 +51,13 @@ def test_what_is_planned_happens_once_and_to_that_request_only(
     assert 200 != ask(proxy, "/fabrikam/_apis")
 
 
-def test_what_is_planned_for_ever_happens_every_time(proxy):
+def test_a_fate_planned_without_limit_happens_every_time(proxy):
     proxy.plan("releases", "refuse", times=None)
 
     assert [403] * 3 == [ask(proxy) for _ in range(3)]
 
 
-def test_chance_repeats_with_its_seed_and_is_counted(azure_devops):
+def test_random_faults_repeat_with_their_seed_and_are_counted(azure_devops):
     runs = []
     for _ in range(2):
         with FlakyProxy(azure_devops.address, seed=7, chance=0.5) as proxy:

@@ -1,4 +1,4 @@
-"""The hosts that die, and the deliveries that go on: what holds of the harnesses themselves."""
+"""Hosts that die and deliveries that continue: tests of the test harnesses themselves."""
 
 import signal
 import time
@@ -16,7 +16,7 @@ from tests.support.build import event
 WANTED = [("a", 1), ("a", 2), ("b", 1)]
 
 
-def test_a_host_that_is_to_die_at_its_first_line_is_ready_before():
+def test_a_host_that_dies_at_its_first_line_is_ready_before():
     with MortalHost({"MORTAL_LINES": "1"}) as host:
         with pytest.raises(OSError, match=r"\w"):
             host.deliver([event(17)])
@@ -24,7 +24,7 @@ def test_a_host_that_is_to_die_at_its_first_line_is_ready_before():
         assert -signal.SIGKILL == host.wait()
 
 
-def test_a_host_that_has_died_is_started_again_for_its_next_life():
+def test_a_host_that_has_died_is_started_again():
     lives = count(1)
     phoenix = Phoenix({}, lives)
     try:
@@ -36,7 +36,7 @@ def test_a_host_that_has_died_is_started_again_for_its_next_life():
     assert 4 == next(lives)
 
 
-def test_a_host_that_does_not_start_is_tried_a_few_times_and_reported():
+def test_a_host_that_does_not_start_is_retried_a_few_times_and_reported():
     lives = iter(range(FAILED_STARTS + 1))
     phoenix = Phoenix({"RECONCILE_SCHEDULE": "rubbish"}, lives)
 
@@ -65,7 +65,7 @@ def test_mail_is_delivered_until_it_is_received():
     assert mail.take() is None
 
 
-def test_abandoned_mail_is_delivered_no_more():
+def test_abandoned_mail_is_not_delivered():
     mail = Mail(["first"])
     mail.abandon()
 
@@ -73,7 +73,7 @@ def test_abandoned_mail_is_delivered_no_more():
 
 
 @pytest.mark.parametrize(("status", "received"), [(202, True), (500, False), (0, False)])
-def test_an_event_is_received_when_event_grid_says_so(status, received):
+def test_an_event_counts_as_received_when_event_grid_counts_it(status, received):
     assert received is Answer(0, 0, status).is_received
 
 
@@ -83,10 +83,10 @@ def test_an_event_is_received_when_event_grid_says_so(status, received):
         pytest.param(WANTED, [], id="all"),
         pytest.param(WANTED[1:], ["('a', 1) was started 0 times"], id="one is missing"),
         pytest.param([*WANTED, ("a", 2)], ["('a', 2) was started 2 times"], id="one twice"),
-        pytest.param([*WANTED, ("c", 1)], ["('c', 1) was never registered"], id="a stranger"),
+        pytest.param([*WANTED, ("c", 1)], ["('c', 1) was never registered"], id="an unknown one"),
     ],
 )
-def test_every_version_is_to_be_started_once(started, wrong):
+def test_every_version_must_be_started_once(started, wrong):
     assert wrong == wrong_with_every(started, WANTED)
 
 
@@ -95,12 +95,14 @@ def test_every_version_is_to_be_started_once(started, wrong):
     [
         pytest.param(WANTED, [], id="all"),
         pytest.param(WANTED[1:], [], id="only the newest"),
-        pytest.param(WANTED[::2], ["a: the newest version, 2, was never started"], id="not it"),
+        pytest.param(
+            WANTED[::2], ["a: the newest version, 2, was never started"], id="not the newest"
+        ),
         pytest.param([*WANTED, ("a", 2)], ["a: 2 was started after 2"], id="twice"),
-        pytest.param([("a", 2), *WANTED[::2]], ["a: 1 was started after 2"], id="back"),
+        pytest.param([("a", 2), *WANTED[::2]], ["a: 1 was started after 2"], id="a step back"),
     ],
 )
-def test_newer_versions_are_to_be_started_in_their_order(started, wrong):
+def test_newer_versions_must_be_started_in_order(started, wrong):
     assert wrong == wrong_with_newer(started, WANTED)
 
 
@@ -108,13 +110,13 @@ def test_newer_versions_are_to_be_started_in_their_order(started, wrong):
     ("attempts", "passes", "tried"),
     [
         pytest.param([([], [])], True, 1, id="all is well"),
-        pytest.param([([], ["stalled 2 s"])], True, 1, id="well in spite of a stall"),
+        pytest.param([([], ["stalled 2 s"])], True, 1, id="well despite a stall"),
         pytest.param([(["lost"], [])], False, 1, id="a fault of the app"),
         pytest.param([(["lost"], ["stalled 2 s"]), ([], [])], True, 2, id="a fault of the machine"),
         pytest.param([(["lost"], ["stalled 2 s"])] * 3, False, 3, id="every time"),
     ],
 )
-def test_what_is_wrong_after_a_stall_is_tried_again(attempts, passes, tried):
+def test_a_failure_after_a_stall_is_retried(attempts, passes, tried):
     left = iter(attempts)
     if passes:
         trustworthy(lambda: next(left))
@@ -125,7 +127,7 @@ def test_what_is_wrong_after_a_stall_is_tried_again(attempts, passes, tried):
     assert len(attempts) - tried == len(list(left))
 
 
-def test_a_process_that_was_stopped_says_so():
+def test_a_process_that_was_stopped_reports_it():
     with MortalHost({}) as host:
         host.freeze()
         while not host.is_frozen:

@@ -1,4 +1,4 @@
-"""Judges from outside what hosts have started: nothing twice, nothing lost, never back."""
+"""Check from outside what hosts have started: nothing twice, nothing lost, never a step back."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -7,7 +7,7 @@ from tests.sandbox.azure_devops.stand_in import AzureDevOps
 
 
 def releases(azure_devops: AzureDevOps) -> list[tuple[int, str, int]]:
-    """Return definition, model and version of each release, in the order they were created."""
+    """Return definition, model and version of each release, in order of creation."""
     found = []
     for release in azure_devops.releases:
         values = {name: one["value"] for name, one in release["variables"].items()}
@@ -19,12 +19,12 @@ def releases(azure_devops: AzureDevOps) -> list[tuple[int, str, int]]:
 def of_definition(
     created: Iterable[tuple[int, str, int]], definition: int
 ) -> list[tuple[str, int]]:
-    """Return (model, version) of the definition's releases, in the order of their creation."""
+    """Return (model, version) of the definition's releases, in order of creation."""
     return [(model, version) for which, model, version in created if which == definition]
 
 
 def runs(azure_devops: AzureDevOps) -> list[tuple[str, int]]:
-    """Return model and version of each run, in the order they were started."""
+    """Return model and version of each run, in the order in which they were started."""
     values = (run["templateParameters"] for run in azure_devops.runs)
     return [(one["modelName"], int(one["modelVersion"])) for one in values]
 
@@ -61,9 +61,9 @@ def wrong_with_newer(
 
 
 def trustworthy(attempt: Callable[[], tuple[Sequence[str], Sequence[str]]], times: int = 3) -> None:
-    """Run an attempt, which returns what is wrong and which stalls there were; assert nothing is.
+    """Assert that an attempt, which returns problems and stalls, finds no problem.
 
-    What is wrong after a stall says nothing of the app: then it is tried again, a few times.
+    A problem after a stall says nothing about the app: then retry, a few times.
     """
     for _ in range(times):
         wrong, stalls = attempt()

@@ -11,7 +11,7 @@ INFRA = ROOT / "infra"
 MODULES = INFRA / "modules"
 TEMPLATES = sorted(INFRA.rglob("*.bicep"))
 PARAMETER_FILES = sorted(INFRA.rglob("*.bicepparam"))
-FUNCTIONS = {"on_model_registered", "reconcile"}  # that templates and queries name
+FUNCTIONS = {"on_model_registered", "reconcile"}  # named in templates and queries
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Parameter:
 
 
 def code(path: Path) -> str:
-    """Give the text without comments; `//` inside a string is none."""
+    """Return the text without comments; a `//` inside a string is not one."""
     return re.sub(r"('(?:\\.|[^'\\])*')|//.*", lambda match: match[1] or "", path.read_text())
 
 
@@ -38,7 +38,7 @@ def declarations(path: Path, keyword: str) -> dict[str, Parameter]:
 
 
 def values(text: str, name: str) -> set[str]:
-    """Give every value that a property of this name has in the text."""
+    """Return every value of the properties with this name in the text."""
     return set(re.findall(rf"\b{name}: ('[^']*'|\w+)", text))
 
 

@@ -1,4 +1,4 @@
-"""Makes what tests are about: registrations, events, rules, deadlines."""
+"""Build the registrations, events, rules and deadlines of tests."""
 
 import json
 import time
@@ -36,14 +36,14 @@ NEVER_SHOWN = "s3cr3t-never-shown"
 
 
 def registration(version: str = "17", model: str = "churn", **fields: Any) -> Registration:
-    """Make a registration of churn 17, or as told."""
+    """Return a registration of churn 17, unless specified otherwise."""
     return Registration(
         **{"workspace": WORKSPACE, "registered_at": NOON, **fields}, model=model, version=version
     )
 
 
 def claim(state: State = State.STARTING, version: str = "17", **fields: Any) -> Claim:
-    """Make the claim of another delivery on churn 17, or as told, taken at noon."""
+    """Return another delivery's claim on churn 17, taken at noon, unless specified otherwise."""
     lease_until = NOON + timedelta(minutes=2)
     times = {"claimed_at": NOON, "lease_until": lease_until, "tried_at": NOON}
     owned = {"owner": "other", "key": "its key", "attempts": 1, "etag": "etag"}
@@ -53,7 +53,7 @@ def claim(state: State = State.STARTING, version: str = "17", **fields: Any) -> 
 def event(
     version: object = 17, model: str = "churn", tags: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Make an event of Event Grid's schema."""
+    """Return an event in Event Grid's schema."""
     return {
         "topic": WORKSPACE_ID,
         "subject": f"models/{model}:{version}",
@@ -72,17 +72,17 @@ def event(
 
 
 def event_text(*arguments: Any, **options: Any) -> str:
-    """Make the text that a function is given for an event."""
+    """Return the text that a function receives for an event."""
     return json.dumps(event(*arguments, **options))
 
 
 def rule(name: str = "churn", **fields: Any) -> Rule:
-    """Make a rule that starts release definition 1 for churn, or as told."""
+    """Return a rule that starts release definition 1 for churn, unless specified otherwise."""
     return rulebook(**{name: fields}).rules[name]
 
 
 def rulebook(mode: Mode = Mode.LIVE, **rules: Mapping[str, Any]) -> RuleBook:
-    """Make a book of rules, each of which starts release definition 1 for churn, or as told."""
+    """Return a book of rules, each like the one of `rule` unless specified otherwise."""
     sources = {
         name: RuleSource({"model": "churn", "release": {"definition": 1}, **fields})
         for name, fields in rules.items()
@@ -91,11 +91,11 @@ def rulebook(mode: Mode = Mode.LIVE, **rules: Mapping[str, Any]) -> RuleBook:
 
 
 def deadline(seconds: float = 25) -> Deadline:
-    """Make a deadline on the real clock."""
+    """Return a deadline on the real clock."""
     return Deadline(time.monotonic() + seconds, time.monotonic, time.sleep)
 
 
 def standing_still(seconds: float = 25, sleep: Callable[[float], None] = time.sleep) -> Deadline:
-    """Make a deadline whose clock stands still: on a busy machine, too, so much is always left."""
+    """Return a deadline on a stopped clock, so the time left is the same on a busy machine."""
     now = time.monotonic()
     return Deadline(now + seconds, lambda: now, sleep)

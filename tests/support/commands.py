@@ -12,7 +12,7 @@ RULES = {"churn": CHURN, "fraud": FRAUD}
 
 
 def start(command, **environment):
-    """Run a command of Python in the project's folder, with these settings and no others."""
+    """Run Python with this command in the project's folder, with these settings and no others."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.upper().startswith("RULES")
     }
@@ -27,6 +27,6 @@ def start(command, **environment):
 
 
 def run(*arguments, **environment):
-    """Run a command of the app; give its exit code, output and errors."""
+    """Run a command of the app, and return its exit code, output and errors."""
     done = start(["-m", "model_trigger", *arguments], **environment)
     return done.returncode, done.stdout, done.stderr

@@ -1,4 +1,4 @@
-"""Keeps claims and decisions in a ledger, as if they had been made some time before noon."""
+"""Write claims and decisions to a ledger as if they had been made some time before noon."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def configuration(services: Services) -> Configuration:
 def keep_claim(
     services: Services, state: State, version: str = "17", *, ago: timedelta = HOUR, **fields: Any
 ) -> None:
-    """Keep a claim of rule churn on churn, or as told, made some time before noon."""
+    """Write a claim of rule churn on churn, made some time before noon."""
     about = {"rule": "churn", "workspace": WORKSPACE, "model": "churn", "observed": False}
     partition = Partition(**{name: fields.pop(name, value) for name, value in about.items()})
     when = NOON - ago
@@ -54,7 +54,7 @@ def keep_claim(
 def keep_decision(
     services: Services, outcome: Outcome, reason: str = "because", **fields: Any
 ) -> None:
-    """Keep a decision of rule churn on churn 17, or as told, made some time before noon."""
+    """Write a decision of rule churn on churn 17, made some time before noon."""
     about = {"version": "17", "model": "churn", "workspace": WORKSPACE}
     found = registration(**{name: fields.pop(name, value) for name, value in about.items()})
     when = NOON - fields.pop("ago", HOUR)

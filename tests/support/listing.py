@@ -15,7 +15,7 @@ FABRIKAM = Workspace.parse(WORKSPACE)
 
 
 class Trial:
-    """A workspace whose documents can be changed, and what the app makes of its lists."""
+    """A workspace whose documents can be changed, and the app's reading of its lists."""
 
     def __init__(self, sandbox, monkeypatch, caplog):
         self.sandbox = sandbox
@@ -26,7 +26,7 @@ class Trial:
         self._caplog = caplog
 
     def deadline(self):
-        """Make a deadline on a clock that advances only during pauses."""
+        """Return a deadline on a clock that advances only during pauses."""
         return Deadline(25, lambda: sum(self.pauses), self.pauses.append)
 
     def models(self):
@@ -37,7 +37,7 @@ class Trial:
 
     @property
     def lines(self):
-        """What the app has logged."""
+        """The lines that the app has logged."""
         return [one.getMessage() for one in self._caplog.records if one.name == "model_trigger"]
 
     def change_model(self, change):
@@ -63,7 +63,7 @@ class Trial:
         self.monkeypatch.setattr(Model, method, document)
 
     def change_page(self, change):
-        """Change the answer to every request from now on."""
+        """Change the response to every request from now on."""
         plain = Service.answer
         self.monkeypatch.setattr(
             Service, "answer", lambda service, request: change(plain(service, request), request)

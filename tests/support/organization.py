@@ -1,4 +1,4 @@
-"""Makes what tests of the adapter for Azure DevOps are about: organisations, requests, answers."""
+"""Build the organizations, requests and responses for tests of the Azure DevOps adapter."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from model_trigger.targets.request import TargetAddress, TargetKind, address_of,
 from tests.sandbox.azure_devops.messages import Answer
 from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
-    Organisation,
+    Organization,
     Pipeline,
     Project,
     ReleaseDefinition,
@@ -29,19 +29,19 @@ KEYLESS = replace(DEPLOY_CHURN, parameters=DEPLOY_CHURN.parameters[:2])
 KEY = "0123456789abcdef"
 
 
-def organisation(*targets, name="fabrikam", **fields):
-    """Make an organisation with one project, ml."""
+def organization(*targets, name="fabrikam", **fields):
+    """Return an organization with one project, ml."""
     releases = tuple(one for one in targets if isinstance(one, ReleaseDefinition))
     pipelines = tuple(one for one in targets if isinstance(one, Pipeline))
-    return Organisation(name, (Project("ml", releases, pipelines),), **fields)
+    return Organization(name, (Project("ml", releases, pipelines),), **fields)
 
 
 def stand_in(*targets, port=0, **fields):
-    return AzureDevOps((organisation(*targets, **fields),), port=port)
+    return AzureDevOps((organization(*targets, **fields),), port=port)
 
 
 class Clock:
-    """A monotonic clock that moves when it is told to."""
+    """A monotonic clock that moves only when a test moves it."""
 
     def __init__(self, now=1000.0):
         self.now = now
@@ -51,14 +51,14 @@ class Clock:
 
 
 def adapter(authorization=lambda _: "Basic Om5vdC1hLXNlY3JldA==", clock=time.monotonic):
-    """Make the adapter of a fresh process."""
+    """Return the adapter of a new process."""
     forget_locations()
     return Adapter(authorization, clock)
 
 
 @contextmanager
 def changed(azure_devops, *targets):
-    """Stop the stand-in, and put another one with these targets in its place."""
+    """Replace the stand-in with one that has these targets."""
     azure_devops.stop()
     with stand_in(*targets, port=azure_devops.port) as other:
         yield other
@@ -69,7 +69,7 @@ def address(azure_devops, definition, kind=RELEASE, project="ml", branch=None):
 
 
 def request(azure_devops, using, key=KEY, version="17", **fields):
-    """Make the request that a rule for churn makes, with what the adapter reads."""
+    """Return the request of a rule for churn, resolved by the adapter."""
     of_rule = rule(**fields)
     where = address_of(of_rule, azure_devops.url, "ml")
     definition = using.definition(where, deadline())
@@ -93,7 +93,7 @@ def now():
     return datetime.now(UTC)
 
 
-# The ways to make a request.
+# The functions that build a request.
 STARTS = [
     pytest.param(request, id="release"),
     pytest.param(pipeline_request, id="pipeline"),
@@ -101,7 +101,7 @@ STARTS = [
 
 
 class OddService(AzureDevOps):
-    """A stand-in that answers some requests with JSON of another shape."""
+    """A stand-in whose responses to some requests have JSON of another shape."""
 
     def answer_oddly(self, method, path, body):
         self.odd = method, path, body
@@ -114,7 +114,7 @@ class OddService(AzureDevOps):
 
 
 def found(using, asked_for, key=KEY, *, since=None, began_after=None):
-    """Look for what was started since an hour ago, in a list that is read now."""
+    """Look for what was started within the last hour, in a list read now."""
     limit = deadline()
     return using.find(
         asked_for,
@@ -126,7 +126,7 @@ def found(using, asked_for, key=KEY, *, since=None, began_after=None):
 
 
 def keyed(asked_for, key):
-    """Make the same request with another key."""
+    """Return the same request with another key."""
     if asked_for.kind is PIPELINE:
         return asked_for.with_key(key)
     description = f"x [model-trigger:{key}]"
@@ -134,7 +134,7 @@ def keyed(asked_for, key):
 
 
 class Reticent(AzureDevOps):
-    """A stand-in that leaves fields out: of the items of lists, and of documents of their own."""
+    """A stand-in that omits fields from the items of lists and from single documents."""
 
     in_lists = in_documents = ()
 
@@ -151,13 +151,13 @@ class Reticent(AzureDevOps):
 
 
 def within(clock, seconds=25):
-    """Make a deadline on this clock."""
+    """Return a deadline on this clock."""
     return Deadline(clock.now + seconds, clock, time.sleep)
 
 
 def patience(fault):
-    """Make a deadline that never passes by itself, since its clock stands still.
+    """Return a deadline that never expires, because its clock is stopped.
 
-    An answer that hangs is waited for only so long, and every other one for as long as it takes.
+    Only a hanging response is limited in time.
     """
     return within(Clock(time.monotonic()), 0.3 if fault["kind"] == "hang" else 25)

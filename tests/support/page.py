@@ -1,4 +1,4 @@
-"""Reads a page as a browser would, as far as tests ask: its text, links, forms and tags."""
+"""Parse a page like a browser, as far as tests need it: its text, links, forms and tags."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -9,7 +9,7 @@ INLINE = {"a", "b", "code", "span", "time"}
 
 @dataclass
 class Page(HTMLParser):
-    """A page; `style` is what its one style element holds."""
+    """A parsed page; `style` is the content of its only style element."""
 
     html: str
     tags: list[str] = field(default_factory=list)
@@ -43,17 +43,17 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All that is shown, with single spaces."""
+        """The visible text, with single spaces."""
         return " ".join(self.shown.split())
 
     @property
     def links(self) -> list[str]:
-        """Where links lead."""
+        """The targets of the links."""
         return [value for tag, name, value in self.attributes if (tag, name) == ("a", "href")]
 
     @property
     def inputs(self) -> dict[str, str]:
-        """The value of each field of the form, by its name."""
+        """The value of each field of the form, by name."""
         found, name = {}, ""
         for tag, attribute, value in self.attributes:
             if (tag, attribute) == ("input", "name"):

@@ -34,7 +34,7 @@ def mark(version="17", **fields):
 
 
 def before(version, compared=None):
-    """Make a mark of what was registered before the rule: nothing is claimed."""
+    """Return a mark of what was registered before the rule: nothing is claimed."""
     return Mark("", None, ORDERING, baseline=Baseline(version, compared or version, ORDERING))
 
 
@@ -46,6 +46,6 @@ def step(of_claim=None, of_mark=None, now=NOON, **options):
 
 
 def outcome(found):
-    """Name a step by its type, and an answer, settled or not, by its outcome."""
+    """Return the name of a step's type, or the outcome of an answer, settled or not."""
     done = found.done if isinstance(found, Settle) else found
     return done.outcome if isinstance(done, Done) else type(done)

@@ -1,4 +1,4 @@
-"""A clock that moves only when something takes its time, and slow parts that live by it."""
+"""A clock that moves only when something takes time, and slow parts that use it."""
 
 import math
 from collections.abc import Collection
@@ -27,7 +27,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(days=30)
 
 @dataclass
 class Clock:
-    """A clock that only moves when something takes its time."""
+    """A clock that moves only when something takes time."""
 
     now: float = 0.0
 
@@ -40,10 +40,10 @@ class Clock:
 
 @dataclass
 class Models:
-    """The models of workspaces, each of which takes so many seconds to list.
+    """The models of workspaces, each of which takes `seconds` to list.
 
-    `faults` maps a model to what listing it raises, `many` to how many versions it has. Those in
-    `endless` take all the time there is, and more. `listed` holds the models that were tried.
+    `faults` maps a model to the error that listing it raises, `many` to its number of versions.
+    Listing a model in `endless` uses up all the time there is. `listed` has the models tried.
     """
 
     clock: Clock
@@ -77,10 +77,10 @@ class Models:
 
 @dataclass
 class Organizations:
-    """Azure DevOps, one organization of which is dead, or hides behind a gateway that answers.
+    """Azure DevOps with one organization that is dead, or behind a gateway that responds for it.
 
-    `silence` is how long the dead one keeps others waiting at most, and `answers` whether it
-    answers then. `seconds` is how long any other answer takes, `refuses` whether it is no.
+    `silence` is the longest time that the dead one blocks, and `answers` whether it then responds.
+    `seconds` is the time of any other response, and `refuses` whether it is a refusal.
     """
 
     clock: Clock
@@ -122,7 +122,7 @@ def progress(services, workspace=WORKSPACE):
 
 
 def in_organization(organization, **fields):
-    """Make the fields of a rule that starts a release in this organization."""
+    """Return the fields of a rule that starts a release in this organization."""
     return {**fields, "release": {"definition": 1, "organization_url": organization}}
 
 

@@ -9,7 +9,7 @@ CHURN = {"model": "churn", "release": {"definition": 1}}
 
 
 def gathered(settings=None, rules=None, file=""):
-    """Gather settings, RULES from a value or a text, and the text of a file."""
+    """Return the rules from settings, RULES as a value or a text, and the text of a file."""
     inline = (
         rules
         if isinstance(rules, str)
@@ -19,7 +19,7 @@ def gathered(settings=None, rules=None, file=""):
 
 
 def fields(settings=None, rules=None):
-    """Give what became of the rule churn."""
+    """Return the resulting fields of the rule churn."""
     return gathered(settings, rules)["churn"].fields
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from tests.sandbox.azure_devops.organization import (
     CHURN,
     DEPLOY_CHURN,
-    Organisation,
+    Organization,
     Project,
 )
 
@@ -26,7 +26,7 @@ PARAMETERS = {"modelName": "churn", "modelVersion": "17"}
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self):
         self.now = NOON
@@ -61,7 +61,7 @@ def basic(secret):
 
 
 def send(azure_devops, method, path, body=None, authorization=None):
-    """Send one request below the organisation, and return (status, headers, parsed JSON)."""
+    """Send one request below the organization, and return (status, headers, parsed JSON)."""
     headers = {
         "Accept": "application/json;api-version=7.1",
         "Authorization": basic("secret") if authorization is None else authorization,
@@ -85,8 +85,8 @@ def run(azure_devops, pipeline=5, **body):
 
 
 def with_definition(**changes):
-    return Organisation("contoso", (Project("ml", (replace(CHURN, **changes),)),))
+    return Organization("contoso", (Project("ml", (replace(CHURN, **changes),)),))
 
 
 def with_pipeline(**changes):
-    return Organisation("contoso", (Project("ml", (), (replace(DEPLOY_CHURN, **changes),)),))
+    return Organization("contoso", (Project("ml", (), (replace(DEPLOY_CHURN, **changes),)),))

@@ -17,7 +17,7 @@ SERVICES = "https://dev.azure.com/contoso"
 
 
 class Listener:
-    """A server that keeps what it is sent, over TLS if it is given a context."""
+    """A server that records what it receives, over TLS if given a context."""
 
     def __init__(self, respond=lambda _: answer({"count": 0, "value": []}), context=None):
         self.requests, self._respond = [], respond

@@ -1,4 +1,4 @@
-"""The app in its surroundings, and one rule on trial: what the tests of the protocol act on."""
+"""The app in its environment, and a rule under test: what the protocol tests act on."""
 
 import json
 from dataclasses import dataclass, fields, replace
@@ -55,7 +55,7 @@ def finish(book, services, limit):
 
 @dataclass
 class App:
-    """The app, its surroundings, and what it decided since it was last asked."""
+    """The app, its environment, and its decisions since they were last read."""
 
     services: Any
     azure_devops: Any
@@ -70,12 +70,12 @@ class App:
         handle_event(event_text(int(version), **options), self.services)
 
     def register_before(self, model, version):
-        """Register a version a minute ago: storage's clock shows whole seconds only."""
+        """Register a version a minute ago, because the storage clock shows whole seconds only."""
         created = datetime.now(UTC) - timedelta(minutes=1)
         self.azure_ml.register(model, version, created=created)
 
     def reconcile(self):
-        """Run once; give the outcomes as (rule, version, outcome)."""
+        """Run once and return the outcomes as (rule, version, outcome)."""
         self.caplog.clear()
         reconcile(self.services)
         return [(each["rule"], each["version"], each["outcome"]) for each in self.decisions]
@@ -93,7 +93,7 @@ class App:
         return self.services.ledger.claims.read(partition, version, deadline()).claim
 
     def let_pass(self, passed, version="17", partition=CHURN):
-        """Let time pass for a claim, by writing all its times earlier."""
+        """Let time pass for a claim, by moving all its times back."""
         claim = self.claim(version, partition)
         earlier = {
             name: getattr(claim, name) - passed
@@ -110,7 +110,7 @@ class App:
         self.services.ledger.claims.write(partition, replace(claim, **earlier), None, deadline())
 
     def let_a_pass_be(self, older_by):
-        """Let the rules, the workspace and its last pass be that much older."""
+        """Make the rules, the workspace and its last pass that much older."""
         ledger = self.services.ledger
         notes, _ = ledger.notes.workspaces(deadline())
         note = notes[WORKSPACE.key]
@@ -128,7 +128,7 @@ class App:
 
 @dataclass
 class Trial:
-    """A rule for churn, and what was done about it."""
+    """A rule for churn, and what was done for it."""
 
     services: Any
     azure_devops: Any
@@ -138,7 +138,7 @@ class Trial:
         return Partition("churn", WORKSPACE, "churn")
 
     def attend_at_once(self, version):
-        """Deliver a version that finds no place to wait for another one's start."""
+        """Deliver a version that does not wait for the start of another one."""
         return self.attend(version, services=with_changes(self.services, waiting_room=Semaphore(0)))
 
     def attend(self, version="17", *, limit=None, retry=False, tags=None, services=None, **fields):
@@ -164,7 +164,7 @@ class Trial:
         return [each["variables"]["modelVersion"]["value"] for each in self.azure_devops.releases]
 
     def let_pass(self, time, version="17"):
-        """Let time pass for a claim and for the slot, by writing all their times earlier."""
+        """Let time pass for a claim and for the slot, by moving all their times back."""
         snapshot = self.snapshot(version)
         claim, mark = snapshot.claim, snapshot.mark
         earlier = {
@@ -180,7 +180,7 @@ class Trial:
 
 
 class Interposed:
-    """A real part, with something done at one of its calls: `before` it, `after` it, or both."""
+    """A real part that runs something `before` or `after` one of its calls, or both."""
 
     def __init__(self, part, call, before=None, after=None):
         self._part, self._call, self._before, self._after = part, call, before, after
@@ -202,7 +202,7 @@ class Interposed:
 
 
 def once(do):
-    """Do something the first time only."""
+    """Do something only the first time."""
     calls = []
 
     def do_once():
@@ -221,4 +221,4 @@ def raising(error):
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process has died."""

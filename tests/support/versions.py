@@ -59,14 +59,14 @@ def whole(version) -> str:
 
 
 def precedence(version) -> tuple:
-    """The order of https://semver.org, item 11, written down once more."""
+    """Return the order of https://semver.org, item 11, implemented independently."""
     release, pre_release = version
     parts = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre_release or ()]
     return release, pre_release is None, parts
 
 
 def in_digits(vast_number) -> str:
-    """The text of head * 10 ** (500 * length) + tail, which str() may be unable to write."""
+    """Return head * 10 ** (500 * length) + tail as text, which can be too long for str()."""
     head, length, tail = vast_number
     if not head or not length:
         return str(head + tail)

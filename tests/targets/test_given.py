@@ -1,4 +1,4 @@
-"""What a run was given: whether it may be the one in question, and whose it may be taken for."""
+"""The parameters of a run: whether it may be the wanted one, and whose run it could be."""
 
 from dataclasses import replace
 
@@ -28,15 +28,15 @@ SHOWN = {
         pytest.param({"parameters": {"dryRun": "false", "n": "1"}}, False, id="another value"),
         pytest.param({"parameters": {"dryRun": "true"}}, False, id="one missing"),
         pytest.param({"parameters": {}}, False, id="none"),
-        pytest.param({"parameters": None}, None, id="parameters not said"),
+        pytest.param({"parameters": None}, None, id="parameters not shown"),
         pytest.param({"variables": {"colour": "blue"}}, False, id="another variable"),
-        pytest.param({"variables": None}, None, id="variables not said"),
+        pytest.param({"variables": None}, None, id="variables not shown"),
         pytest.param({"branch": "refs/heads/next"}, False, id="another branch"),
-        pytest.param({"branch": None}, None, id="branch not said"),
-        pytest.param({"branch": None, "parameters": {}}, False, id="one says enough"),
+        pytest.param({"branch": None}, None, id="branch not shown"),
+        pytest.param({"branch": None, "parameters": {}}, False, id="one value is enough"),
     ],
 )
-def test_a_run_fits_unless_it_was_given_something_else(change, fits):
+def test_a_run_matches_unless_its_parameters_differ(change, fits):
     assert fits is Given.of(**{**SHOWN, **change}).fits(Given.by(SENT))
 
 
@@ -47,7 +47,7 @@ def test_a_run_fits_unless_it_was_given_something_else(change, fits):
         pytest.param({"templateParameters": {}}, id="no parameters"),
     ],
 )
-def test_where_nothing_was_sent_every_run_fits(sent):
+def test_if_nothing_was_sent_every_run_matches(sent):
     assert Given.of(None, None, None).fits(Given.by(sent))
 
 
@@ -73,18 +73,18 @@ def run(parameters, branch=None, variables=None, definition=5):
         pytest.param(run({"v": "17", "dry": "true"}, definition=6), False, id="another pipeline"),
     ],
 )
-def test_a_run_may_be_mistaken_unless_something_tells_it_apart(other, mistaken):
+def test_a_run_is_ambiguous_unless_something_distinguishes_it(other, mistaken):
     assert mistaken is run({"v": "17", "dry": "true"}).may_be_mistaken_for(other)
 
 
-def test_a_branch_tells_runs_apart_where_both_are_sent_one():
+def test_a_branch_distinguishes_runs_if_both_specify_one():
     main, following = (run({}, f"refs/heads/{name}") for name in ("main", "next"))
 
     assert not main.may_be_mistaken_for(following)
     assert main.may_be_mistaken_for(run({}))
 
 
-def test_a_run_with_a_key_is_mistaken_for_none():
+def test_a_run_with_a_key_is_never_ambiguous():
     plain = run({"v": "17"})
 
     assert not plain.with_key("a").may_be_mistaken_for(plain)
@@ -92,13 +92,13 @@ def test_a_run_with_a_key_is_mistaken_for_none():
     assert plain.may_be_mistaken_for(plain.with_key("b"))
 
 
-def test_a_release_is_mistaken_for_none():
+def test_a_release_is_never_ambiguous():
     release = replace(run({}), kind=TargetKind.RELEASE, body={"definitionId": 5})
 
     assert not release.may_be_mistaken_for(release)
 
 
-def test_a_key_is_added_and_taken_away_without_touching_the_request():
+def test_a_key_is_added_and_removed_without_changing_the_request():
     plain = run({"v": "17"}, variables={"a": "b"})
     keyed = plain.with_key("a")
 

@@ -1,4 +1,4 @@
-"""Which host may receive which credential: a table of addresses, plain and forged."""
+"""Which host may receive which credential: a table of addresses, genuine and forged."""
 
 from urllib.parse import urlsplit
 
@@ -20,11 +20,11 @@ OLDER = "https://contoso.visualstudio.com"
 SERVER = "https://tfs.contoso.com:8443/tfs/DefaultCollection"
 SANDBOX = "http://127.0.0.1:8099/fabrikam"
 
-# Nothing gets any credential at these, whatever is set.
+# These never receive a credential, whatever is set.
 FORGED = [
     pytest.param("https://dev.azure.com.evil.example/contoso", id="longer host"),
     pytest.param("https://evil-dev.azure.com/contoso", id="another host of the domain"),
-    pytest.param("https://evildev.azure.com/contoso", id="host that ends alike"),
+    pytest.param("https://evildev.azure.com/contoso", id="host with the same suffix"),
     pytest.param("https://evil.example/dev.azure.com/contoso", id="in the path"),
     pytest.param("https://evil.example?https://dev.azure.com/contoso", id="in the query"),
     pytest.param("https://evil.example#dev.azure.com/contoso", id="in the fragment"),
@@ -36,7 +36,7 @@ FORGED = [
     pytest.param("https:\\\\dev.azure.com/contoso", id="backslashes for slashes"),
     pytest.param("https://evil.example%2f.visualstudio.com/", id="escaped slash"),
     pytest.param("https://evil.example%00.visualstudio.com/", id="escaped end of text"),
-    pytest.param("https://dev.azure.com\n.evil.example/", id="line end in the host"),
+    pytest.param("https://dev.azure.com\n.evil.example/", id="line break in the host"),
     pytest.param("https://evil.example/\nhttps://dev.azure.com/contoso", id="second line"),
     pytest.param("https://dev.azure.com/contoso\r\nHost: evil.example", id="header in the path"),
     pytest.param(" https://dev.azure.com/contoso", id="space before"),
@@ -45,11 +45,11 @@ FORGED = [
     pytest.param("https://dev..azure.com/contoso", id="two dots"),
     pytest.param("https://.visualstudio.com/contoso", id="no label"),
     pytest.param("https://visualstudio.com/contoso", id="the domain itself"),
-    pytest.param("https://evilvisualstudio.com/contoso", id="domain that ends alike"),
+    pytest.param("https://evilvisualstudio.com/contoso", id="domain with the same suffix"),
     pytest.param("https://contoso.visualstudio.com.evil.example", id="longer domain"),
     pytest.param("https://dev.azure.com:8443/contoso", id="another port"),
     pytest.param("https://dev.azure.com:080443/contoso", id="port of six digits"),
-    pytest.param("https://dev.azure.com:99999/contoso", id="port that is none"),
+    pytest.param("https://dev.azure.com:99999/contoso", id="port out of range"),
     pytest.param("http://dev.azure.com/contoso", id="plain http"),
     pytest.param("http://dev.azure.com:443/contoso", id="plain http to the port of https"),
     pytest.param("HTTPS://dev.azure.com/contoso", id="upper-case scheme"),
@@ -155,7 +155,7 @@ def test_a_pat_of_a_server_goes_to_its_own_host_and_port_only(own, url, allowed)
     assert allowed == (Recipients(own, has_pat=True).refusal(url) == "")
 
 
-def test_a_refusal_says_what_is_allowed():
+def test_a_refusal_names_what_is_allowed():
     assert "only to https://dev.azure.com/<organisation> and https://<organisation>." in (
         Recipients(None, has_pat=False).refusal(SERVER)
     )
@@ -170,7 +170,7 @@ def test_a_refusal_says_what_is_allowed():
         ("127.0.0.1", True),
         ("127.9.9.9", True),
         ("[::1]", True),
-        ("0.0.0.0", False),  # noqa: S104 - bound by nothing
+        ("0.0.0.0", False),  # noqa: S104 - nothing binds to it
         ("127.1", False),
         ("localhost.evil.example", False),
         ("127.0.0.1.evil.example", False),
@@ -195,7 +195,7 @@ PARTS = [
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=9).map("".join))
-def test_what_is_allowed_is_read_alike_by_the_library_that_sends_it(url):
+def test_an_allowed_address_is_parsed_the_same_way_by_the_http_library(url):
     if Recipients(CONTOSO, has_pat=True).refusal(url):
         return
     sent = requests.Request("GET", url).prepare()
@@ -206,7 +206,7 @@ def test_what_is_allowed_is_read_alike_by_the_library_that_sends_it(url):
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=9).map("".join))
-def test_the_address_that_is_suggested_is_never_refused(url):
+def test_a_suggested_address_is_never_refused(url):
     _, _, suggested = organization_problem(url).partition("; did you mean '")
 
     assert not suggested or "" == organization_problem(suggested.removesuffix("'?"))

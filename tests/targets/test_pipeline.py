@@ -11,7 +11,7 @@ PIPELINE = TargetAddress(TargetKind.PIPELINE, CONTOSO, "ml", "deploy")
 
 
 def run(fields=None, *, takes_key=False, described: Registration | None = None, **more):
-    """Give the body of the POST for a run of a pipeline."""
+    """Return the body of the POST for a run of a pipeline."""
     made = rule(release=None, pipeline={"id": 5} | (fields or {}), **more)
     definition = Definition(5, "deploy", takes_key=takes_key)
     return request_for(made, described or registration(), PIPELINE, definition, "k1").body
@@ -51,12 +51,12 @@ def test_a_run_gets_model_name_and_version_and_nothing_else():
     ],
     ids=["parameters", "no-parameters", "variables", "branch", "ref", "stages"],
 )
-def test_a_run_gets_what_the_rule_says(fields, expected):
+def test_a_run_gets_what_the_rule_specifies(fields, expected):
     assert expected == run(fields)
 
 
 @pytest.mark.parametrize("fields", [{}, {"parameters": {}}], ids=["defaults", "none"])
-def test_a_run_gets_the_key_where_its_pipeline_takes_it(fields):
+def test_a_run_gets_the_key_if_its_pipeline_accepts_it(fields):
     assert "k1" == run(fields, takes_key=True)["templateParameters"]["modelTriggerKey"]
     assert "modelTriggerKey" not in run(fields)["templateParameters"]
 

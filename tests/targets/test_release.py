@@ -26,7 +26,7 @@ ALL_SETTABLE = dict.fromkeys(DEFAULT_VARIABLES, True)
 def released(
     fields=None, variables=None, artifacts=None, described: Registration | None = None, **more
 ):
-    """Give the body of the POST for a release, with its variables by name."""
+    """Return the body of the POST for a release, with its variables by name."""
     made = rule(release={"definition": 12} | (fields or {}), **more)
     definition = Definition(12, "Deploy", variables or {}, artifacts or {})
     request = request_for(made, described or registration(), RELEASE, definition, "k1")
@@ -35,7 +35,7 @@ def released(
     return body
 
 
-def test_the_request_is_complete_by_itself():
+def test_the_request_is_self_contained():
     definition = Definition(12, "Deploy", {"modelName": True}, {"_churn": "churn", "_code": None})
     expected = StartRequest(
         kind=TargetKind.RELEASE,
@@ -52,7 +52,7 @@ def test_the_request_is_complete_by_itself():
     assert expected == request_for(rule(), registration(), RELEASE, definition, "k1")
 
 
-def test_more_than_can_be_kept_is_not_handed_over():
+def test_a_request_that_is_too_large_to_store_is_refused():
     variables = {f"v{number}": "{tag.notes}" for number in range(4)}
     settable = dict.fromkeys(variables, True)
 
@@ -68,7 +68,7 @@ def test_more_than_can_be_kept_is_not_handed_over():
 # Variables of a release.
 
 
-def test_a_release_gets_every_default_that_its_definition_lets_anyone_set():
+def test_a_release_gets_every_default_that_is_settable_in_its_definition():
     expected = {
         "modelName": "churn",
         "modelVersion": "17",
@@ -81,7 +81,7 @@ def test_a_release_gets_every_default_that_its_definition_lets_anyone_set():
 
 
 @pytest.mark.parametrize("name", DEFAULT_VARIABLES)
-def test_a_default_that_is_not_settable_or_not_there_is_left_out(name):
+def test_a_default_that_is_not_settable_or_not_declared_is_omitted(name):
     without = {other: True for other in DEFAULT_VARIABLES if other != name}
 
     assert set(without) == set(released(variables=without)["variables"])
@@ -89,7 +89,7 @@ def test_a_default_that_is_not_settable_or_not_there_is_left_out(name):
     assert {} == released(variables={"other": True})["variables"]
 
 
-def test_the_variables_of_the_rule_come_on_top_of_the_defaults():
+def test_the_rule_s_variables_are_added_to_the_defaults():
     fields = {"variables": {"stage": "{tag.stage}", "modelVersion": "v{model_version}"}}
     settable = {"modelName": True, "modelVersion": True, "stage": True}
     body = released(fields, settable, described=registration(tags={"Stage": "prod"}))
@@ -97,7 +97,7 @@ def test_the_variables_of_the_rule_come_on_top_of_the_defaults():
     assert {"modelName": "churn", "modelVersion": "v17", "stage": "prod"} == body["variables"]
 
 
-def test_names_of_variables_are_compared_without_case_and_sent_as_declared():
+def test_variable_names_are_case_insensitive_and_sent_as_declared():
     fields = {"variables": {"STAGE": "prod", "modelversion": "v17"}}
     settable = {"MODELNAME": True, "ModelVersion": True, "Stage": True}
 
@@ -105,7 +105,7 @@ def test_names_of_variables_are_compared_without_case_and_sent_as_declared():
     assert expected == released(fields, settable)["variables"]
 
 
-def test_of_two_variables_that_differ_only_in_case_the_exact_one_is_taken():
+def test_of_two_variables_that_differ_only_in_case_the_exact_one_is_used():
     declared = Definition(1, "d", {"stage": False, "Stage": True})
 
     assert ["Stage", "stage", "stage", None] == [
@@ -117,7 +117,7 @@ REMEDY = "add what is missing at scope Release, and tick Settable at release tim
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "reported"),
     [
         (["stage"], "variable 'stage' is not settable"),
         (["owner"], "variable 'owner' does not exist"),
@@ -128,14 +128,14 @@ REMEDY = "add what is missing at scope Release, and tick Settable at release tim
     ],
     ids=["not-settable", "missing", "several"],
 )
-def test_a_variable_of_the_rule_that_cannot_be_set_is_told_with_the_remedy(asked, told):
+def test_a_variable_that_cannot_be_set_is_reported_with_the_fix(asked, reported):
     settable = {"modelName": True, "stage": False}
     with pytest.raises(TargetError) as caught:
         released({"variables": dict.fromkeys(asked, "x")}, settable)
-    assert f"in release definition 'Deploy' (12) {told}: {REMEDY}" == str(caught.value)
+    assert f"in release definition 'Deploy' (12) {reported}: {REMEDY}" == str(caught.value)
 
 
-def test_a_dangerous_value_is_refused_in_defaults_and_in_what_the_rule_says():
+def test_a_dangerous_value_is_refused_in_defaults_and_in_the_rule():
     described = registration(model="$(x)", tags={"a": "$(x)"})
 
     with pytest.raises(UnsafeValueError, match=r"^\{model_name\} holds '\$'"):
@@ -154,7 +154,7 @@ def test_a_default_that_the_rule_replaces_or_allows_is_not_refused():
     assert {"modelName": "$(x)"} == allowed["variables"]
 
 
-def test_a_definition_that_starts_by_itself_is_told_with_what_to_switch_off():
+def test_a_definition_with_its_own_trigger_is_reported_with_what_to_turn_off():
     definition = Definition(12, "Deploy", triggers=("_churn", "_fraud"))
     expected = (
         "release definition 'Deploy' (12) also starts by itself, so that every version is released "
@@ -166,7 +166,7 @@ def test_a_definition_that_starts_by_itself_is_told_with_what_to_switch_off():
 # Artifacts of a release.
 
 
-def test_the_artifacts_of_the_model_get_its_version_and_no_others():
+def test_only_the_artifacts_of_the_model_get_its_version():
     body = released(artifacts={"_churn": "churn", "_again": "churn", "_fraud": "fraud", "_c": None})
 
     assert ["_churn", "_again"] == [one["alias"] for one in body["artifacts"]]
@@ -175,7 +175,7 @@ def test_the_artifacts_of_the_model_get_its_version_and_no_others():
     ]
 
 
-def test_the_artifacts_of_the_rule_come_on_top():
+def test_the_rule_s_artifacts_are_added():
     fields = {"artifacts": {"_code": "main", "_churn": "{model_name}:{model_version}"}}
     body = released(fields, artifacts={"_churn": "churn", "_code": None})
 
@@ -208,7 +208,7 @@ def test_the_description_of_the_rule_ends_in_the_key(template, expected):
 
 @relaxed
 @given(st.text(), st.text(), st.text("0123456789abcdef", min_size=1))
-def test_the_only_key_in_a_description_is_the_last_word(template, value, key):
+def test_the_only_key_in_a_description_is_its_last_word(template, value, key):
     escaped = template.replace("{", "{{").replace("}", "}}")
     made = rule(
         release={"definition": 1, "description": f"{{tag.x}}{escaped}{{model_name}}{{tag.x}}"}
@@ -220,7 +220,7 @@ def test_the_only_key_in_a_description_is_the_last_word(template, value, key):
     assert 1 == body["description"].lower().count("[model-trigger:")
 
 
-def test_a_workspace_may_have_a_name_that_a_script_may_not_get():
+def test_a_workspace_may_have_a_name_that_is_unsafe_for_scripts():
     workspace = Workspace.parse(registration().workspace.id.replace("ml-prod/", "ml(prod)/"))
 
     with pytest.raises(UnsafeValueError, match=r"^\{resource_group\} holds '\('"):

@@ -43,7 +43,7 @@ from tests.support.drawn import relaxed
     ],
     ids=["of-the-app", "of-the-rule", "pipeline", "branch"],
 )
-def test_a_target_is_in_the_organisation_and_project_of_the_rule_or_else_of_the_app(
+def test_a_target_is_in_the_organization_and_project_of_the_rule_or_else_of_the_app(
     fields, expected
 ):
     assert expected == address_of(rule(**fields), "https://dev.azure.com/app/", "app")
@@ -80,15 +80,17 @@ def test_a_target_is_in_the_organisation_and_project_of_the_rule_or_else_of_the_
             ),
         ),
     ],
-    ids=["organisation", "project", "pipeline"],
+    ids=["organization", "project", "pipeline"],
 )
-def test_a_target_that_is_nowhere_is_told_with_both_places_to_name_it(fields, url, project, told):
+def test_a_target_without_an_address_is_reported_with_both_ways_to_set_it(
+    fields, url, project, told
+):
     with pytest.raises(TargetError) as caught:
         address_of(rule(**fields), url, project)
     assert told == str(caught.value)
 
 
-def test_what_the_ledger_keeps_of_a_target_is_read_by_later_versions_of_the_app():
+def test_a_stored_target_can_be_read_by_later_versions_of_the_app():
     kept = {
         "kind": "pipeline",
         "organization_url": CONTOSO,
@@ -103,7 +105,7 @@ def test_what_the_ledger_keeps_of_a_target_is_read_by_later_versions_of_the_app(
     assert ["release", "pipeline"] == list(TargetKind)
 
 
-def test_what_is_not_known_of_a_target_is_not_assumed():
+def test_unknown_details_of_a_target_default_to_nothing():
     definition = Definition(12, "Deploy")
 
     assert ({}, {}, (), False) == (
@@ -133,7 +135,7 @@ json_values = st.recursive(
         body=st.dictionaries(st.text(), json_values, max_size=3),
     )
 )
-def test_a_request_is_read_back_as_it_was_written(written):
+def test_a_request_round_trips(written):
     read = StartRequest.from_json(written.to_json())
 
     assert written == read
@@ -159,11 +161,11 @@ def test_a_request_is_read_back_as_it_was_written(written):
         ),
     ],
 )
-def test_an_organization_is_compared_in_one_spelling(url, key):
+def test_spellings_of_an_organization_are_normalized(url, key):
     assert key == organization_key(url)
 
 
-def test_what_is_started_is_compared_without_the_project():
+def test_targets_are_compared_without_the_project():
     spelled = [
         StartRequest(TargetKind.PIPELINE, url, project, 5, {})
         for url in ("https://dev.azure.com/contoso", "https://CONTOSO.visualstudio.com/")

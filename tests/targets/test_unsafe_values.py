@@ -12,7 +12,7 @@ from tests.support.values import HARMLESS, filled, hostile
 
 
 def misread(text: str) -> bool:
-    """Whether a script could take the text, or a word of it, for an option or for a file."""
+    """Whether a script could read the text, or a word of it, as an option or a file."""
     return any(text.startswith(one) for one in "-@ ") or any(
         pair in text for pair in (" -", " @", "=@")
     )
@@ -20,7 +20,7 @@ def misread(text: str) -> bool:
 
 @relaxed
 @given(hostile)
-def test_harmless_values_are_handed_over_unless_they_could_be_misread(value):
+def test_harmless_values_are_passed_on_unless_they_could_be_misread(value):
     described = registration(tags={"x": value})
     if misread(value):
         with pytest.raises(
@@ -96,7 +96,7 @@ SEAMS = [
 
 
 @pytest.mark.parametrize(("text", "tags", "name", "where"), SEAMS)
-def test_a_value_must_not_make_the_text_behind_it_an_option_or_a_file(text, tags, name, where):
+def test_a_value_must_not_turn_the_text_after_it_into_an_option_or_a_file(text, tags, name, where):
     described = registration(tags=tags)
 
     with pytest.raises(UnsafeValueError) as caught:
@@ -118,7 +118,7 @@ def test_a_value_must_not_make_the_text_behind_it_an_option_or_a_file(text, tags
         ("churn{tag.a}-prod", {"a": ""}, "churn-prod"),
     ],
 )
-def test_what_the_template_itself_says_is_its_own(text, tags, expected):
+def test_the_literal_text_of_a_template_is_not_restricted(text, tags, expected):
     assert expected == filled(text, registration(tags=tags))
 
 
@@ -127,8 +127,8 @@ literals = st.text(st.sampled_from("ab-@= '{}\n"), max_size=4)
 
 @relaxed
 @given(st.lists(st.tuples(literals, hostile), min_size=1, max_size=4), literals)
-def test_only_what_the_template_itself_says_can_be_misread(pairs, end):
-    """Wherever an option or a file begins, it begins within one literal of the template."""
+def test_only_the_literal_text_of_a_template_can_be_misread(pairs, end):
+    """An option or a file always begins within one literal of the template."""
     tags = {f"t{place}": value for place, (_, value) in enumerate(pairs)}
     doubled = [
         text.replace("{", "{{").replace("}", "}}") for text in (*(one for one, _ in pairs), end)
@@ -157,7 +157,7 @@ def test_no_placeholder_is_trusted(name):
         filled(f"{{{name}}}", registration("$", "$", workspace=workspace))
 
 
-def test_only_what_is_named_may_hold_anything():
+def test_only_listed_placeholders_may_contain_anything():
     described = registration(tags={"Notes": "$", "other": "$"})
 
     assert "$" == filled("{tag.nOtes}", described, allow_unsafe=["tag.NOTES"])

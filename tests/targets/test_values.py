@@ -1,4 +1,4 @@
-"""Templates: what placeholders stand for, what is refused, what a description may hold."""
+"""Templates: the values of placeholders, what is refused, and what a description may contain."""
 
 import re
 
@@ -41,7 +41,7 @@ MEANINGS = {
 @pytest.mark.parametrize(
     ("name", "meaning"), [pytest.param(*row, id=row[0]) for row in MEANINGS.items()]
 )
-def test_each_placeholder_stands_for_what_it_says(name, meaning):
+def test_each_placeholder_has_its_value(name, meaning):
     assert meaning == filled(f"{{{name}}}")
     assert meaning == described_as(f"{{{name}}}")
 
@@ -62,11 +62,11 @@ def test_every_placeholder_has_a_meaning():
     ],
     ids=["empty", "text", "several", "doubled-braces", "a-value-in-braces", "json"],
 )
-def test_text_around_placeholders_stays_as_it_is(text, expected):
+def test_text_around_placeholders_is_unchanged(text, expected):
     assert expected == filled(text)
 
 
-def test_a_time_that_is_not_known_becomes_empty_text():
+def test_an_unknown_time_becomes_empty_text():
     assert "" == filled("{registered_at}", registration(registered_at=None))
 
 
@@ -116,13 +116,13 @@ LONE = "has a brace without its counterpart; a brace that stands for itself is d
         ),
     ],
 )
-def test_a_template_that_cannot_be_read_is_refused(text, told):
+def test_an_invalid_template_is_refused(text, told):
     with pytest.raises(ValueError, match=r"^has ") as caught:
         Template.parse(text)
     assert told == str(caught.value)
 
 
-def test_a_name_in_braces_is_not_a_placeholder_but_near_one():
+def test_an_unknown_placeholder_is_reported_with_the_closest_one():
     told = f"is not a placeholder; {ALLOWED}; did you mean 'tag.notes'?"
 
     assert told == placeholder_problem("{tag.notes}")
@@ -148,7 +148,7 @@ def test_any_text_is_a_template_or_refused(text):
         ("property.gone", "{property.gone} has no value: the model has no property 'gone'"),
     ],
 )
-def test_a_value_that_is_absent_is_not_made_up(name, told):
+def test_an_absent_value_is_not_invented(name, told):
     with pytest.raises(UnsafeValueError) as caught:
         filled(f"{{{name}}}", allow_unsafe=[name])
     assert told == str(caught.value)
@@ -182,11 +182,11 @@ def test_an_empty_value_is_a_value():
         ("caf\u00e9 $(x)\r\n\tb\u2028 {tag.x}", "v", "caf\u00e9 $(x) b  v"),
     ],
 )
-def test_a_description_holds_harmless_values_in_what_the_template_says(text, value, expected):
+def test_a_description_contains_the_template_with_harmless_values(text, value, expected):
     assert expected == described_as(text, registration(tags={"x": value}))
 
 
-def test_a_description_goes_to_scripts_also_where_a_value_is_allowed_elsewhere():
+def test_a_description_is_restricted_even_if_a_value_is_allowed_elsewhere():
     allowing = values(registration(tags={"x": "$(id)"}), allow_unsafe=["tag.x"])
 
     assert "__id_" == allowing.describe(Template.parse("{tag.x}"))
@@ -194,13 +194,13 @@ def test_a_description_goes_to_scripts_also_where_a_value_is_allowed_elsewhere()
 
 @relaxed
 @given(hostile | st.text())
-def test_a_described_value_is_one_that_would_be_handed_over(value):
+def test_a_value_in_a_description_would_also_be_accepted_elsewhere(value):
     described = described_as("{tag.x}", registration(tags={"x": value[:1_000]}))
 
     assert described == filled("{tag.x}", registration(tags={"x": described}))
 
 
-def test_a_long_description_is_cut_so_that_the_key_has_room():
+def test_a_long_description_is_cut_to_leave_room_for_the_key():
     described = registration(tags={"x": "x" * 1_100})
 
     assert "x" * 1_000 == described_as("{tag.x}", registration(tags={"x": "x" * 1_000}))

@@ -1,4 +1,4 @@
-"""A request that has found its project: who asks, for what, and what every area answers alike."""
+"""A request within a project: who sent it, and the parts that all areas share."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,58 +6,58 @@ from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 from tests.sandbox.azure_devops.messages import Json, Request, ServiceError
-from tests.sandbox.azure_devops.organization import Identity, Organisation, Project
+from tests.sandbox.azure_devops.organization import Identity, Organization, Project
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request, the organisation at `url`, the project that it is about, and who sent it.
+    """A request to a project of the organization at `url`, and who sent it.
 
-    Lists show what was started until `listed_until`.
+    Lists show only what was started before `listed_until`.
     """
 
     request: Request
     url: str
-    organisation: Organisation
+    organization: Organization
     project: Project
     identity: Identity
     listed_until: datetime
 
     @property
     def home(self) -> tuple[str, str]:
-        """Where things that are made by this call belong."""
-        return self.organisation.name, self.project.name
+        """Return the key of everything that this call creates."""
+        return self.organization.name, self.project.name
 
     @property
     def project_url(self) -> str:
-        """The address of the project, for links."""
+        """Return the project's address, for links."""
         return f"{self.url}/{quote(self.project.name)}"
 
     @property
     def body(self) -> Json:
-        """The JSON object of the request, which the contract has found to be one."""
+        """Return the JSON object of the request; the contract has verified that it is one."""
         return self.request.json
 
     @property
     def project_reference(self) -> Json:
-        """The project as other documents name it."""
+        """Return the project as other documents refer to it."""
         return {"id": self.project.id, "name": self.project.name}
 
     @property
     def identity_reference(self) -> Json:
-        """Who sent the request, as other documents name it."""
+        """Return the sender of the request as other documents refer to it."""
         name = self.identity.name
         return {"id": str(uuid5(NAMESPACE_URL, name)), "displayName": name, "uniqueName": name}
 
     def links(self, api: str, web: str) -> Json:
-        """The links of a document: `api` below _apis/, `web` below the project's own address."""
+        """Return the links of a document: `api` below _apis/, `web` below the project's address."""
         return {
             "self": {"href": f"{self.project_url}/_apis/{api}"},
             "web": {"href": f"{self.project_url}/{web}"},
         }
 
     def require(self, permission: str, *, allowed: bool) -> None:
-        """Refuse unless allowed; the message: MicrosoftDocs/azure-devops-docs issue 3185."""
+        """Raise unless allowed; message from MicrosoftDocs/azure-devops-docs issue 3185."""
         if allowed:
             return
         message = (
@@ -68,5 +68,5 @@ class Call:
 
 
 def invalid(message: str) -> ServiceError:
-    """Return the 400 of the release service."""
+    """Return the release service's 400."""
     return ServiceError(400, "InvalidRequestException", message)

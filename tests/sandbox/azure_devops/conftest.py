@@ -7,6 +7,6 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def azure_devops_cache(tmp_path_factory):
-    # azure.devops makes this folder while it is imported: in the home directory if nobody says.
+    # Importing azure.devops creates this folder, by default in the home directory.
     folder = tmp_path_factory.mktemp("azure-devops")
     os.environ.setdefault("AZURE_DEVOPS_CACHE_DIR", str(folder))

@@ -1,10 +1,9 @@
-"""Checks a request to Azure DevOps against the published specification of its REST API, 7.1.
+"""Check requests to Azure DevOps against the published specification of its REST API, 7.1.
 
-The specification (https://github.com/MicrosoftDocs/vsts-rest-api-specs, Swagger 2.0) is read from
-`../shared/azure-devops-specs` beside the project when it is there. Every object schema is closed,
-so that a field which the service does not know is a violation. Without the files, the most
-important rules are checked from this page alone. Necessary, not sufficient: the specification
-requires nothing of a new release, and the service checks more.
+The specification (https://github.com/MicrosoftDocs/vsts-rest-api-specs, Swagger 2.0) is optional.
+Every object schema is closed, so a field that the service does not know is a violation. Without
+the specification, only the most important rules, listed here, are checked. Passing is necessary,
+not sufficient: the specification requires no field of a new release, and the service checks more.
 """
 
 import json
@@ -26,7 +25,7 @@ from tests.sandbox.azure_devops.messages import Request
 SPECIFICATIONS = Path(__file__).resolve().parents[4] / "shared" / "azure-devops-specs"
 AREAS = ("release", "pipelines", "build")
 METHODS = ("get", "post", "put", "patch", "delete")
-# Property bags: their keys are the caller's, whatever the specification lists.
+# Property bags: their keys are up to the caller, whatever the specification lists.
 FREE_FORM = frozenset({"PropertiesCollection", "ReferenceLinks", "JObject"})
 
 RELEASE_FIELDS = frozenset(
@@ -55,28 +54,26 @@ RUN_FIELDS = frozenset(
 
 
 class Contract(Protocol):
-    """Judges requests."""
+    """The interface of both contracts."""
 
     def violations(self, request: Request) -> list[str]:
-        """Return what is not allowed about a request, one sentence each."""
+        """Return the violations of a request, one sentence each."""
 
 
 @cache
 def load_contract(folder: Path = SPECIFICATIONS) -> Contract:
-    """Return the published specification, or the built-in rules when `folder` is not there."""
+    """Return the published specification, or the built-in rules if `folder` does not exist."""
     if folder.is_dir():
         return Specification(folder)
-    sys.stderr.write(
-        f"Only built-in rules are checked: no Azure DevOps specification at {folder}\n"
-    )
+    sys.stderr.write(f"Checking built-in rules only: no Azure DevOps specification at {folder}\n")
     return BuiltInRules()
 
 
 class BuiltInRules:
-    """The rules that most mistakes break, without the files."""
+    """The rules that most mistakes break, without the specification."""
 
     def violations(self, request: Request) -> list[str]:
-        """Return what is not allowed about a request."""
+        """Return the violations of a request."""
         found = [] if request.api_version else ["api-version is missing"]
         fields = _fields(request)
         if fields is None:
@@ -96,7 +93,7 @@ class Specification:
         self._operations = [each for area in AREAS for each in _operations(folder, area)]
 
     def violations(self, request: Request) -> list[str]:
-        """Return what is not allowed about a request; of operations alike, the best one counts."""
+        """Return the violations of a request by the operation that fits it best."""
         candidates = [
             list(operation.violations(request))
             for operation in self._operations
@@ -107,7 +104,7 @@ class Specification:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of the specification: its parameters, and a validator of its body."""
+    """An operation of the specification: its parameters, and a validator for its body."""
 
     method: str
     path: re.Pattern[str]
@@ -119,7 +116,7 @@ class Operation:
         return self.method == request.method and self.path.fullmatch(request.path) is not None
 
     def violations(self, request: Request) -> Iterator[str]:
-        """Yield what is not allowed about a request."""
+        """Yield the violations of a request."""
         yield from self._query_violations(request)
         yield from self._path_violations(request)
         if self.body is None:
@@ -154,7 +151,7 @@ def _operations(folder: Path, area: str) -> Iterator[Operation]:
     registry = Registry().with_resource(
         f"urn:{area}", Resource(contents=document, specification=DRAFT4)
     )
-    # Of two operations with one path, the second stands under "x-ms-paths" with a "?" behind it.
+    # If two operations share a path, the second is under "x-ms-paths" with a "?" appended.
     for path, operations in [*document["paths"].items(), *document.get("x-ms-paths", {}).items()]:
         for method in operations.keys() & METHODS:
             yield _operation(document, registry, method, path, operations[method])
@@ -184,7 +181,7 @@ def _resolved(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Mapp
 
 
 def _absolute(part: Any, base: str) -> Any:
-    """Return a copy with absolute references, so that any part of it is a schema of its own."""
+    """Return a copy with absolute references, so that any part of it is a complete schema."""
     if isinstance(part, dict):
         return {
             key: base + value
@@ -196,7 +193,7 @@ def _absolute(part: Any, base: str) -> Any:
 
 
 def _closed(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with object schemas that allow no fields but their own."""
+    """Return the document with object schemas that allow no additional fields."""
     for name, schema in document["definitions"].items():
         if name in FREE_FORM:
             schema.pop("properties", None)
@@ -230,7 +227,7 @@ READABLE = {
 
 
 def _fields(request: Request) -> frozenset[str] | None:
-    """Return the fields that the body may have, None when there is no body to check."""
+    """Return the fields that the body may have, or None if there is no body to check."""
     path = request.path.lower()
     if request.method != "POST":
         return None
@@ -242,7 +239,7 @@ def _fields(request: Request) -> frozenset[str] | None:
 def _variable_violations(body: Mapping[str, Any]) -> Iterator[str]:
     variables = body.get("variables", {})
     if not isinstance(variables, dict):
-        # The service ignores a list without a word, and deploys the defaults:
+        # The service silently ignores a list, and deploys the defaults:
         # https://github.com/MicrosoftDocs/vsts-rest-api-specs/issues/331
         yield "body.variables: is not an object"
         return

@@ -1,10 +1,10 @@
-"""Discovery in the stand-in for Azure DevOps: how the client learns where each resource is.
+"""Discovery in the stand-in for Azure DevOps: how the client locates each resource.
 
-Before its first call the client asks OPTIONS {organisation}/_apis for the locations of resources,
-and a `Connection` asks GET {organisation}/_apis/ResourceAreas. The ids are those that the client
-looks for (https://github.com/microsoft/azure-devops-python-api, azure-devops/azure/devops/v7_1);
-the routes and versions are the stand-in's own. As in Azure DevOps Server, every area is at the
-address of the organisation.
+Before its first call, the client requests OPTIONS {organization}/_apis for the locations of
+resources, and a `Connection` requests GET {organization}/_apis/ResourceAreas. The ids are those
+that the client expects (https://github.com/microsoft/azure-devops-python-api,
+azure-devops/azure/devops/v7_1); the routes and versions are the stand-in's own. As in Azure DevOps
+Server, every area is at the address of the organization.
 """
 
 from tests.sandbox.azure_devops.messages import Json
@@ -19,7 +19,7 @@ d8f96f24-8ea7-4cb6-baab-2df8fc515665 Release   definitions 4 {resource}/{definit
 0cd358e1-9217-4d94-8269-1c1ee6f93dcf build     builds      7 {resource}/{buildId}
 dbeaf647-6167-421a-bda9-c9327b25e2e6 build     definitions 7 {resource}/{definitionId}
 """
-# Previews came with API version 6.1, after Azure DevOps Server 2020:
+# Previews were added in API version 6.1, after Azure DevOps Server 2020:
 # https://github.com/MicrosoftDocs/vsts-rest-api-specs/tree/master/specification/pipelines
 PREVIEW = "53df2d18-29ea-46a9-bee0-933540f80abf"
 FIRST_WITH_PREVIEW = 6.1
@@ -33,7 +33,7 @@ RESOURCE_AREAS = {
 
 
 def locations(highest_version: float) -> list[Json]:
-    """Return what OPTIONS {organisation}/_apis lists, where this is the highest API version."""
+    """Return the response to OPTIONS {organization}/_apis, up to this API version."""
     rows = [line.split() for line in LOCATIONS.strip().splitlines()]
     found = [_location(*row, "{project}/_apis/{area}/" + route) for *row, route in rows]
     areas = _location(
@@ -58,7 +58,7 @@ def locations(highest_version: float) -> list[Json]:
 
 
 def resource_areas(url: str) -> list[Json]:
-    """Return what {organisation}/_apis/ResourceAreas lists, all at the address `url`."""
+    """Return the response to {organization}/_apis/ResourceAreas: every area is at `url`."""
     return [{"id": id_, "name": name, "locationUrl": url} for id_, name in RESOURCE_AREAS.items()]
 
 

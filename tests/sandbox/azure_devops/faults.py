@@ -1,4 +1,4 @@
-"""Faults that the stand-in for Azure DevOps plays: what a service does on a bad day."""
+"""Faults that the stand-in for Azure DevOps injects."""
 
 import random
 from collections import Counter
@@ -20,27 +20,27 @@ ERRORS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: which requests it meets, how often, and what it does to them.
+    """A fault: which requests it affects, how often, and how.
 
     kind        what happens:
-                error         `status` (500) with an error in JSON
+                error         `status` (500) with a JSON error
                 sign-in page  `status` (203) with HTML instead of JSON
-                redirect      `status` (302) and the sign-in page's address
-                text          `status` (502) with plain text: a proxy speaks, not the service
-                retry-after   the real answer, with Retry-After: a success
+                redirect      `status` (302) to the sign-in page
+                text          `status` (502) with plain text, as from a proxy
+                retry-after   the real response with Retry-After: a success
                 empty         200 without a body
-                garbage       200 that says it is JSON, and is not
-                stall         the real answer, with `seconds` of silence in its middle
-                truncated     the first half of the real answer, then the end of the connection
-                close         the connection is closed without an answer
-                reset         the connection is reset without an answer
-                hang          `seconds` of silence before the real answer
-    commit      the request is handled although the answer fails; with "hang", it is handled before
-                the silence and not after it. "retry-after", "stall" and "truncated" always commit
-    verb, path  the HTTP method, "" for any; a part of the path, without case
-    times       how often, None for ever
-    probability how likely each time, by a `random.Random(seed)` of its own
-    retry_after the header Retry-After, in seconds
+                garbage       200 labelled JSON that is not JSON
+                stall         the real response, with `seconds` of silence half-way
+                truncated     the first half of the real response, then the connection closes
+                close         the connection is closed without a response
+                reset         the connection is reset without a response
+                hang          `seconds` of silence before the real response
+    commit      handle the request although the response fails; with "hang", handle it before the
+                silence instead of after it. "retry-after", "stall" and "truncated" always commit
+    verb, path  the HTTP method, "" for any; a part of the path, case-insensitive
+    times       how often, None for no limit
+    probability the chance per request, from a separate `random.Random(seed)`
+    retry_after the Retry-After header, in seconds
     """
 
     kind: str
@@ -63,16 +63,16 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """The kind with its status, and whether the request was handled all the same."""
+        """The kind with its status, and whether the request is handled anyway."""
         status = f" {self.status or 500}" if self.kind == "error" else ""
         return f"{self.kind}{status}{' after commit' if self.commit else ''}"
 
     def meets(self, method: str, path: str) -> bool:
-        """Whether a request is one that this fault is for."""
+        """Whether this fault affects a request."""
         return self.verb in {"", method} and self.path.lower() in path.lower()
 
     def play(self, handle: Callable[[], Answer], wait: Callable[[float], object]) -> Answer:
-        """Answer a request that `handle` would answer; `wait` is silent for some seconds."""
+        """Return the faulty response, calling `handle` for the real one and `wait` to sleep."""
         if self.kind == "hang":
             return self._hang(handle, wait)
         commits = self.commit or self.kind in {"retry-after", "stall", "truncated"}
@@ -120,9 +120,9 @@ KINDS: dict[str, Callable[[Fault, Answer], Answer]] = {
 
 @dataclass
 class Faults:
-    """The faults that are to come, in the order in which they were asked for.
+    """The pending faults, in the order in which they were added.
 
-    `played` counts those that were, by a name like `error 500 after commit`.
+    `played` counts the faults injected so far, by a name such as `error 500 after commit`.
     """
 
     played: Counter[str] = field(default_factory=Counter)
@@ -130,17 +130,17 @@ class Faults:
     _lock: Lock = field(default_factory=Lock)
 
     def add(self, fault: Fault) -> None:
-        """Play this fault from now on."""
+        """Inject this fault from now on."""
         with self._lock:
             self._armed.append(_Armed(fault))
 
     def clear(self) -> None:
-        """Play none any more."""
+        """Remove all faults."""
         with self._lock:
             self._armed.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Return the first fault that this request runs into, and count it; None: it runs well."""
+        """Return the first fault that affects this request and count it, or None."""
         with self._lock:
             fault = next((a.fault for a in self._armed if a.strikes(method, path)), None)
             if fault:
@@ -148,7 +148,7 @@ class Faults:
             return fault
 
     def documents(self) -> list[Json]:
-        """Return the faults that are to come, each with the `times` that are left."""
+        """Return the pending faults, each with the `times` that are left."""
         with self._lock:
             return [{**asdict(armed.fault), "times": armed.left} for armed in self._armed]
 
@@ -157,7 +157,7 @@ class _Armed:
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
         self.left = fault.times
-        self._random = random.Random(fault.seed)  # noqa: S311 (chance that repeats, not a secret)
+        self._random = random.Random(fault.seed)  # noqa: S311 (reproducible randomness, not a secret)
 
     def strikes(self, method: str, path: str) -> bool:
         if self.left == 0 or not self.fault.meets(method, path):

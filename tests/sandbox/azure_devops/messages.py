@@ -1,4 +1,4 @@
-"""What goes in and out of the stand-in for Azure DevOps: requests, answers, and errors."""
+"""Requests, responses and errors of the stand-in for Azure DevOps."""
 
 import base64
 import binascii
@@ -19,10 +19,10 @@ Ending = Literal["complete", "stalled", "truncated", "closed", "reset"]
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request as it arrived.
+    """An HTTP request as it arrived.
 
-    `path` is decoded and has no query, `query` has one value per name, `headers` has its names in
-    lower case, and `time` is when the stand-in read it, in UTC.
+    `path` is decoded and has no query, `query` has one value per name, `headers` has lower-case
+    names, and `time` is when the stand-in read the request, in UTC.
     """
 
     method: str
@@ -34,7 +34,7 @@ class Request:
 
     @property
     def json(self) -> Any:
-        """The body as JSON, None when there is none; raises `ServiceError` if it is not JSON."""
+        """The body as JSON, or None without a body. Raises `ServiceError` if it is not JSON."""
         try:
             return json.loads(self.body) if self.body else None
         except ValueError as error:
@@ -42,35 +42,35 @@ class Request:
             raise ServiceError(400, "VssPropertyValidationException", message) from error
 
     def number(self, name: str) -> int | None:
-        """A query parameter as a number, None when it is not given."""
+        """Return a query parameter as a number, or None if it is absent."""
         return self._read(name, int)
 
     def moment(self, name: str) -> datetime | None:
-        """A query parameter as a moment in UTC, None when it is not given."""
+        """Return a query parameter as a time in UTC, or None if it is absent."""
         return self._read(name, _moment)
 
     def _read(self, name: str, reader: Callable[[str], Any]) -> Any:
         try:
             return reader(self.query[name]) if name in self.query else None
         except ValueError as error:
-            message = f"The query parameter {name} cannot be read: {error}"
+            message = f"The query parameter {name} is invalid: {error}"
             raise ServiceError(400, "InvalidArgumentValueException", message) from error
 
     @property
     def api_version(self) -> str | None:
-        """The version asked for: the Python client sends it in Accept, others in the query."""
+        """The requested version: the Python client sends it in Accept, others in the query."""
         accepted = re.search(r"api-version=([^;,\s]+)", self.headers.get("accept", ""))
         return self.query.get("api-version") or (accepted[1] if accepted else None)
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """("Basic", personal access token) or ("Bearer", token); None when there are none."""
+        """Return ("Basic", personal access token), ("Bearer", token), or None."""
         scheme, _, value = self.headers.get("authorization", "").partition(" ")
         secret = _password(value) if scheme == "Basic" else value
         return (scheme, secret) if scheme in {"Basic", "Bearer"} and secret else None
 
     def document(self) -> Json:
-        """The request as JSON, for those who look from another process."""
+        """Return the request as JSON, for inspection from another process."""
         return {
             "method": self.method,
             "path": self.path,
@@ -83,9 +83,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer, and how it reaches the client: whole, cut off half-way, or not at all.
+    """An HTTP response, and how it reaches the client: whole, cut off half-way, or not at all.
 
-    One that is `stalled` is silent for so many seconds half-way, or until the client gives up.
+    If it is `stalled`, the stand-in pauses half-way for that many seconds, or until the client
+    gives up.
     """
 
     status: int = 200
@@ -97,9 +98,9 @@ class Answer:
 
 
 class ServiceError(Exception):
-    """An error in the wrapped form of the service, which the client reads its message from.
+    """An error in the service's envelope, from which the client reads the message.
 
-    The form: https://github.com/MicrosoftDocs/vsts-rest-api-specs/issues/160.
+    The envelope: https://github.com/MicrosoftDocs/vsts-rest-api-specs/issues/160.
     """
 
     def __init__(self, status: int, type_key: str, message: str) -> None:
@@ -108,7 +109,7 @@ class ServiceError(Exception):
         self.type_key = type_key
 
     def answer(self, headers: Mapping[str, str] | None = None) -> Answer:
-        """The error as the answer that the client gets."""
+        """Return the error as the response that the client gets."""
         document = {
             "$id": "1",
             "innerException": None,
@@ -122,12 +123,12 @@ class ServiceError(Exception):
 
 
 def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """Answer with a JSON document."""
+    """Return a response with a JSON document."""
     return Answer(status, json.dumps(document).encode(), headers=headers or {})
 
 
 def collection(documents: Iterable[Json], headers: Mapping[str, str] | None = None) -> Answer:
-    """Answer with a list, in the wrapper that every list of the service comes in."""
+    """Return a response with a list, in the envelope that the service uses for every list."""
     values = list(documents)
     return answer({"count": len(values), "value": values}, headers=headers)
 
@@ -139,7 +140,7 @@ def page(
     default_top: int = 10_000,
     greatest_top: int = 10_000,
 ) -> Answer:
-    """Answer with one page of rows that have an `id`; the token is the id of the next row."""
+    """Return one page of rows that have an `id`; the token is the id of the next row."""
     top = min(request.number("$top") or default_top, greatest_top)
     token = request.query.get("continuationToken")
     rest = dropwhile(lambda row: token is not None and str(row.id) != token, rows)
@@ -149,7 +150,7 @@ def page(
 
 
 def timestamp(moment: datetime) -> str:
-    """A moment as the service writes it: UTC, to the millisecond."""
+    """Return a time in the service's format: UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

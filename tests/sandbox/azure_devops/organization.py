@@ -1,4 +1,4 @@
-"""What an organisation in the stand-in for Azure DevOps holds, described in a few lines."""
+"""The content of an organization in the stand-in for Azure DevOps, declared in a few lines."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ LATEST = "latestType"
 
 @dataclass(frozen=True)
 class Variable:
-    """A release variable; `allow_override` is the box "Settable at release time"."""
+    """A release variable; `allow_override` is the checkbox "Settable at release time"."""
 
     value: str = ""
     allow_override: bool = True
@@ -21,9 +21,9 @@ class Variable:
 class Artifact:
     """An artifact of a release definition.
 
-    `reference` says where it comes from, as key → id. `latest` is the version that a release takes
-    when it asks for none, None when none is available; with `default_version` SPECIFY_AT_RELEASE a
-    release has to name one.
+    `reference` is where it comes from, as key → id. `latest` is the version that a release uses by
+    default, or None if none is available. With `default_version` SPECIFY_AT_RELEASE, a release must
+    specify a version.
     """
 
     alias: str
@@ -34,23 +34,23 @@ class Artifact:
 
 
 def azure_ml_model(alias: str, model: str, **options: str | None) -> Artifact:
-    """An AzureML model artifact.
+    """Return an AzureML model artifact.
 
-    The JSON of the extension "ms-air-aiagility.vss-services-azureml" is not public. This follows
-    what other artifacts of extensions have in common, a `connection` and a `definition`:
+    The JSON of the extension "ms-air-aiagility.vss-services-azureml" is not public. This one has
+    what the artifacts of other extensions have in common, a `connection` and a `definition`:
     https://github.com/microsoft/azure-pipelines-extensions/blob/master/docs/authoring/artifactextension.md
     """
     return Artifact(alias, "AzureML", {"connection": "azure-ml", "definition": model}, **options)
 
 
 def build_artifact(alias: str, definition: str, **options: str | None) -> Artifact:
-    """An artifact that a build produces; its versions are build ids."""
+    """Return an artifact produced by a build; its versions are build ids."""
     return Artifact(alias, "Build", {"project": "ml", "definition": definition}, **options)
 
 
 @dataclass(frozen=True)
 class ReleaseDefinition:
-    """A classic release definition; `triggers` are the aliases whose new versions start it."""
+    """A classic release definition; new versions of the aliases in `triggers` start it."""
 
     id: int
     name: str
@@ -63,7 +63,7 @@ class ReleaseDefinition:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter that a YAML pipeline declares; without a default it has to be given."""
+    """A parameter that a YAML pipeline declares; without a default it is required."""
 
     name: str
     type: str = "string"
@@ -73,7 +73,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A YAML pipeline; `variables` are those that may be set at queue time."""
+    """A YAML pipeline; `variables` are those that can be set at queue time."""
 
     id: int
     name: str
@@ -87,7 +87,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Project:
-    """A project; names are unique in an organisation and read without case."""
+    """A project; names are unique in an organization and case-insensitive."""
 
     name: str
     release_definitions: tuple[ReleaseDefinition, ...] = ()
@@ -101,9 +101,9 @@ class Project:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a personal access token or a bearer token stands for, and what that one may do.
+    """The owner of a personal access token or a bearer token, and its permissions.
 
-    The two collections hold the ids of definitions; None means all of them.
+    The two collections hold ids of definitions; None means all of them.
     """
 
     name: str
@@ -115,8 +115,8 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Organisation:
-    """An organisation; without identities any credentials are good for everything.
+class Organization:
+    """An organization; without identities, any credentials have full access.
 
     `highest_version` is the highest version of the API: 6.0 for Azure DevOps Server 2020.
     """
@@ -150,7 +150,7 @@ DEPLOY_CHURN = Pipeline(
         Parameter("modelTriggerKey", default=""),
     ),
 )
-FABRIKAM = Organisation(
+FABRIKAM = Organization(
     "fabrikam",
     (
         Project("ml", (CHURN, FRAUD), (DEPLOY_CHURN,)),

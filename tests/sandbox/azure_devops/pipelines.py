@@ -9,7 +9,7 @@ from tests.sandbox.azure_devops.organization import Parameter, Pipeline
 
 
 def find_pipeline(call: Call, pipeline_id: int) -> Pipeline:
-    """Find a pipeline of the project; its id is that of the build definition as well.
+    """Return a pipeline of the project; its id is also that of its build definition.
 
     Message: https://github.com/MicrosoftDocs/vsts-rest-api-specs/issues/356.
     """
@@ -21,7 +21,7 @@ def find_pipeline(call: Call, pipeline_id: int) -> Pipeline:
 
 
 def get_pipeline(call: Call, pipeline_id: str) -> Answer:
-    """Answer with one pipeline."""
+    """Return a pipeline."""
     call.require("view build pipeline", allowed=call.identity.view)
     pipeline = find_pipeline(call, int(pipeline_id))
     configuration = {"type": "yaml", "path": f"/{pipeline.name}.yml"}
@@ -29,20 +29,20 @@ def get_pipeline(call: Call, pipeline_id: str) -> Answer:
 
 
 def list_pipelines(call: Call) -> Answer:
-    """Answer with the pipelines of the project, by name."""
+    """Return the pipelines of the project, by name."""
     call.require("view build pipeline", allowed=call.identity.view)
     rows = sorted(call.project.pipelines, key=lambda pipeline: pipeline.name.lower())
     return page(rows, call.request, lambda pipeline: pipeline_document(call, pipeline))
 
 
 def get_build_definition(call: Call, definition_id: str) -> Answer:
-    """Answer with one pipeline, as the build area shows it."""
+    """Return a pipeline in the form of the build area."""
     call.require("view build pipeline", allowed=call.identity.view)
     return answer(build_definition_document(call, find_pipeline(call, int(definition_id))))
 
 
 def list_build_definitions(call: Call) -> Answer:
-    """Answer with the pipelines of the project as build definitions; `name` may hold `*`.
+    """Return the pipelines of the project as build definitions; `name` may contain `*`.
 
     https://learn.microsoft.com/rest/api/azure/devops/build/definitions/list
     """
@@ -58,13 +58,13 @@ def list_build_definitions(call: Call) -> Answer:
 
 
 def name_matches(pattern: str, name: str) -> bool:
-    """Whether a name is the pattern, or begins with it when it ends in `*`; without case."""
+    """Whether a name equals the pattern, or begins with it if it ends in `*`; case-insensitive."""
     pattern, name = pattern.lower(), name.lower()
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 def preview(call: Call, pipeline_id: str) -> Answer:
-    """Answer with what a run would be made of; starts nothing.
+    """Return the YAML that a run would use, without starting it.
 
     https://learn.microsoft.com/rest/api/azure/devops/pipelines/preview/preview
     """
@@ -74,9 +74,9 @@ def preview(call: Call, pipeline_id: str) -> Answer:
 
 
 def check_run(call: Call, pipeline: Pipeline) -> None:
-    """Refuse a run as the service does: rights first, then everything that is wrong with it.
+    """Reject a run as the service does: permissions first, then every other problem.
 
-    Rights: https://github.com/microsoft/terraform-provider-azuredevops/issues/1040.
+    Permissions: https://github.com/microsoft/terraform-provider-azuredevops/issues/1040.
     """
     allowed = call.identity.queue_builds
     if allowed is not None and pipeline.id not in allowed:
@@ -96,13 +96,13 @@ def check_run(call: Call, pipeline: Pipeline) -> None:
 
 
 def branch(call: Call, pipeline: Pipeline) -> str:
-    """Return the ref that a run takes: the one asked for, or the default branch."""
+    """Return the ref of a run: the requested one, or the default branch."""
     repositories = call.body.get("resources", {}).get("repositories", {})
     return repositories.get("self", {}).get("refName", pipeline.default_branch)
 
 
 def parameters(call: Call, pipeline: Pipeline) -> dict[str, str | None]:
-    """Return the parameters of a run, the defaults among them."""
+    """Return the parameters of a run, including defaults."""
     given = call.body.get("templateParameters", {})
     return {each.name: given.get(each.name, each.default) for each in pipeline.parameters}
 
@@ -149,7 +149,10 @@ def build_definition_document(call: Call, pipeline: Pipeline) -> Json:
 
 
 def _branch_problems(call: Call, pipeline: Pipeline) -> Iterator[str]:
-    """Message: https://github.com/microsoft/coe-starter-kit/issues/5004."""
+    """Yield a problem with the branch.
+
+    Message: https://github.com/microsoft/coe-starter-kit/issues/5004.
+    """
     ref = branch(call, pipeline)
     if ref not in {pipeline.default_branch, *pipeline.branches}:
         yield (
@@ -159,7 +162,7 @@ def _branch_problems(call: Call, pipeline: Pipeline) -> Iterator[str]:
 
 
 def _parameter_problems(pipeline: Pipeline, given: Json) -> Iterator[str]:
-    """Yield what is wrong with the parameters.
+    """Yield the problems with the parameters.
 
     Messages: https://github.com/ChristopherHX/runner.server/issues/236 and
     https://github.com/microsoft/coe-starter-kit/issues/3205.
@@ -183,7 +186,10 @@ def _value_problems(parameter: Parameter, value: str) -> Iterator[str]:
 
 
 def _variable_problems(pipeline: Pipeline, given: Json) -> Iterator[str]:
-    """Message: https://learn.microsoft.com/azure/devops/pipelines/security/inputs."""
+    """Yield a problem with the variables.
+
+    Message: https://learn.microsoft.com/azure/devops/pipelines/security/inputs.
+    """
     refused = [name for name in given if name not in pipeline.variables]
     if refused:
         yield (

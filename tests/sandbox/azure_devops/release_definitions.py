@@ -1,4 +1,4 @@
-"""Release definitions in the stand-in for Azure DevOps: one by its id, and lists."""
+"""Release definitions in the stand-in for Azure DevOps: get one by id, and list them."""
 
 from tests.sandbox.azure_devops.call import Call
 from tests.sandbox.azure_devops.messages import Answer, Json, ServiceError, answer, page
@@ -14,7 +14,7 @@ ORDERS = {
 
 
 def find_definition(call: Call, definition_id: int) -> ReleaseDefinition:
-    """Find a release definition of the project by its id.
+    """Return a release definition of the project by its id.
 
     Message: https://github.com/Azure/azure-cli-extensions/issues/1505.
     """
@@ -29,13 +29,13 @@ def find_definition(call: Call, definition_id: int) -> ReleaseDefinition:
 
 
 def get_definition(call: Call, definition_id: str) -> Answer:
-    """Answer with one release definition, whole."""
+    """Return a complete release definition."""
     call.require("view release definition", allowed=call.identity.view)
     return answer(definition_document(call, find_definition(call, int(definition_id)), ALL))
 
 
 def list_definitions(call: Call) -> Answer:
-    """Answer with the release definitions that the query asks for.
+    """Return the release definitions that the query selects.
 
     https://learn.microsoft.com/rest/api/azure/devops/release/definitions/list
     """
@@ -54,7 +54,7 @@ def list_definitions(call: Call) -> Answer:
 def definition_document(
     call: Call, definition: ReleaseDefinition, expanded: frozenset[str]
 ) -> Json:
-    """Return a release definition as JSON, with the parts that are asked for."""
+    """Return a release definition as JSON, with the requested parts."""
     api = f"Release/definitions/{definition.id}"
     parts = {
         "variables": {
@@ -75,7 +75,7 @@ def definition_document(
         "revision": 1,
         "isDeleted": False,
         "releaseNameFormat": "Release-$(rev:r)",
-        # With the id of the project, as in MicrosoftDocs/vsts-rest-api-specs
+        # With the project's id, as in MicrosoftDocs/vsts-rest-api-specs
         # specification/release/7.1/httpExamples/definitions/GET__GetReleaseDefinition.json
         "url": f"{call.url}/{call.project.id}/_apis/{api}",
         "_links": call.links(api, f"_release?definitionId={definition.id}"),
@@ -83,7 +83,7 @@ def definition_document(
 
 
 def variable_document(variable: Variable) -> Json:
-    """Return a variable as JSON; one that cannot be set at release time has no `allowOverride`."""
+    """Return a variable as JSON; if it cannot be set at release time, it has no `allowOverride`."""
     return {"value": variable.value} | ({"allowOverride": True} if variable.allow_override else {})
 
 

@@ -1,4 +1,4 @@
-"""Classic releases in the stand-in for Azure DevOps: create as the service does, get, list."""
+"""Classic releases in the stand-in for Azure DevOps: create, get and list them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,13 +21,13 @@ from tests.sandbox.azure_devops.release_definitions import (
     variable_document,
 )
 
-# What a list leaves out unless $expand names it.
+# Fields that a list omits unless $expand names them.
 EXPANDABLE = {"variables": {}, "artifacts": [], "environments": []}
 
 
 @dataclass(frozen=True)
 class Release:
-    """A release that was created: (organisation, project), when, and its JSON."""
+    """A release: (organization, project), its time of creation, and its JSON."""
 
     id: int
     home: tuple[str, str]
@@ -36,7 +36,7 @@ class Release:
 
 
 class Releases:
-    """The releases of all organisations, in the order in which they were created."""
+    """The releases of all organizations, in order of creation."""
 
     def __init__(self) -> None:
         self._created: list[Release] = []
@@ -48,7 +48,7 @@ class Releases:
         return [release.document for release in self._created.copy()]
 
     def create_release(self, call: Call) -> Answer:
-        """Create a release, or refuse as the service does.
+        """Create a release, or reject it as the service does.
 
         https://learn.microsoft.com/rest/api/azure/devops/release/releases/create
         """
@@ -66,7 +66,7 @@ class Releases:
         return answer(document)
 
     def get_release(self, call: Call, release_id: str) -> Answer:
-        """Answer with one release, whole and without delay."""
+        """Return a complete release, without delay."""
         call.require("view releases", allowed=call.identity.view)
         for release in self._created.copy():
             if (release.home, release.id) == (call.home, int(release_id)):
@@ -75,7 +75,7 @@ class Releases:
         raise ServiceError(404, "ReleaseNotFoundException", message)
 
     def list_releases(self, call: Call) -> Answer:
-        """Answer with the releases that the query asks for, newest first unless it says otherwise.
+        """Return the releases that the query selects, newest first by default.
 
         50 by default (https://learn.microsoft.com/rest/api/azure/devops/release/releases/list),
         100 at most (https://github.com/webdevops/azure-devops-exporter/pull/113).
@@ -160,7 +160,7 @@ def _artifacts(definition: ReleaseDefinition, given: list[Json]) -> Iterator[Jso
 
 
 def _version(artifact: Artifact, given: Json | None) -> Json:
-    """Return the version of an artifact that a release takes.
+    """Return the version of an artifact that a release uses.
 
     Messages: https://github.com/dmitryserbin/azdev-release-orchestrator/issues/7,
     https://github.com/microsoft/azure-devops-node-api/issues/359 and

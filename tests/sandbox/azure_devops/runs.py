@@ -1,4 +1,4 @@
-"""Runs of YAML pipelines in the stand-in for Azure DevOps, which the build area shows as builds."""
+"""Runs of YAML pipelines in the stand-in for Azure DevOps; the build area calls them builds."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from tests.sandbox.azure_devops.pipelines import (
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was started: (organisation, project), when, and its JSON as run and as build."""
+    """A run: (organization, project), time of creation, and its JSON as a run and as a build."""
 
     id: int
     home: tuple[str, str]
@@ -41,7 +41,7 @@ class Run:
 
 
 class Runs:
-    """The runs of all organisations, in the order in which they were started; none finishes."""
+    """The runs of all organizations, in the order in which they were started. None finishes."""
 
     def __init__(self) -> None:
         self._started: list[Run] = []
@@ -52,7 +52,7 @@ class Runs:
         return [run.document for run in self._started.copy()]
 
     def start_run(self, call: Call, pipeline_id: str) -> Answer:
-        """Start a run, or refuse as the service does; with `previewRun`, only preview it.
+        """Start a run, or reject it as the service does; with `previewRun`, only preview it.
 
         https://learn.microsoft.com/rest/api/azure/devops/pipelines/runs/run-pipeline
         """
@@ -66,28 +66,28 @@ class Runs:
         return answer(run.document)
 
     def get_run(self, call: Call, pipeline_id: str, run_id: str) -> Answer:
-        """Answer with one run of a pipeline."""
+        """Return a run of a pipeline."""
         run = self._find(call, run_id)
         if run.document["pipeline"]["id"] != int(pipeline_id):
             raise _not_found(run_id)
         return answer(run.document)
 
     def list_runs(self, call: Call, pipeline_id: str) -> Answer:
-        """Answer with the runs of a pipeline, newest first."""
+        """Return the runs of a pipeline, newest first."""
         call.require("view builds", allowed=call.identity.view)
         pipeline = find_pipeline(call, int(pipeline_id))
         listed = [run.document for run in self._listed(call)]
         return collection(run for run in listed if run["pipeline"]["id"] == pipeline.id)
 
     def get_build(self, call: Call, build_id: str) -> Answer:
-        """Answer with one run, as a build."""
+        """Return a run, as a build."""
         return answer(self._find(call, build_id).build)
 
     def list_builds(self, call: Call) -> Answer:
-        """Answer with the builds that the query asks for.
+        """Return the builds that the query selects.
 
-        `minTime` and `maxTime` speak of the time that `queryOrder` sorts by, and without one that
-        is the time of finishing: then no unfinished build is in any span of time.
+        `minTime` and `maxTime` refer to the time that `queryOrder` sorts by. By default that is the
+        time of finishing, so no range contains an unfinished build.
         https://learn.microsoft.com/rest/api/azure/devops/build/builds/list,
         https://github.com/burcusipahioglu/azure-devops-mcp-onprem/issues/3
         """

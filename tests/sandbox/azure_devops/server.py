@@ -1,4 +1,4 @@
-"""The HTTP server under the stand-in for Azure DevOps: sockets to requests, answers to sockets."""
+"""The HTTP server of the stand-in for Azure DevOps: from sockets to requests and back."""
 
 import select
 import socket
@@ -21,9 +21,9 @@ Respond = Callable[[Request], Answer]
 
 
 class Server:
-    """HTTP/1.1 with keep-alive on a loopback port, a thread for each connection.
+    """HTTP/1.1 with keep-alive on a loopback port, one thread per connection.
 
-    It listens from the start on, until `stop`; port 0 becomes a port that was free.
+    It listens from its creation until `stop`. Port 0 selects a free port.
     """
 
     def __init__(self, port: int, clock: Callable[[], datetime], respond: Respond) -> None:
@@ -49,7 +49,7 @@ class _Listener(ThreadingTCPServer):
         self.clock = clock
         self.respond = respond
         self._connections: set[socket.socket] = set()
-        # A server that is stopped and started again must find its port free.
+        # A server that is stopped and started again must get the same port.
         self._reservation = reserve(port)
         self.allow_reuse_port = self._reservation is not None
         port = self._reservation.number if self._reservation else port
@@ -69,14 +69,14 @@ class _Listener(ThreadingTCPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that gave up while the stand-in hung is what the fault is for.
+        # A hang makes clients give up; that is what the fault is for.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # One segment per answer: header and body in two would wait for the client's delayed ACK.
+    # Send one segment per response: a separate header would wait for the client's delayed ACK.
     wbufsize = -1
     disable_nagle_algorithm = True
     server: _Listener
@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._reset()
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815 (their names)
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815 (the base class's names)
 
     def _request(self) -> Request:
         address = urlsplit(self.path)
@@ -132,11 +132,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _reset(self) -> None:
-        # Lingering for no time at all makes closing a reset.
+        # With a linger time of zero, closing sends a reset.
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.connection.close()
         self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing: requests are kept, and shown on demand."""
+        """Print nothing: requests are kept, and shown on demand."""

@@ -1,4 +1,4 @@
-"""What the stand-in for Azure DevOps answers to a request: sign-in, discovery, contract, routes."""
+"""How the stand-in for Azure DevOps handles a request: sign-in, discovery, contract, routes."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +10,7 @@ from tests.sandbox.azure_devops.contract import Contract
 from tests.sandbox.azure_devops.discovery import locations, resource_areas
 from tests.sandbox.azure_devops.faults import SIGN_IN
 from tests.sandbox.azure_devops.messages import HTML, Answer, Request, ServiceError, collection
-from tests.sandbox.azure_devops.organization import Identity, Organisation, Project
+from tests.sandbox.azure_devops.organization import Identity, Organization, Project
 from tests.sandbox.azure_devops.permissions import has_permissions
 from tests.sandbox.azure_devops.pipelines import (
     get_build_definition,
@@ -32,17 +32,17 @@ Handler = Callable[..., Answer]
 
 
 class Service:
-    """The organisations, without sockets: a request goes in, an answer comes out."""
+    """The organizations, without sockets: it turns requests into responses."""
 
-    def __init__(self, organisations: Iterable[Organisation], contract: Contract) -> None:
+    def __init__(self, organizations: Iterable[Organization], contract: Contract) -> None:
         self.releases = Releases()
         self.runs = Runs()
-        self._organisations = {each.name.lower(): each for each in organisations}
+        self._organizations = {each.name.lower(): each for each in organizations}
         self._contract = contract
         self._routes = _routes(self.releases, self.runs)
 
     def answer(self, request: Request, list_lag: float = 0.0) -> Answer:
-        """Answer a request; the errors of the service are answers too."""
+        """Return the response to a request; the service's errors are responses too."""
         try:
             return self._answer(request, list_lag)
         except ServiceError as error:
@@ -51,28 +51,28 @@ class Service:
     def _answer(self, request: Request, list_lag: float) -> Answer:
         name, slash, path = request.path.removeprefix("/").partition("/")
         if name == "_apis":
-            # Where the client looks for what an organisation does not have.
+            # The client looks here for anything that an organization does not have.
             return collection([])
-        organisation = self._organisation(name)
-        identity = _identity(organisation, request)
-        url = f"http://{request.headers['host']}/{quote(organisation.name)}"
+        organization = self._organization(name)
+        identity = _identity(organization, request)
+        url = f"http://{request.headers['host']}/{quote(organization.name)}"
         if (request.method, path) == ("OPTIONS", "_apis"):
-            return collection(locations(organisation.highest_version))
+            return collection(locations(organization.highest_version))
         if (request.method, path) == ("GET", "_apis/ResourceAreas"):
             return collection(resource_areas(url))
         permissions = PERMISSIONS.fullmatch(path)
         if permissions:
-            return has_permissions(organisation, identity, request, *permissions.groups())
+            return has_permissions(organization, identity, request, *permissions.groups())
         handler, project, ids = self._route(request, slash + path)
         listed_until = request.time - timedelta(seconds=list_lag)
-        home = organisation, _project(organisation, project)
+        home = organization, _project(organization, project)
         self._check(request)
         return handler(Call(request, url, *home, identity, listed_until), *ids)
 
-    def _organisation(self, name: str) -> Organisation:
-        if name.lower() in self._organisations:
-            return self._organisations[name.lower()]
-        message = f"There is no organisation {name!r} here."
+    def _organization(self, name: str) -> Organization:
+        if name.lower() in self._organizations:
+            return self._organizations[name.lower()]
+        message = f"There is no organization {name!r} here."
         raise ServiceError(404, "HostDoesNotExistException", message)
 
     def _route(self, request: Request, path: str) -> tuple[Handler, str, tuple[str, ...]]:
@@ -95,12 +95,12 @@ class SignInError(ServiceError):
     """The service shows its sign-in page instead of an error."""
 
     def answer(self, headers: Mapping[str, str] | None = None) -> Answer:
-        """Answer with the page, and a status that looks like a success."""
+        """Return the page, with a status that looks like success."""
         return Answer(203, SIGN_IN, HTML, headers or {})
 
 
 def _routes(releases: Releases, runs: Runs) -> dict[tuple[str, str], Handler]:
-    """Return (method, path below _apis/) → who answers, called with the ids in the path."""
+    """Return (method, path below _apis/) → the handler, called with the ids in the path."""
     return {
         ("POST", r"release/releases"): releases.create_release,
         ("GET", r"release/releases"): releases.list_releases,
@@ -120,17 +120,17 @@ def _routes(releases: Releases, runs: Runs) -> dict[tuple[str, str], Handler]:
     }
 
 
-def _identity(organisation: Organisation, request: Request) -> Identity:
-    """Return who sent a request.
+def _identity(organization: Organization, request: Request) -> Identity:
+    """Return the sender of a request.
 
-    An expired bearer token gets the sign-in page, everybody else who may not come in a 401:
+    An expired bearer token gets the sign-in page, any other invalid credentials a 401:
     https://github.com/microsoft/azure-devops-auth-samples/issues/52 and
     https://github.com/microsoft/azure-pipelines-tasks/issues/18732.
     """
     scheme, secret = request.credentials or ("", "")
-    if secret and not organisation.identities:
+    if secret and not organization.identities:
         return ANYONE
-    known = [each for each in organisation.identities if each.secret == secret]
+    known = [each for each in organization.identities if each.secret == secret]
     if not known:
         message = "TF400813: The user '' is not authorized to access this resource."
         raise ServiceError(401, "UnauthorizedRequestException", message)
@@ -142,8 +142,8 @@ def _identity(organisation: Organisation, request: Request) -> Identity:
     return known[0]
 
 
-def _project(organisation: Organisation, name: str) -> Project:
-    for project in organisation.projects:
+def _project(organization: Organization, name: str) -> Project:
+    for project in organization.projects:
         if name.lower() in {project.name.lower(), project.id}:
             return project
     message = f"TF200016: The following project does not exist: {name}."

@@ -2,13 +2,13 @@
 
     python -m tests.sandbox.azure_devops --port 8099
 
-It is used like an Azure DevOps Server: `AZURE_DEVOPS_ORG_URL=http://127.0.0.1:8099/fabrikam`, any
-non-empty personal access token. It keeps releases and runs in memory, refuses what the service
-refuses, and plays faults. From another process it is steered and inspected over HTTP:
+Use it like an Azure DevOps Server: `AZURE_DEVOPS_ORG_URL=http://127.0.0.1:8099/fabrikam`, with any
+non-empty personal access token. It keeps releases and runs in memory, rejects what the service
+rejects, and injects faults. Other processes control and inspect it over HTTP:
 
     GET    /_sandbox/releases, /_sandbox/runs, /_sandbox/requests, /_sandbox/faults
     POST   /_sandbox/faults    a fault, or a list of them: {"kind": "error", "status": 503}
-    DELETE /_sandbox/faults    no more faults
+    DELETE /_sandbox/faults    remove all faults
 """
 
 import argparse
@@ -26,7 +26,7 @@ from urllib.parse import quote
 from tests.sandbox.azure_devops.contract import Contract, load_contract
 from tests.sandbox.azure_devops.faults import Fault, Faults
 from tests.sandbox.azure_devops.messages import Answer, Json, Request, ServiceError, answer
-from tests.sandbox.azure_devops.organization import FABRIKAM, Organisation
+from tests.sandbox.azure_devops.organization import FABRIKAM, Organization
 from tests.sandbox.azure_devops.server import Server
 from tests.sandbox.azure_devops.service import Service
 
@@ -34,24 +34,24 @@ CONTROL = "/_sandbox/"
 
 
 def utc_now() -> datetime:
-    """Return the present moment in UTC, as exact as the service writes it: to the millisecond."""
+    """Return the current time in UTC, to the millisecond like the service."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 @dataclass(eq=False)
 class AzureDevOps:
-    """The stand-in, to be started and stopped, or used in a `with` statement.
+    """The stand-in: start and stop it, or use it in a `with` statement.
 
-    organisations  what there is; the first one is at `url`
-    port           0 takes a free one, and keeps it when the stand-in is started again
-    list_lag       seconds that a new release or run is missing from lists
+    organizations  the organizations to serve; the first one is at `url`
+    port           0 selects a free one, which is kept when the stand-in is started again
+    list_lag       seconds before a new release or run appears in lists
     post_latency   seconds that every POST takes
-    clock          the present moment in UTC: what releases are created on
-    contract       what requests are checked against
+    clock          returns the current time in UTC, the creation time of releases
+    contract       checks requests
     """
 
-    organisations: tuple[Organisation, ...] = (FABRIKAM,)
+    organizations: tuple[Organization, ...] = (FABRIKAM,)
     _: KW_ONLY
     port: int = 0
     list_lag: float = 0.0
@@ -60,20 +60,20 @@ class AzureDevOps:
     contract: Contract = field(default_factory=load_contract)
 
     def __post_init__(self) -> None:
-        self._service = Service(self.organisations, self.contract)
+        self._service = Service(self.organizations, self.contract)
         self._faults = Faults()
         self._requests: list[Request] = []
         self._stopping = Event()
 
     def start(self) -> Self:
-        """Listen and answer, in threads of its own."""
+        """Listen and answer in background threads."""
         self._stopping.clear()
         self._server = Server(self.port, self.clock, self._respond)
         self.port = self._server.port
         return self
 
     def stop(self) -> None:
-        """Close the port and every connection; releases, runs and requests stay."""
+        """Close the port and every connection; keep releases, runs and requests."""
         self._stopping.set()
         self._server.stop()
 
@@ -85,17 +85,17 @@ class AzureDevOps:
 
     @property
     def address(self) -> str:
-        """The address of the server, without an organisation."""
+        """The address of the server, without an organization."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
-        """The address of the first organisation: the value of AZURE_DEVOPS_ORG_URL."""
-        return f"{self.address}/{quote(self.organisations[0].name)}"
+        """The address of the first organization, for AZURE_DEVOPS_ORG_URL."""
+        return f"{self.address}/{quote(self.organizations[0].name)}"
 
     @property
     def releases(self) -> list[Json]:
-        """Every release as the service's JSON, in the order in which they were created."""
+        """Every release as the service's JSON, in order of creation."""
         return self._service.releases.documents()
 
     @property
@@ -105,20 +105,20 @@ class AzureDevOps:
 
     @property
     def requests(self) -> list[Request]:
-        """Every request, in the order in which they arrived."""
+        """Every request, in order of arrival."""
         return self._requests.copy()
 
     def fault(self, kind: str, **options: Any) -> None:
-        """Play a fault once, or as `options` say: see `Fault`."""
+        """Inject a fault once, or as `options` specify: see `Fault`."""
         self._faults.add(Fault(kind, **options))
 
     @property
     def faults_played(self) -> Counter[str]:
-        """How often each kind of fault was played."""
+        """How often each kind of fault was injected."""
         return self._faults.played.copy()
 
     def clear_faults(self) -> None:
-        """Play no faults any more."""
+        """Remove all faults."""
         self._faults.clear()
 
     def _respond(self, request: Request) -> Answer:
@@ -162,15 +162,15 @@ class AzureDevOps:
 
 
 def main() -> None:
-    """Serve the sandbox organisation until interrupted."""
+    """Serve the sandbox organization until interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.sandbox.azure_devops", description="A stand-in for Azure DevOps."
     )
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one (default)")
+    parser.add_argument("--port", type=int, default=0, help="0 selects a free port (default)")
     parser.add_argument(
-        "--list-lag", type=float, default=0, help="seconds until lists show a start"
+        "--list-lag", type=float, default=0, help="seconds before a start appears in lists"
     )
-    parser.add_argument("--post-latency", type=float, default=0, help="seconds that a POST takes")
+    parser.add_argument("--post-latency", type=float, default=0, help="seconds each POST takes")
     options = parser.parse_args()
     with AzureDevOps(**vars(options)) as azure_devops:
         sys.stdout.write(f"Azure DevOps stand-in at {azure_devops.url}\n")

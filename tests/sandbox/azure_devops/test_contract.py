@@ -1,4 +1,4 @@
-"""The sandbox's contract allows what the specification of Azure DevOps allows, and no more."""
+"""The sandbox's contract allows only what the specification of Azure DevOps allows."""
 
 import json
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ def request(method, path, body=None, query=None, accept="application/json;api-ve
         pytest.param(RUNS.replace("runs", "preview"), RUN, id="a preview"),
     ],
 )
-def test_a_request_that_keeps_to_the_specification_has_no_violations(contract, path, body):
+def test_a_request_that_conforms_to_the_specification_has_no_violations(contract, path, body):
     assert [] == contract.violations(request("POST", path, body))
 
 
@@ -77,7 +77,7 @@ def test_a_request_that_keeps_to_the_specification_has_no_violations(contract, p
         pytest.param(RELEASES, RELEASE | {"variables": {"v": "17"}}, "v", id="plain text value"),
         pytest.param(RELEASES, RELEASE | {"variables": {"v": {"value": 17}}}, "v", id="number"),
         pytest.param(RELEASES, RELEASE | {"variables": None}, "variables", id="null variables"),
-        pytest.param(RELEASES, RELEASE | {"artifacts": {"a": "1"}}, "artifacts", id="no list"),
+        pytest.param(RELEASES, RELEASE | {"artifacts": {"a": "1"}}, "artifacts", id="not a list"),
         pytest.param(
             RELEASES,
             RELEASE | {"artifacts": [{"alias": "a", "instanceReference": {"id": 17}}]},
@@ -94,7 +94,7 @@ def test_a_request_that_keeps_to_the_specification_has_no_violations(contract, p
         pytest.param(RUNS, {"variables": {"v": "x"}}, "variables", id="plain text run variable"),
     ],
 )
-def test_one_mistake_in_the_body_is_one_violation_that_names_its_place(contract, path, body, names):
+def test_a_mistake_in_the_body_is_one_violation_with_its_path(contract, path, body, names):
     (violation,) = contract.violations(request("POST", path, body))
     assert names in violation
 
@@ -115,16 +115,18 @@ def test_one_mistake_in_the_body_is_one_violation_that_names_its_place(contract,
             "artifacts[0].instanceReference.name",
             id="null in a nested field",
         ),
-        pytest.param("POST", RUNS, {}, {"stagesToSkip": "Test"}, "stagesToSkip", id="no list"),
+        pytest.param("POST", RUNS, {}, {"stagesToSkip": "Test"}, "stagesToSkip", id="not a list"),
         pytest.param("GET", RELEASES, {"definitionId": "x"}, None, "definitionId", id="integer"),
         pytest.param("GET", RELEASES, {"foo": "1"}, None, "foo", id="unknown query parameter"),
         pytest.param("GET", RELEASES, {"$expand": "all"}, None, "$expand", id="query enum"),
-        pytest.param("GET", BUILDS, {"minTime": "noon"}, None, "minTime", id="no moment"),
-        pytest.param("GET", f"{RELEASES}/one", {}, None, "releaseId", id="path that is no integer"),
+        pytest.param("GET", BUILDS, {"minTime": "noon"}, None, "minTime", id="not a time"),
+        pytest.param(
+            "GET", f"{RELEASES}/one", {}, None, "releaseId", id="path that is not an integer"
+        ),
         pytest.param("PUT", RELEASES, {}, RELEASE, "PUT", id="no such operation"),
     ],
 )
-def test_the_specification_knows_more_than_the_built_in_rules(method, path, query, body, names):
+def test_the_specification_checks_more_than_the_built_in_rules(method, path, query, body, names):
     (violation,) = PUBLISHED.violations(request(method, path, body, query))
     assert names in violation
 
@@ -158,7 +160,7 @@ def test_the_specification_knows_more_than_the_built_in_rules(method, path, quer
     ],
 )
 @needs_specifications
-def test_reading_keeps_to_the_specification(path, query):
+def test_read_requests_conform_to_the_specification(path, query):
     assert [] == PUBLISHED.violations(request("GET", path, query=query))
 
 
@@ -171,7 +173,7 @@ def test_reading_keeps_to_the_specification(path, query):
         pytest.param("application/json", {}, 1, id="missing"),
     ],
 )
-def test_every_request_names_its_api_version(contract, accept, query, violations):
+def test_every_request_has_an_api_version(contract, accept, query, violations):
     found = contract.violations(request("GET", RELEASES, query=query, accept=accept))
     assert violations == len(found)
     assert all("api-version" in violation for violation in found)
@@ -179,18 +181,18 @@ def test_every_request_names_its_api_version(contract, accept, query, violations
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 @given(name=st.text().filter(lambda name: name not in RELEASE | {"environmentsMetadata": []}))
-def test_no_field_but_those_of_the_specification_gets_through(contract, name):
+def test_only_fields_of_the_specification_are_accepted(contract, name):
     assert 1 == len(contract.violations(request("POST", RELEASES, RELEASE | {name: "x"})))
 
 
 @given(name=st.text(), value=st.text())
-def test_any_name_and_any_text_make_a_variable(name, value):
+def test_a_variable_can_have_any_name_and_text(name, value):
     body = RELEASE | {"variables": {name: {"value": value}}}
     for contract in (BUILT_IN, PUBLISHED):
         assert [] == contract.violations(request("POST", RELEASES, body))
 
 
-def test_without_the_specification_the_built_in_rules_are_checked_and_that_is_said_once(
+def test_without_the_specification_the_built_in_rules_are_checked_and_reported_once(
     tmp_path, capsys
 ):
     nowhere = tmp_path / "nowhere"

@@ -28,7 +28,7 @@ def azure_devops():
 
 
 def send(url, method="POST", path=RELEASES, body=RELEASE, timeout=30):
-    """Send one request and return the answer, its content read; raises what the socket raises."""
+    """Send one request and return the response and its content. Raises what the socket raises."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=timeout)
     with closing(connection):
@@ -82,13 +82,13 @@ def test_the_sign_in_page_is_html(azure_devops, commit, fault, status):
     assert commit == len(azure_devops.releases)
 
 
-def test_an_answer_that_stalls_goes_on_after_the_silence(azure_devops):
+def test_a_stalled_response_continues_after_the_silence(azure_devops):
     azure_devops.fault("stall", seconds=0.1)
     response = send(azure_devops.url)
     assert (200, 1) == (response.status, json.loads(response.content)["id"])
 
 
-def test_a_proxy_speaks_plain_text(azure_devops):
+def test_a_proxy_responds_in_plain_text(azure_devops):
     azure_devops.fault("text", status=404)
     response = send(azure_devops.url)
     assert (404, "text/plain") == (response.status, response.headers["Content-Type"])
@@ -102,7 +102,7 @@ def test_a_proxy_speaks_plain_text(azure_devops):
         pytest.param("reset", ConnectionResetError, id="reset"),
     ],
 )
-def test_a_connection_is_lost_without_an_answer(azure_devops, kind, error, commit):
+def test_a_connection_is_lost_without_a_response(azure_devops, kind, error, commit):
     azure_devops.fault(kind, commit=commit)
     with pytest.raises(ConnectionResetError) as raised:
         send(azure_devops.url)
@@ -112,7 +112,7 @@ def test_a_connection_is_lost_without_an_answer(azure_devops, kind, error, commi
 
 @HANDLED
 @pytest.mark.parametrize("kind", ["empty", "garbage"])
-def test_an_answer_says_it_is_json_and_cannot_be_read(azure_devops, kind, commit):
+def test_a_response_labelled_json_is_not_json(azure_devops, kind, commit):
     azure_devops.fault(kind, commit=commit)
     response = send(azure_devops.url)
     assert 200 == response.status
@@ -123,7 +123,7 @@ def test_an_answer_says_it_is_json_and_cannot_be_read(azure_devops, kind, commit
     assert commit == len(azure_devops.releases)
 
 
-def test_a_truncated_answer_ends_in_the_middle_and_the_release_is_there(azure_devops):
+def test_a_truncated_response_ends_half_way_and_the_release_exists(azure_devops):
     azure_devops.fault("truncated")
     with pytest.raises(http.client.IncompleteRead) as raised:
         send(azure_devops.url)
@@ -149,7 +149,7 @@ def test_a_success_may_carry_retry_after(azure_devops):
         pytest.param(True, ["handled", "silent for 9 s"], id="after the commit"),
     ],
 )
-def test_a_hang_is_silent_before_or_after_the_commit_and_then_answers(commit, order):
+def test_a_hang_is_silent_before_or_after_the_commit_and_then_responds(commit, order):
     happened = []
 
     def handle():
@@ -171,7 +171,7 @@ def test_a_client_gives_up_on_a_request_that_hangs_while_others_are_answered(azu
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "hang"])
-def test_every_fault_meets_discovery_too(azure_devops, kind):
+def test_every_fault_can_affect_discovery(azure_devops, kind):
     azure_devops.fault(kind, verb="OPTIONS")
     try:
         response = send(azure_devops.url, "OPTIONS", "/fabrikam/_apis")
@@ -194,7 +194,7 @@ def test_every_fault_meets_discovery_too(azure_devops, kind):
         pytest.param({"path": "/runs"}, "POST", RELEASES, False, id="another path"),
     ],
 )
-def test_a_fault_meets_the_requests_of_its_verb_and_path(fault, method, path, meets):
+def test_a_fault_affects_the_requests_with_its_verb_and_path(fault, method, path, meets):
     faults = Faults()
     faults.add(Fault("error", **fault))
     assert meets == (faults.take(method, path) is not None)
@@ -204,21 +204,21 @@ def test_a_fault_meets_the_requests_of_its_verb_and_path(fault, method, path, me
     ("times", "played"),
     [pytest.param(2, [2, 2, 0, 0], id="2"), pytest.param(None, [2] * 4, id="ever")],
 )
-def test_a_fault_is_played_as_often_as_it_says(times, played):
+def test_a_fault_is_injected_as_often_as_specified(times, played):
     faults = Faults()
     faults.add(Fault("error", status=2, times=times))
     taken = [faults.take("POST", "/") for _ in range(4)]
     assert played == [fault.status if fault else 0 for fault in taken]
 
 
-def test_faults_are_played_in_the_order_in_which_they_were_asked_for():
+def test_faults_are_injected_in_the_order_in_which_they_were_added():
     faults = Faults()
     for kind in ("close", "reset"):
         faults.add(Fault(kind))
     assert ["close", "reset"] == [faults.take("POST", "/").kind for _ in range(2)]
 
 
-def test_chance_repeats_with_its_seed_and_lies_near_its_probability():
+def test_random_faults_repeat_with_their_seed_and_are_close_to_their_probability():
     def played(seed):
         faults = Faults()
         faults.add(Fault("error", times=None, probability=0.3, seed=seed))
@@ -233,7 +233,7 @@ def test_an_unknown_fault_names_the_known_ones_and_the_nearest():
         Fault("rest")
 
 
-def test_another_process_asks_for_faults_and_looks_at_what_happened(azure_devops):
+def test_another_process_can_add_faults_and_inspect_what_happened(azure_devops):
     fault = json.dumps([{"kind": "error", "status": 503, "times": 2}, {"kind": "close"}])
     assert 200 == send(azure_devops.url, "POST", "/_sandbox/faults", fault).status
     assert 503 == send(azure_devops.url).status
@@ -256,7 +256,7 @@ def test_another_process_asks_for_faults_and_looks_at_what_happened(azure_devops
 @pytest.mark.parametrize(
     "body", ["{", "1", '{"kind": "no"}', '{"kind": "error", "how": "often"}'], ids=repr
 )
-def test_what_is_not_a_fault_is_refused(azure_devops, body):
+def test_an_invalid_fault_is_refused(azure_devops, body):
     response = send(azure_devops.url, "POST", "/_sandbox/faults", body)
     assert (400, True) == (response.status, b"Not a fault" in response.content)
 
@@ -266,7 +266,7 @@ def test_an_unknown_control_address_names_the_known_ones(azure_devops):
     assert (404, True) == (response.status, b"releases, runs, requests, faults" in response.content)
 
 
-def test_the_latency_is_that_of_posts_and_a_release_is_created_after_it(monkeypatch):
+def test_the_latency_applies_to_posts_and_a_release_is_created_after_it(monkeypatch):
     stopping = Mock()
     noon = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -281,7 +281,7 @@ def test_the_latency_is_that_of_posts_and_a_release_is_created_after_it(monkeypa
     assert ["2026-11-01T12:00:01.000Z"] == [each["createdOn"] for each in azure_devops.releases]
 
 
-def test_the_built_in_rules_refuse_without_the_specification():
+def test_without_the_specification_the_built_in_rules_refuse_a_request():
     with AzureDevOps(contract=BuiltInRules()) as azure_devops:
         response = send(azure_devops.url, body=json.dumps({"definitionId": 2, "tags": ["a"]}))
     assert (400, True) == (response.status, b"'tags'" in response.content)

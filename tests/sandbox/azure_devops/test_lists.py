@@ -7,7 +7,7 @@ import pytest
 
 from tests.sandbox.azure_devops.organization import (
     CHURN,
-    Organisation,
+    Organization,
     Pipeline,
     Project,
     ReleaseDefinition,
@@ -22,7 +22,7 @@ def test_lists_of_definitions_filter_by_name_and_folder_and_expand_on_demand():
         ReleaseDefinition(2, "Deploy churn weekly", path="\\Teams\\B"),
         replace(CHURN, id=3, name="DEPLOY CHURN"),
     )
-    with AzureDevOps((Organisation("contoso", (Project("ml", definitions),)),)) as azure_devops:
+    with AzureDevOps((Organization("contoso", (Project("ml", definitions),)),)) as azure_devops:
         listed = client(azure_devops, "release").get_release_definitions
 
         def ids(**query):
@@ -60,11 +60,11 @@ def test_lists_of_releases_filter_by_definition_time_and_name():
 
 def test_a_project_shows_its_own_releases_and_runs_only():
     pipelines = (Pipeline(5, "deploy"),)
-    organisation = Organisation(
+    organization = Organization(
         "contoso",
         (Project("ml", (CHURN,), pipelines), Project("web", (CHURN,), (Pipeline(6, "other"),))),
     )
-    with AzureDevOps((organisation,)) as azure_devops:
+    with AzureDevOps((organization,)) as azure_devops:
         create(azure_devops, definitionId=1)
         run(azure_devops)
         for resource in ("release/releases", "build/builds"):
@@ -87,7 +87,7 @@ def test_a_list_of_releases_shows_descriptions_always_and_variables_when_expande
     [
         pytest.param({}, [50, 50, 20], id="50 by default"),
         pytest.param({"$top": "500"}, [100, 20], id="100 at most"),
-        pytest.param({"$top": "60", "queryOrder": "ascending"}, [60, 60], id="as asked"),
+        pytest.param({"$top": "60", "queryOrder": "ascending"}, [60, 60], id="as requested"),
     ],
 )
 def test_pages_of_releases_follow_their_continuation_tokens(azure_devops, query, sizes):
@@ -126,7 +126,7 @@ def test_a_new_release_and_a_new_run_are_missing_from_lists_for_the_time_of_the_
         assert [1] == [each.id for each in build.get_builds("ml")]
 
 
-def test_lists_of_builds_filter_and_their_times_are_those_that_they_are_ordered_by():
+def test_lists_of_builds_filter_by_the_time_they_are_ordered_by():
     clock = Clock()
     with AzureDevOps(clock=clock) as azure_devops:
         for _ in range(3):

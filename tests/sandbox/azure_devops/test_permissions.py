@@ -8,7 +8,7 @@ from tests.sandbox.azure_devops.organization import (
     CHURN,
     DEPLOY_CHURN,
     Identity,
-    Organisation,
+    Organization,
     Project,
 )
 from tests.sandbox.azure_devops.stand_in import AzureDevOps
@@ -18,7 +18,7 @@ READER = Identity("Reader", "reader", create_releases=(), queue_builds=())
 TEAM = Identity("Team", "team", create_releases=(2,), queue_builds=(5,))
 STRANGER = Identity("Stranger", "stranger", view=False)
 EXPIRED = Identity("Expired", "old", expired=True)
-GUARDED = Organisation(
+GUARDED = Organization(
     "contoso",
     (Project("ml", (CHURN, replace(CHURN, id=2)), (DEPLOY_CHURN,)),),
     (READER, TEAM, STRANGER, EXPIRED),
@@ -39,7 +39,7 @@ GUARDED = Organisation(
         pytest.param("Bearer reader", 200, id="a bearer token"),
     ],
 )
-def test_only_known_credentials_come_in(authorization, status):
+def test_only_known_credentials_are_accepted(authorization, status):
     with AzureDevOps((GUARDED,)) as azure_devops:
         for method, path in (("OPTIONS", "_apis"), ("GET", "ml/_apis/pipelines")):
             answer = send(azure_devops, method, path, authorization=authorization)
@@ -47,7 +47,7 @@ def test_only_known_credentials_come_in(authorization, status):
             assert (status == 203) is answer[1]["Content-Type"].startswith("text/html")
 
 
-def test_without_identities_any_credentials_do_but_not_none(azure_devops):
+def test_without_identities_any_credentials_are_accepted_but_required(azure_devops):
     for authorization in (basic("anything"), "Bearer anything"):
         assert 200 == send(azure_devops, "OPTIONS", "_apis", authorization=authorization)[0]
     assert 401 == send(azure_devops, "OPTIONS", "_apis", authorization="")[0]
@@ -63,7 +63,7 @@ def test_without_identities_any_credentials_do_but_not_none(azure_devops):
         pytest.param("reader", "POST", "pipelines/5/runs", {}, 403, id="and runs nothing"),
         pytest.param("team", "POST", "release/releases", {"definitionId": 2}, 200, id="its own"),
         pytest.param(
-            "team", "POST", "release/releases", {"definitionId": 1}, 403, id="not that of others"
+            "team", "POST", "release/releases", {"definitionId": 1}, 403, id="not another one"
         ),
         pytest.param(
             "team",
@@ -81,7 +81,7 @@ def test_without_identities_any_credentials_do_but_not_none(azure_devops):
         pytest.param("stranger", "GET", "pipelines", None, 403, id="sees no pipeline"),
     ],
 )
-def test_an_identity_does_what_its_permissions_allow(secret, method, path, body, status):
+def test_an_identity_can_do_what_its_permissions_allow(secret, method, path, body, status):
     with AzureDevOps((GUARDED,)) as azure_devops:
         answer = send(azure_devops, method, f"ml/_apis/{path}", body, basic(secret))
         assert status == answer[0]

@@ -12,7 +12,7 @@ from tests.support.stand_in import client, create, with_definition
 
 
 @pytest.mark.parametrize(
-    ("organisation", "body", "status", "message"),
+    ("organization", "body", "status", "message"),
     [
         pytest.param(
             with_definition(), {"definitionId": 9}, 404, "ID 9 does not exist", id="no definition"
@@ -52,7 +52,7 @@ from tests.support.stand_in import client, create, with_definition
             {"definitionId": 1},
             400,
             "corresponding to artifact source '_a'",
-            id="an artifact to specify at release time, left out",
+            id="an omitted artifact that must be specified at release time",
         ),
         pytest.param(
             with_definition(artifacts=(azure_ml_model("_a", "m", latest=None),)),
@@ -78,9 +78,9 @@ from tests.support.stand_in import client, create, with_definition
     ],
 )
 def test_a_release_that_the_service_would_refuse_is_refused_and_not_created(
-    organisation, body, status, message
+    organization, body, status, message
 ):
-    with AzureDevOps((organisation,)) as azure_devops:
+    with AzureDevOps((organization,)) as azure_devops:
         refused, _, error = create(azure_devops, **body)
         assert (status, True) == (refused, message in error["message"])
         assert {
@@ -94,7 +94,7 @@ def test_a_release_that_the_service_would_refuse_is_refused_and_not_created(
         assert [] == azure_devops.releases
 
 
-def test_an_artifact_left_out_takes_its_latest_version():
+def test_an_omitted_artifact_gets_its_latest_version():
     definition = with_definition(artifacts=(azure_ml_model("_a", "m", latest="3"),))
     with AzureDevOps((definition,)) as azure_devops:
         _, _, release = create(azure_devops, definitionId=1)
@@ -112,27 +112,25 @@ def test_the_version_of_a_model_may_be_any_text(azure_devops):
 @pytest.mark.parametrize(
     ("body", "status", "reason"),
     [
-        pytest.param({}, "active", "manual", id="nothing said"),
+        pytest.param({}, "active", "manual", id="no reason field"),
         pytest.param({"reason": "none"}, "active", "manual", id="no reason"),
         pytest.param({"reason": "schedule"}, "active", "schedule", id="a reason"),
         pytest.param({"isDraft": True}, "draft", "manual", id="a draft"),
     ],
 )
-def test_a_release_is_active_and_manual_unless_it_says_otherwise(
-    azure_devops, body, status, reason
-):
+def test_a_release_is_active_and_manual_by_default(azure_devops, body, status, reason):
     _, _, release = create(azure_devops, definitionId=2, **body)
     assert (status, reason) == (release["status"], release["reason"])
 
 
-def test_names_of_variables_are_read_without_case(azure_devops):
+def test_names_of_variables_are_case_insensitive(azure_devops):
     _, _, release = create(
         azure_devops, definitionId=2, variables={"MODELVERSION": {"value": "17"}}
     )
     assert {"value": "17", "allowOverride": True} == release["variables"]["modelVersion"]
 
 
-def test_ids_count_in_the_project_and_names_in_the_definition(azure_devops):
+def test_release_ids_count_per_project_and_names_per_definition(azure_devops):
     for project, definition in (("ml", 1), ("ml", 2), ("ml", 1), ("My Project", 1)):
         create(azure_devops, project, definitionId=definition)
     assert [(1, "Release-1"), (2, "Release-1"), (3, "Release-2"), (1, "Release-1")] == [

@@ -6,7 +6,7 @@ import pytest
 
 from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
-    Organisation,
+    Organization,
     Parameter,
     Pipeline,
     Project,
@@ -62,9 +62,7 @@ from tests.support.stand_in import PARAMETERS, client, run, send, with_pipeline
         ),
     ],
 )
-def test_a_run_that_the_service_would_refuse_is_refused_in_run_and_preview_alike(
-    changes, body, message
-):
+def test_a_run_that_the_service_would_refuse_is_refused_in_run_and_preview(changes, body, message):
     with AzureDevOps((with_pipeline(**changes),)) as azure_devops:
         for what in ("runs", "preview"):
             path = f"ml/_apis/pipelines/5/{what}"
@@ -74,7 +72,7 @@ def test_a_run_that_the_service_would_refuse_is_refused_in_run_and_preview_alike
         assert [] == azure_devops.runs
 
 
-def test_a_run_takes_what_its_pipeline_allows():
+def test_a_run_accepts_what_its_pipeline_allows():
     pipeline = {
         "parameters": (Parameter("count", "number"), Parameter("stage", values=("test", "live"))),
         "variables": ("note",),
@@ -120,7 +118,7 @@ def test_what_does_not_exist_is_not_found(azure_devops, method, path, type_key):
 
 def test_a_run_is_found_only_under_its_own_pipeline():
     pipelines = (DEPLOY_CHURN, Pipeline(6, "other"))
-    with AzureDevOps((Organisation("contoso", (Project("ml", (), pipelines),)),)) as azure_devops:
+    with AzureDevOps((Organization("contoso", (Project("ml", (), pipelines),)),)) as azure_devops:
         run(azure_devops, 6)
         assert 200 == send(azure_devops, "GET", "ml/_apis/pipelines/6/runs/1")[0]
         assert 404 == send(azure_devops, "GET", "ml/_apis/pipelines/5/runs/1")[0]

@@ -25,7 +25,7 @@ def test_requests_are_kept_as_they_arrived(azure_devops):
     )
 
 
-def test_64_connections_at_once_create_a_release_each(azure_devops):
+def test_64_concurrent_connections_create_a_release_each(azure_devops):
     with ThreadPoolExecutor(64) as pool:
         answers = list(pool.map(lambda _: create(azure_devops, definitionId=2), range(256)))
     assert {200} == {status for status, _, _ in answers}
@@ -45,7 +45,7 @@ def test_one_connection_carries_many_requests(azure_devops):
         assert local == connection.sock.getsockname()
 
 
-def test_a_stand_in_that_was_stopped_refuses_connections_and_starts_again_where_it_was(
+def test_a_stopped_stand_in_refuses_connections_and_restarts_on_its_port(
     azure_devops,
 ):
     create(azure_devops, definitionId=2)
@@ -63,12 +63,12 @@ def test_a_stand_in_that_was_stopped_refuses_connections_and_starts_again_where_
 @pytest.mark.parametrize(
     ("query", "status"),
     [
-        pytest.param("$top=many", 400, id="no number"),
-        pytest.param("minCreatedTime=noon", 400, id="no moment"),
+        pytest.param("$top=many", 400, id="not a number"),
+        pytest.param("minCreatedTime=noon", 400, id="not a time"),
         pytest.param("minCreatedTime=2026-11-01", 200, id="a day"),
     ],
 )
-def test_a_query_that_cannot_be_read_is_refused_by_either_contract(query, status):
+def test_an_invalid_query_is_refused_by_either_contract(query, status):
     for contract in (load_contract(), BuiltInRules()):
         with AzureDevOps(contract=contract) as azure_devops:
             create(azure_devops, definitionId=2)

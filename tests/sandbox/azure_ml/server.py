@@ -1,4 +1,4 @@
-"""HTTPS under the stand-in for Azure ML, with a certificate authority of its own."""
+"""The HTTPS server of the stand-in for Azure ML, with its own certificate authority."""
 
 import socket
 import ssl
@@ -15,24 +15,24 @@ from tests.sandbox.azure_devops.server import Respond, Server, _Listener
 
 
 class Authority:
-    """A certificate authority, made when it is needed, that vouches for this machine's loopback."""
+    """A certificate authority for the loopback addresses, created when first needed."""
 
     def __init__(self) -> None:
         self._authority = trustme.CA()
 
     def write(self, path: Path) -> None:
-        """Write the certificate that clients are to trust."""
+        """Write the certificate that clients must trust."""
         self._authority.cert_pem.write_to_path(path)
 
     def context(self) -> ssl.SSLContext:
-        """Return what a server on 127.0.0.1 presents itself with."""
+        """Return the TLS context of a server on 127.0.0.1."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
         return context
 
 
 class TlsServer(Server):
-    """The HTTP server of the sandbox, over TLS."""
+    """The sandbox's HTTP server over TLS."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class _TlsListener(_Listener):
         self._context = context
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; the handshake is left to the thread that reads from it."""
+        """Accept a connection; the thread that reads from it does the handshake."""
         connection, address = super().get_request()
         secured = self._context.wrap_socket(
             connection, server_side=True, do_handshake_on_connect=False
@@ -67,6 +67,6 @@ class _TlsListener(_Listener):
         return secured, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that does not trust the certificate ends the handshake; tests mean it to.
+        # A client that does not trust the certificate aborts the handshake, as some tests intend.
         if not isinstance(sys.exception(), ssl.SSLError):
             super().handle_error(request, client_address)

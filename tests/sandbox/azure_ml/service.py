@@ -1,7 +1,7 @@
-"""The part of Azure Resource Manager that answers for models: lists, single models and errors.
+"""The part of Azure Resource Manager that serves models: lists, single models and errors.
 
-Requests: https://learn.microsoft.com/rest/api/azureml/model-versions/list and its neighbours.
-The errors are worded as Azure Resource Manager and the service word them.
+Requests: https://learn.microsoft.com/rest/api/azureml/model-versions/list and the pages beside it.
+The errors have the wording of Azure Resource Manager and the service.
 """
 
 import re
@@ -31,7 +31,7 @@ Listed = TypeVar("Listed", Model, Version)
 
 
 class ArmError(Exception):
-    """An error in the form of Azure Resource Manager."""
+    """An error in the format of Azure Resource Manager."""
 
     def __init__(self, status: int, code: str, message: str, details: Sequence[Json] = ()) -> None:
         super().__init__(message)
@@ -40,20 +40,20 @@ class ArmError(Exception):
         self.details = list(details)
 
     def answer(self) -> Answer:
-        """The error as the answer that the client gets."""
+        """Return the error as the response that the client gets."""
         error = {"code": self.code, "message": str(self), "details": self.details}
         return answer({"error": error}, self.status)
 
 
 @dataclass
 class Service:
-    """Answers for the models in the workspaces, `page_size` at a time."""
+    """Serves the models in the workspaces, `page_size` at a time."""
 
     workspaces: Workspaces
     page_size: int
 
     def answer(self, request: Request) -> Answer:
-        """Answer a request."""
+        """Return the response to a request."""
         try:
             return answer(self._document(request))
         except ArmError as error:
@@ -91,7 +91,7 @@ class Service:
     def _page(
         self, request: Request, listed: Sequence[Listed], document: Callable[[Listed], Json]
     ) -> Json:
-        """Give one page, and the link to the next while there is one."""
+        """Return a page, with a link to the next one if there is one."""
         skipped = request.number("$skip") or 0
         end = skipped + min(self.page_size, request.number("$top") or self.page_size)
         page: Json = {"value": [document(each) for each in listed[skipped:end]]}
@@ -102,7 +102,7 @@ class Service:
 
 
 def refused(request: Request, status: int) -> ArmError:
-    """Return the error with this status that the service has for a request."""
+    """Return the service's error for a request, with this status."""
     if status == 403:
         return _forbidden(request)
     code, message = _CODES.get(status, ("InternalServerError", "Received 500 from a service."))
@@ -119,7 +119,7 @@ def _check(request: Request) -> None:
 
 
 def _viewed(request: Request, known: Sequence[Listed]) -> list[Listed]:
-    """Leave out what the view does not show; without one it is the active ones."""
+    """Return what the view shows; the default view shows what is active."""
     view = request.query.get("listViewType", "ActiveOnly")
     wanted = {"ActiveOnly": {False}, "ArchivedOnly": {True}, "All": {False, True}}.get(view)
     if wanted is None:

@@ -2,16 +2,16 @@
 
     python -m tests.sandbox.azure_ml --port 8443 --ca-file ca.pem
 
-The app is pointed at it by settings alone: see `AzureMachineLearning.settings`. It keeps models in
-memory, lists them page by page, refuses what the service refuses, and plays faults. A second port
-speaks plain HTTP: there is the token endpoint of a managed identity, and from another process the
-stand-in is steered and inspected:
+Settings alone direct the app to it: see `AzureMachineLearning.settings`. It keeps models in memory,
+lists them page by page, rejects what the service rejects, and injects faults. A second port serves
+plain HTTP: the token endpoint of a managed identity, and paths with which other processes control
+and inspect the stand-in:
 
     GET    /_sandbox/models, /_sandbox/requests, /_sandbox/faults
     POST   /_sandbox/models    a registration: {"model": "churn", "tags": {"stage": "prod"}}
     POST   /_sandbox/archive   a version, or the whole model: {"model": "churn", "version": "17"}
     POST   /_sandbox/faults    a fault, or a list of them: {"kind": "error", "status": 503}
-    DELETE /_sandbox/faults    no more faults
+    DELETE /_sandbox/faults    remove all faults
 """
 
 import argparse
@@ -39,23 +39,23 @@ CONTROL = "/_sandbox/"
 
 
 def utc_now() -> datetime:
-    """Return the present moment in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(eq=False)
 class AzureMachineLearning:
-    """The stand-in, to be started and stopped, or used in a `with` statement.
+    """The stand-in: start and stop it, or use it in a `with` statement.
 
-    workspaces    the resource ids of what there is; the first one is meant when none is named
-    port          0 takes a free one, and keeps it when the stand-in is started again
-    control_port  the same for the port that speaks plain HTTP
-    ca_file       where the certificate goes that clients are to trust; None is a temporary file
-    page_size     how many models or versions a page of a list holds
-    list_lag      seconds that a new version is missing from the list of versions, as in the
-                  service: the client's own tests wait 30 s for its index to be up to date
+    workspaces    the resource ids to serve; the first one is the default
+    port          0 selects a free one, which is kept when the stand-in is started again
+    control_port  the same for the port that serves plain HTTP
+    ca_file       where to write the certificate that clients must trust; None for a temporary file
+    page_size     the number of models or versions per page
+    list_lag      seconds before a new version appears in the list of versions. The service lags
+                  too: the client's own tests wait 30 s for its index to be up to date
                   (Azure/azure-sdk-for-python, sdk/ml/azure-ai-ml/tests/model/e2etests)
-    clock         the present moment in UTC: what models are registered on
+    clock         returns the current time in UTC, the creation time of models
     """
 
     workspaces: tuple[str, ...] = (WORKSPACE,)
@@ -76,7 +76,7 @@ class AzureMachineLearning:
         self._stopping = Event()
 
     def start(self) -> Self:
-        """Listen and answer, in threads of its own."""
+        """Listen and answer in background threads."""
         self._stopping.clear()
         self._trusted = self.ca_file or _temporary_file()
         self._authority.write(self._trusted)
@@ -87,7 +87,7 @@ class AzureMachineLearning:
         return self
 
     def stop(self) -> None:
-        """Close the ports and every connection; models and requests stay."""
+        """Close the ports and every connection; keep models and requests."""
         self._stopping.set()
         self._server.stop()
         self._control_server.stop()
@@ -102,17 +102,17 @@ class AzureMachineLearning:
 
     @property
     def url(self) -> str:
-        """The address of what stands for https://management.azure.com."""
+        """The address that replaces https://management.azure.com."""
         return f"https://127.0.0.1:{self.port}"
 
     @property
     def control_url(self) -> str:
-        """The address that speaks plain HTTP."""
+        """The address that serves plain HTTP."""
         return f"http://127.0.0.1:{self.control_port}"
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """The settings that lead the azure-ai-ml client here, with a managed identity."""
+        """The settings that direct the azure-ai-ml client here, with a managed identity."""
         return {
             "AZUREML_DEV_URL_MFE": self.url,
             "REQUESTS_CA_BUNDLE": str(self._trusted),
@@ -122,10 +122,10 @@ class AzureMachineLearning:
 
     @property
     def requests(self) -> list[Request]:
-        """Every request over TLS, in the order in which they arrived."""
+        """Every request over TLS, in order of arrival."""
         return self._requests.copy()
 
-    def register(  # noqa: PLR0913 - a registration consists of so much
+    def register(  # noqa: PLR0913 - the fields of a registration
         self,
         model: str,
         version: str | None = None,
@@ -135,7 +135,7 @@ class AzureMachineLearning:
         properties: Mapping[str, str] | None = None,
         created: datetime | None = None,
     ) -> str:
-        """Register a version of a model, the next one if none is given, and return it."""
+        """Register a version of a model, by default the next one, and return it."""
         now = self.clock()
         shown = now + timedelta(seconds=self.list_lag)
         made = created or now
@@ -145,7 +145,7 @@ class AzureMachineLearning:
     def archive(
         self, model: str, version: str | None = None, *, workspace: str | None = None
     ) -> None:
-        """Archive a version, or the model itself: both then leave the lists of active ones."""
+        """Archive a version, or the model itself, and so remove it from the default lists."""
         found = self._workspaces.model(workspace or self.workspaces[0], model)
         if found is None or (version is not None and version not in found.versions):
             message = f"there is no model {model!r} with version {version!r}"
@@ -154,18 +154,18 @@ class AzureMachineLearning:
         archived.archived, archived.modified = True, self.clock()
 
     def show_all(self) -> None:
-        """Let the lists of versions show everything that is registered, whatever their lag."""
+        """List every version that is registered, regardless of the lag."""
         for workspace in self.workspaces:
             for model in self._workspaces.models(workspace):
                 for version in model.versions.values():
                     version.listed_from = version.created
 
     def fault(self, kind: str, *, verb: str = "GET", **options: Any) -> None:
-        """Play a fault once, or as `options` say: see `Fault`."""
+        """Inject a fault once, or as `options` specify: see `Fault`."""
         self._faults.add(Fault(kind, verb, **options))
 
     def clear_faults(self) -> None:
-        """Play no faults any more."""
+        """Remove all faults."""
         self._faults.clear()
 
     def _respond(self, request: Request) -> Answer:
@@ -188,7 +188,7 @@ class AzureMachineLearning:
         try:
             self._change(request, what)
         except (ServiceError, KeyError, TypeError, ValueError) as error:
-            return answer({"message": f"Not understood: {error!r}"}, 400)
+            return answer({"message": f"Invalid request: {error!r}"}, 400)
         views: dict[str, Callable[[], list[Json]]] = {
             "models": lambda: list(self._workspaces.documents()),
             "requests": lambda: [each.document() for each in self.requests],
@@ -228,11 +228,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.sandbox.azure_ml", description="A stand-in for Azure ML."
     )
-    parser.add_argument("--port", type=int, default=0, help="of TLS; 0 takes a free one (default)")
-    parser.add_argument("--control-port", type=int, default=0, help="of plain HTTP; the same")
-    parser.add_argument("--ca-file", type=Path, help="where the certificate to trust is written")
     parser.add_argument(
-        "--list-lag", type=float, default=0, help="seconds until a version is listed"
+        "--port", type=int, default=0, help="port for TLS; 0 selects a free port (default)"
+    )
+    parser.add_argument("--control-port", type=int, default=0, help="port for plain HTTP; likewise")
+    parser.add_argument("--ca-file", type=Path, help="where to write the certificate to trust")
+    parser.add_argument(
+        "--list-lag", type=float, default=0, help="seconds before a version is listed"
     )
     options = parser.parse_args()
     with AzureMachineLearning(**vars(options)) as azure_ml:

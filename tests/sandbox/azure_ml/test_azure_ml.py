@@ -25,7 +25,7 @@ TOKEN = {"Authorization": "Bearer static"}
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self):
         self.now = NOON
@@ -52,7 +52,7 @@ def azure_ml(clock, monkeypatch):
 def use(monkeypatch, settings):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    # The client sets this one itself; so it is taken back.
+    # The client sets this variable itself, so restore it.
     monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
 
 
@@ -73,14 +73,14 @@ def view_type(name):
 
 
 def get(azure_ml, path, headers):
-    """Ask the stand-in over TLS, without the client; its status and JSON."""
+    """Send a request to the stand-in over TLS, without the client; return its status and JSON."""
     context = ssl.create_default_context(cafile=azure_ml.settings["REQUESTS_CA_BUNDLE"])
     connection = HTTPSConnection("127.0.0.1", azure_ml.port, timeout=30, context=context)
     return answered(connection, "GET", path, None, headers)
 
 
 def control(url, path, body=None, method=None, headers=None):
-    """Ask the stand-in's plain HTTP; its status and JSON."""
+    """Send a request to the stand-in over plain HTTP; return its status and JSON."""
     connection = HTTPConnection(urlsplit(url).netloc, timeout=30)
     data = None if body is None else json.dumps(body)
     return answered(connection, method or ("POST" if data else "GET"), path, data, headers or {})
@@ -113,7 +113,7 @@ def test_a_version_is_read_with_its_tags(azure_ml):
         pytest.param("ALL", ["3", "2", "1"], id="all"),
     ],
 )
-def test_a_list_shows_what_its_view_type_says_newest_first(azure_ml, clock, view, versions):
+def test_a_list_shows_what_its_view_type_selects_newest_first(azure_ml, clock, view, versions):
     for _ in range(3):
         azure_ml.register("churn")
         clock.move(minutes=1)
@@ -127,10 +127,10 @@ def test_a_list_shows_what_its_view_type_says_newest_first(azure_ml, clock, view
     [
         pytest.param("$top=1", ["3"], id="the newest"),
         pytest.param("$top=1&$orderBy=createdtime%20asc", ["1"], id="the oldest"),
-        pytest.param("$orderBy=createdtime%20asc&$skip=1", ["2", "3"], id="all but the oldest"),
+        pytest.param("$orderBy=createdtime%20asc&$skip=1", ["2", "3"], id="all except the oldest"),
     ],
 )
-def test_a_list_is_ordered_and_cut_as_it_is_asked_for(azure_ml, clock, query, versions):
+def test_a_list_is_ordered_and_limited_as_requested(azure_ml, clock, query, versions):
     for _ in range(3):
         azure_ml.register("churn")
         clock.move(minutes=1)
@@ -148,7 +148,7 @@ def test_an_archived_model_leaves_the_list_of_active_ones(azure_ml):
     assert "churn" == archived.name
 
 
-def test_a_registered_version_is_the_model_s_latest_and_leaves_its_modification_time(
+def test_a_registered_version_is_the_model_s_latest_and_keeps_its_modification_time(
     azure_ml, clock
 ):
     azure_ml.register("churn")
@@ -158,7 +158,7 @@ def test_a_registered_version_is_the_model_s_latest_and_leaves_its_modification_
     assert ("2", NOON) == (listed.latest_version, listed.creation_context.last_modified_at)
 
 
-def test_a_version_that_is_registered_again_only_changes_its_tags(azure_ml, clock):
+def test_registering_a_version_again_changes_only_its_tags(azure_ml, clock):
     azure_ml.register("churn", "1", tags={"stage": "test"})
     clock.move(hours=1)
     azure_ml.register("churn", "1", tags={"stage": "prod"})
@@ -172,7 +172,7 @@ def test_a_version_without_a_number_gets_the_one_after_the_highest(azure_ml):
     assert "42" == azure_ml.register("churn")
 
 
-def test_what_is_not_there_cannot_be_archived(azure_ml):
+def test_what_does_not_exist_cannot_be_archived(azure_ml):
     azure_ml.register("churn", "1")
     with pytest.raises(ValueError, match="no model 'churn' with version '2'"):
         azure_ml.archive("churn", "2")
@@ -220,7 +220,7 @@ def test_the_list_of_versions_may_lag_behind_a_registration(clock, monkeypatch):
         ),
     ],
 )
-def test_a_request_that_azure_refuses_is_refused_in_its_words(
+def test_a_request_that_azure_refuses_is_refused_with_the_same_message(
     azure_ml, path, headers, status, code
 ):
     azure_ml.register("fraud", "1")
@@ -228,7 +228,7 @@ def test_a_request_that_azure_refuses_is_refused_in_its_words(
     assert (status, code) == (answered, body["error"]["code"])
 
 
-def test_resource_ids_are_compared_without_case(azure_ml):
+def test_resource_ids_are_case_insensitive(azure_ml):
     azure_ml.register("churn")
     status, body = get(azure_ml, MODELS.replace("resourceGroups", "RESOURCEGROUPS"), TOKEN)
     assert (200, 1) == (status, len(body["value"]))
@@ -243,9 +243,7 @@ def test_resource_ids_are_compared_without_case(azure_ml):
         pytest.param(503, "ServiceUnavailable", id="unavailable"),
     ],
 )
-def test_an_error_that_is_asked_for_comes_once_with_its_code_and_its_headers(
-    azure_ml, status, code
-):
+def test_an_injected_error_occurs_once_with_its_code_and_headers(azure_ml, status, code):
     azure_ml.fault("error", status=status, retry_after=9)
     ml = client()
     with pytest.raises(HttpResponseError) as raised:
@@ -271,7 +269,7 @@ def test_a_client_that_does_not_trust_the_certificate_is_not_served(azure_ml, mo
     assert "" == capfd.readouterr().err
 
 
-def test_it_can_be_stopped_and_started_again_under_the_same_addresses(azure_ml):
+def test_it_can_be_stopped_and_started_again_at_the_same_addresses(azure_ml):
     azure_ml.register("churn")
     addresses = azure_ml.url, azure_ml.control_url
     azure_ml.stop()
@@ -287,7 +285,7 @@ def test_it_leaves_no_certificate_behind():
     assert not trusted.exists()
 
 
-def test_a_managed_identity_gets_a_token_for_what_it_asks(azure_ml):
+def test_a_managed_identity_gets_a_token_for_the_requested_resource(azure_ml):
     azure_ml.register("churn")
     assert 1 == len(list(client(credential=ManagedIdentityCredential()).models.list()))
     sent = azure_ml.requests[-1].headers["authorization"]
@@ -352,11 +350,11 @@ def test_requests_are_shown_over_http(azure_ml):
         pytest.param("/_sandbox/nothing", None, 404, id="an unknown view"),
     ],
 )
-def test_what_is_not_understood_over_http_is_refused(azure_ml, path, body, status):
+def test_an_invalid_request_over_http_is_refused(azure_ml, path, body, status):
     assert status == control(azure_ml.control_url, path, body)[0]
 
 
-def test_it_runs_as_a_process_of_its_own(tmp_path, monkeypatch):
+def test_it_runs_as_a_separate_process(tmp_path, monkeypatch):
     ca_file = tmp_path / "ca.pem"
     command = [sys.executable, "-m", "tests.sandbox.azure_ml", "--port", "0"]
     with Child([*command, "--ca-file", str(ca_file)], {}, ROOT) as child:

@@ -1,7 +1,7 @@
-"""What the stand-in for Azure ML keeps: workspaces, their models, and the models' versions.
+"""The content of the stand-in for Azure ML: workspaces, their models, and the models' versions.
 
-The documents have the shape that the service was recorded with: Azure/azure-sdk-for-python,
-sdk/ml/azure-ai-ml/tests/recordings/model/e2etests (of 2022).
+The documents have the shape of recorded ones: Azure/azure-sdk-for-python,
+sdk/ml/azure-ai-ml/tests/recordings/model/e2etests (from 2022).
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ WORKSPACE = (
 
 @dataclass
 class Version:
-    """One version of a model; the list of versions shows it from `listed_from` on."""
+    """A version of a model, listed from `listed_from` on."""
 
     name: str
     tags: Mapping[str, str]
@@ -32,7 +32,7 @@ class Version:
 
 @dataclass
 class Model:
-    """A model: what the service calls a container of versions, in the order of registration."""
+    """A model, which the service calls a container of versions, in order of registration."""
 
     id: str
     name: str
@@ -43,20 +43,20 @@ class Model:
 
     @property
     def newest_first(self) -> list[Version]:
-        """The versions by the time of their creation, as the service lists them."""
+        """The versions by creation time, as the service lists them."""
         return sorted(self.versions.values(), key=lambda version: version.created, reverse=True)
 
     @property
     def next_version(self) -> str:
-        """The version that a registration without one gets."""
+        """The version assigned to a registration without one."""
         numbers = [int(name) for name in self.versions if name.isdecimal()]
         return str(max(numbers, default=0) + 1)
 
     def document(self) -> Json:
         """The container as the service's JSON.
 
-        Registering a version is seen at once in latestVersion, and never in lastModifiedAt: so it
-        was recorded.
+        In the recordings, registering a version changes latestVersion at once, and never
+        lastModifiedAt.
         """
         newest = next(iter(self.newest_first), None)
         return {
@@ -75,7 +75,7 @@ class Model:
         }
 
     def version_document(self, version: Version) -> Json:
-        """One of the versions as the service's JSON."""
+        """Return a version as the service's JSON."""
         return {
             "id": f"{self.id}/versions/{version.name}",
             "name": version.name,
@@ -97,7 +97,7 @@ class Model:
 
 @dataclass
 class Workspaces:
-    """Every workspace by its resource id, and the models in it; compared without case."""
+    """Every workspace by its case-insensitive resource id, with its models."""
 
     ids: tuple[str, ...]
     _models: dict[str, dict[str, Model]] = field(init=False)
@@ -107,21 +107,21 @@ class Workspaces:
         self._models = {workspace.lower(): {} for workspace in self.ids}
 
     def has(self, workspace: str) -> bool:
-        """Tell whether there is such a workspace."""
+        """Whether there is such a workspace."""
         return workspace.lower() in self._models
 
     def model(self, workspace: str, name: str) -> Model | None:
-        """Return a model; None when there is none of this name."""
+        """Return a model, or None if there is none of this name."""
         return self._models[workspace.lower()].get(name)
 
     def models(self, workspace: str) -> list[Model]:
-        """Return the models of a workspace, those that were created last first."""
+        """Return the models of a workspace, newest first."""
         with self._lock:
             models = list(self._models[workspace.lower()].values())
         return sorted(models, key=lambda model: model.created, reverse=True)
 
     def register(self, workspace: str, name: str, version: str | None, given: Version) -> str:
-        """Keep a version under its own name, or the next; again only changes tags."""
+        """Store a version, by default the next one; registering it again changes only tags."""
         with self._lock:
             models = self._models[workspace.lower()]
             fresh = Model(f"{workspace}/models/{name}", name, given.created, given.created)
@@ -133,7 +133,7 @@ class Workspaces:
         return known.name
 
     def documents(self) -> Iterator[Json]:
-        """Give every model with its versions, for those who look from another process."""
+        """Return every model with its versions, for inspection from another process."""
         for workspace in self.ids:
             for model in self.models(workspace):
                 versions = [model.version_document(each) for each in model.newest_first]
@@ -154,5 +154,5 @@ def _system_data(created: datetime, modified: datetime) -> Json:
 
 
 def _timestamp(moment: datetime) -> str:
-    """Write a moment as the service does, with seven digits behind the seconds."""
+    """Return a time in the service's format, with seven digits after the seconds."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}0+00:00"

@@ -1,14 +1,14 @@
-"""Answers the requests that a Functions host answers: Event Grid, HTTP functions, administration.
+"""Handle the requests of a Functions host: Event Grid, HTTP functions, administration.
 
-- Event Grid, as its extension does it: Azure/azure-sdk-for-net, sdk/eventgrid/
+- Event Grid, like its extension: Azure/azure-sdk-for-net, sdk/eventgrid/
   Microsoft.Azure.WebJobs.Extensions.EventGrid/src/TriggerBinding/HttpRequestProcessor.cs and
   Config/EventGridExtensionConfigProvider.cs
 - HTTP functions under the route prefix of host.json.
-- `POST /admin/functions/<timer>`, `GET /admin/functions` and `GET /admin/host/status`, as
-  Azure/azure-functions-host does, except that a timer is answered when it has run, not before.
+- `POST /admin/functions/<timer>`, `GET /admin/functions` and `GET /admin/host/status`, like
+  Azure/azure-functions-host, except that the response to a timer is sent after it has run.
 
-Keys are not asked for, whatever a function's auth level is. So requests that do not come from a
-program on this machine are refused: see guard.py.
+Keys are not checked, whatever a function's auth level. So requests that do not come from a program
+on this machine are refused: see guard.py.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ EVENT_GRID_ORIGINS = (
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request; the names of `headers` are in lower case, `query` is decoded."""
+    """An HTTP request; `headers` has lower-case names, `query` is decoded."""
 
     method: str
     url: str
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP answer."""
+    """An HTTP response."""
 
     status: int
     body: bytes | str = b""
@@ -58,7 +58,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Route:
-    """Where an HTTP function is found: its path, and its methods (none: every method)."""
+    """The path and the methods of an HTTP function; no methods means every method."""
 
     function: str
     path: str
@@ -66,16 +66,16 @@ class Route:
 
     @classmethod
     def of(cls, function: Function, prefix: str) -> "Route":
-        """Read the route of an HTTP function; in braces, `{name}` is all that it may hold."""
+        """Return the route of an HTTP function; only `{name}` is supported as a parameter."""
         path = f"/{prefix}/{function.trigger.get('route') or function.name}".replace("//", "/")
         if re.search(r"[{}]", re.sub(r"{\w+}", "", path)):
-            msg = f"{function.name}: route {path!r}, the sandbox knows parameters as {{name}} only"
+            msg = f"{function.name}: route {path!r}, the sandbox supports {{name}} parameters only"
             raise ValueError(msg)
         methods = function.trigger.get("methods") or ()
         return cls(function.name, path, tuple(str(method).upper() for method in methods))
 
     def match(self, request: Request) -> dict[str, str] | None:
-        """Return the route parameters, or None when the request is for something else."""
+        """Return the route parameters, or None if the request does not match."""
         if self.methods and request.method not in self.methods:
             return None
         literals_and_names = re.split(r"{(\w+)}", self.path)
@@ -88,7 +88,7 @@ class Route:
 
 
 class Endpoints:
-    """The endpoints of one function app, whose HTTP functions are under `/<prefix>/`."""
+    """The endpoints of a function app, with its HTTP functions under `/<prefix>/`."""
 
     def __init__(self, worker: Worker, prefix: str) -> None:
         self._worker = worker
@@ -96,11 +96,11 @@ class Endpoints:
         routes = [
             Route.of(each, prefix) for each in functions if each.trigger["type"] == "httpTrigger"
         ]
-        # a route that is spelled out goes before one with a parameter in that place
+        # a literal route takes precedence over one with a parameter in the same place
         self._routes = sorted(routes, key=lambda route: route.path.count("{"))
 
     def describe(self) -> str:
-        """Return the list of the functions, with what triggers them."""
+        """Return the list of functions, with their triggers."""
         routes = {route.function: route for route in self._routes}
         lines = []
         for function in self._worker.functions.values():
@@ -112,10 +112,10 @@ class Endpoints:
         return "\n".join(lines)
 
     async def answer(self, request: Request) -> Response:
-        """Answer a request; what goes wrong on the way is a 500 with the error's text."""
+        """Return the response to a request; any error becomes a 500 with its text."""
         try:
             return await self._answer(request)
-        except Exception as error:  # like the host, which answers whatever goes wrong
+        except Exception as error:  # like the host, which responds to any error
             LOG.exception("%s %s", request.method, request.path)
             return Response(500, f"{type(error).__name__}: {error}")
 
@@ -150,7 +150,7 @@ class Endpoints:
 
     async def _notification(self, name: str, events: object) -> Response:
         if not isinstance(events, list | dict):
-            msg = f"the body is to be a JSON object or array, not {type(events).__name__}"
+            msg = f"the body must be a JSON object or array, not {type(events).__name__}"
             raise TypeError(msg)
         events = events if isinstance(events, list) else [events]
         invocations = (self._run(name, self._worker.event_grid(name, event)) for event in events)
@@ -171,12 +171,12 @@ class Endpoints:
 
     async def _fire(self, name: str) -> Response:
         if self._trigger_type(name) != "timerTrigger":
-            return Response(400, f"'{name}' is no timer, and the sandbox fires timers only")
+            return Response(400, f"'{name}' is not a timer, and the sandbox fires timers only")
         error = await self.timer(name)
         return Response(500, error) if error else Response(202)
 
     async def timer(self, name: str) -> str | None:
-        """Fire a timer and wait for its end; return the error's text when it failed."""
+        """Run a timer to completion and return the text of its error, if any."""
         return await self._run(name, self._worker.timer(name))
 
     async def _http(self, name: str, request: Request, parameters: dict[str, str]) -> Response:
@@ -217,7 +217,7 @@ def _allowed_origin(request: Request) -> Response:
 
 def _validation(events) -> Response:
     data = events[0]["data"] if isinstance(events, list) else events["data"]
-    # a CloudEvent carries its data encoded once more
+    # the data of a CloudEvent is encoded once more
     data = json.loads(data) if isinstance(data, str) else data
     return _json({"validationResponse": data["validationCode"]})
 

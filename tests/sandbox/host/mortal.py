@@ -1,13 +1,13 @@
-"""The sandbox's host, but it dies or freezes at a line of the app.
+"""The sandbox's host, except that it dies or freezes at a line of the app.
 
     MORTAL_LINES=50000 python -m tests.sandbox.host.mortal [the host's options]
     MORTAL_FREEZE=handlers.py:reconcile MORTAL_CALL=2 python -m tests.sandbox.host.mortal [...]
 
-It dies (SIGKILL) when so many lines of model_trigger have run. With a function to freeze at, it
-stops at that call of it (SIGSTOP), the first one if none is named, and goes on with SIGCONT. Both
-count from the moment on that the host is ready: one that died while it starts would never be up.
+With MORTAL_LINES, it dies (SIGKILL) after executing that many lines of model_trigger. With
+MORTAL_FREEZE, it stops (SIGSTOP) at a call of that function, by default the first, until SIGCONT.
+Both count from when the host is ready: otherwise it could die before it is up.
 
-It prints `stalled 1.2 s` when the machine did not let it run for that long.
+It prints `stalled 1.2 s` if the machine did not let it run for that long.
 """
 
 import os
@@ -27,7 +27,7 @@ APP = str(Path(__file__).parents[3] / "model_trigger")
 
 
 def survive(file: str, function: str, *, called: bool) -> None:
-    """Come to a line of the app: freeze at the function that was named, or die."""
+    """Handle a line of the app: freeze at the named function, or die."""
     if called and f"{Path(file).name}:{function}" == freeze_at:
         freeze()
     if next(lines) == last_line:
@@ -35,7 +35,7 @@ def survive(file: str, function: str, *, called: bool) -> None:
 
 
 def trace(frame: FrameType, event: str, _argument: object) -> Any:
-    """Follow the app's own functions line by line, and no others."""
+    """Trace the app's own functions line by line, and no others."""
     code = frame.f_code
     if not code.co_filename.startswith(APP):
         return None
@@ -44,7 +44,7 @@ def trace(frame: FrameType, event: str, _argument: object) -> Any:
 
 
 def monitor() -> None:
-    """Do as `trace` does, but let all other code run at its full speed (Python 3.12 on)."""
+    """Do the same as `trace`, but run all other code at full speed (Python 3.12 and newer)."""
     monitoring = sys.monitoring
     events = monitoring.events
 
@@ -62,14 +62,14 @@ def monitor() -> None:
 
 
 def freeze() -> None:
-    """Stop this process at the call that was named."""
+    """Stop this process at the chosen call."""
     if next(calls) == freeze_call:
-        # To this thread: a signal to the process may stop another one first, while this goes on.
+        # To this thread: a signal to the process could stop another thread first.
         signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def become_mortal() -> None:
-    """Count lines and calls from now on, when the settings ask for it."""
+    """Start to count lines and calls, if the settings ask for it."""
     endless = threading.Event()
     threading.Thread(target=watch_stalls, args=(server.say, endless), daemon=True).start()
     if not last_line and not freeze_at:
@@ -77,7 +77,7 @@ def become_mortal() -> None:
     if hasattr(sys, "monitoring"):
         monitor()
     else:
-        # for threads that are yet to start: those in which functions run
+        # for threads that start later: functions run in those
         threading.settrace(trace)
 
 

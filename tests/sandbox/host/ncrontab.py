@@ -1,7 +1,7 @@
-"""Reads an NCRONTAB expression, as timer triggers have it, and says when it is due next.
+"""Parse an NCRONTAB expression, as in timer triggers, and compute when it is next due.
 
-Written here because the cron packages of PyPI fire when the day of the month *or* the day of the
-week fits, while NCrontab wants both:
+The cron packages on PyPI fire if the day of the month *or* the day of the week matches, while
+NCrontab requires both:
 https://github.com/atifaziz/NCrontab/blob/master/NCrontab/CrontabSchedule.cs
 """
 
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 MONTHS = "January February March April May June July August September October November December"
 WEEKDAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday"
 
-# Longer than the gap between two 29 February around a year like 2100, which is no leap year.
+# Longer than the gap between two 29 February around a year like 2100, which is not a leap year.
 HORIZON_DAYS = 366 * 9
 
 
 @dataclass(frozen=True)
 class Field:
-    """One of the six fields: its name, its lowest and highest value, and names for its values."""
+    """One of the six fields: its name, its lowest and highest value, and names of its values."""
 
     name: str
     lowest: int
@@ -29,7 +29,7 @@ class Field:
     def values(self, text: str) -> list[int]:
         """Return, in order, the values for `text`: `*`, `1,15`, `9-17`, `*/5`, `Mon-Fri`.
 
-        Raises ValueError when the text is not a field, or a value is out of range.
+        Raises ValueError if the text is not a field, or a value is out of range.
         """
         return sorted({value for part in text.split(",") for value in self._part(part)})
 
@@ -40,7 +40,7 @@ class Field:
             start, stop = self.lowest, self.highest
         else:
             start = self._value(first)
-            # NCrontab reads `5/10` as "from 5 on, every 10"
+            # NCrontab reads `5/10` as "every 10, starting from 5"
             stop = self._value(last) if dash else self.highest if slash else start
         if start > stop or (slash and not (step.isdecimal() and int(step))):
             raise self._error(text)
@@ -80,10 +80,10 @@ class Schedule:
 
     @classmethod
     def parse(cls, expression: str) -> "Schedule":
-        """Read `{second} {minute} {hour} {day} {month} {day of the week}`.
+        """Parse `{second} {minute} {hour} {day} {month} {day of the week}`.
 
-        With five fields, the second is 0. Raises ValueError that names the field, its value and
-        what is allowed, or says that the schedule is never due.
+        With five fields, the second is 0. Raises ValueError if a field is invalid, with its name,
+        its value and the allowed values, or if the schedule is never due.
         """
         texts = expression.split()
         if len(texts) == len(FIELDS) - 1:
@@ -99,9 +99,9 @@ class Schedule:
         return schedule
 
     def next_after(self, moment: dt.datetime) -> dt.datetime:
-        """Return the first time after `moment` (UTC, aware) that is due.
+        """Return the first due time after `moment` (UTC, aware).
 
-        Raises ValueError when there is none, as for 30 February.
+        Raises ValueError if there is none, as for 30 February.
         """
         passed = bisect.bisect_right(self.times, moment.time())
         for ahead in range(HORIZON_DAYS):

@@ -1,13 +1,13 @@
-"""Serves a function app on loopback as the Functions host does, through Microsoft's worker library.
+"""Serve a function app on loopback as the Functions host does, through Microsoft's worker library.
 
     python -m tests.sandbox.host [--port 7071] [--app FOLDER] [--timers]
 
-Settings come from the environment, then from local.settings.json of the app's folder, as with Core
-Tools. Log records go to standard output as `LEVEL message`, one line each. What requests get:
-endpoints.py; and who gets nothing: guard.py.
+Settings come from the environment, then from local.settings.json in the app's folder, as with Core
+Tools. Log records go to standard output as `LEVEL message`, one line each. endpoints.py handles
+requests, and guard.py refuses some of them.
 
 Not modelled: keys and other authentication, `functionTimeout`, retry policies, output bindings and
-scale. A timer fires by its schedule only with `--timers`, and never for what was due before.
+scale. A timer fires on schedule only with `--timers`, and never for missed times.
 """
 
 import argparse
@@ -30,21 +30,21 @@ from tests.sandbox.host.ncrontab import Schedule
 from tests.sandbox.host.worker import InvocationError, Worker
 
 LOG = logging.getLogger(__name__)
-# Those of str.splitlines, and what else moves a terminal's cursor.
+# The line breaks of str.splitlines, and other characters that move a terminal's cursor.
 LINE_BREAKS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-# The host in Azure would make it 1000; infra/main.bicep sets this.
+# In Azure, the host's default is 1000; infra/main.bicep sets this value.
 WORKER_THREADS = 32
 
 
 class AppError(Exception):
-    """The app cannot be served; the message says why."""
+    """The app cannot be served, for the reason in the message."""
 
 
 class Server(ThreadingHTTPServer):
-    """An HTTP server on loopback; each connection has a thread, which asks `answer`."""
+    """An HTTP server on loopback; each connection has a thread, which calls `answer`."""
 
     request_queue_size = 256  # many deliveries connect at once
-    daemon_threads = False  # closing waits for the requests that are under way
+    daemon_threads = False  # closing waits for running requests
 
     def __init__(self, port: int, answer: Callable[[Request], Response]) -> None:
         super().__init__(("127.0.0.1", port), Handler)
@@ -53,14 +53,14 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request, client_address) -> None:
         error = sys.exception()
         if not isinstance(error, ConnectionError):  # the client did not wait
-            LOG.error("a request could not be answered: %r", error)
+            LOG.error("a request failed: %r", error)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Turns what comes over a connection into a Request, and its Response into bytes."""
+    """Converts the bytes of a connection to a Request, and its Response to bytes."""
 
     protocol_version = "HTTP/1.1"
-    timeout = 20  # seconds for a request to arrive; an idle connection must not hold up the end
+    timeout = 20  # seconds for a request to arrive; an idle connection must not delay the shutdown
 
     def reply(self) -> None:
         response = self.server.answer(self._request())
@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def log_message(self, *_) -> None:
-        """Keep quiet: the app's own lines are what standard output is for."""
+        """Print nothing: standard output is for the app's own lines."""
 
 
 for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
@@ -97,9 +97,9 @@ for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
 
 
 def load_settings(app: Path) -> None:
-    """Add the Values of local.settings.json to the environment, which wins.
+    """Add the Values of local.settings.json to the environment, which takes precedence.
 
-    Raises AppError when one is not text.
+    Raises AppError if a value is not text.
     """
     path = app / "local.settings.json"
     if not path.exists():
@@ -114,14 +114,14 @@ def load_settings(app: Path) -> None:
 
 
 def put_first_on_path(app: Path) -> None:
-    """Find modules in the app first, then in its packages, and no longer in this project."""
+    """Find modules in the app first, then in its packages, and not in this project."""
     here = str(Path.cwd())
     packages = app / ".python_packages" / "lib" / "site-packages"
     sys.path[:] = [str(app), str(packages), *(entry for entry in sys.path if entry != here)]
 
 
 def read_schedules(worker: Worker) -> dict[str, Schedule]:
-    """Return the schedule of each timer; raises AppError for one that the host would refuse."""
+    """Return the schedule of each timer. Raises AppError for one that the host would reject."""
     schedules = {}
     for function in worker.functions.values():
         if function.trigger["type"] != "timerTrigger":
@@ -135,7 +135,7 @@ def read_schedules(worker: Worker) -> dict[str, Schedule]:
 
 
 def resolve(text: str) -> str:
-    """Replace each `%NAME%` by that setting; raises ValueError when it is not set."""
+    """Replace each `%NAME%` with that setting. Raises ValueError if it is not set."""
 
     def setting(found: re.Match[str]) -> str:
         value = os.environ.get(found[1])
@@ -148,27 +148,27 @@ def resolve(text: str) -> str:
 
 
 def route_prefix(app: Path) -> str:
-    """Return the first part of the path of HTTP functions, `api` unless host.json names another."""
+    """Return the first part of the path of HTTP functions: that of host.json, or `api`."""
     path = app / "host.json"
     if not path.exists():
-        msg = f"{path} is missing: a function app has one"
+        msg = f"{path} is missing: every function app needs one"
         raise AppError(msg)
     extensions = json.loads(path.read_text("utf-8")).get("extensions", {})
     return extensions.get("http", {}).get("routePrefix", "api")
 
 
 async def fire_by_schedule(endpoints: Endpoints, name: str, schedule: Schedule) -> None:
-    """Fire a timer whenever it is due, without end."""
+    """Fire a timer whenever it is due, forever."""
     due = dt.datetime.now(dt.UTC)
     while True:
-        # a sleep may end a little early: what is due now is not due again
+        # a sleep may end a little early; do not fire twice
         due = schedule.next_after(max(due, dt.datetime.now(dt.UTC)))
         await asyncio.sleep((due - dt.datetime.now(dt.UTC)).total_seconds())
         await endpoints.timer(name)
 
 
 async def serve(app: Path, port: int, *, timers: bool, ready: Callable[[], object]) -> None:
-    """Serve the app until SIGTERM or SIGINT, then let what is running come to its end."""
+    """Serve the app until SIGTERM or SIGINT, then wait for running functions to finish."""
     stop = stop_signal()
     prefix = route_prefix(app)
     worker = await Worker.start(app)
@@ -198,7 +198,7 @@ def stop_signal() -> asyncio.Event:
 
 
 def listen(port: int, endpoints: Endpoints) -> Server:
-    """Answer requests on the port, from now on; raises AppError when it is taken."""
+    """Accept requests on the port from now on. Raises AppError if it is in use."""
     loop = asyncio.get_running_loop()
 
     def answer(request: Request) -> Response:
@@ -207,14 +207,14 @@ def listen(port: int, endpoints: Endpoints) -> Server:
     try:
         server = Server(port, answer)
     except OSError as error:
-        msg = f"Port {port}: {error.strerror}. Take another: --port 0 is any that is free"
+        msg = f"Port {port}: {error.strerror}. Choose another: --port 0 selects a free one"
         raise AppError(msg) from error
     threading.Thread(target=server.serve_forever, args=(0.1,)).start()
     return server
 
 
 class OneLine(logging.Formatter):
-    """Writes a record as one line: a message with a line break in it must not look like two."""
+    """Formats a record as one line, because a message with a line break must not look like two."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -222,7 +222,7 @@ class OneLine(logging.Formatter):
 
 
 def configure_logging() -> None:
-    """Write the app's log from INFO on, as Azure does, and of the worker library only warnings."""
+    """Log the app from INFO on, as Azure does, and the worker library from WARNING on."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(OneLine("%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -230,24 +230,26 @@ def configure_logging() -> None:
 
 
 def say(text: str) -> None:
-    """Write to standard output at once: whoever started the host waits for it."""
+    """Write to standard output at once: whoever started the host is waiting for it."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def main(ready: Callable[[], object] = lambda: None) -> int:
-    """Run the command; return its exit code: 1 when the app cannot be served.
+    """Run the command and return its exit code: 1 if the app cannot be served.
 
     `ready` is called once, when the app is indexed and the port is open.
     """
     parser = argparse.ArgumentParser(
         prog="python -m tests.sandbox.host", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--port", type=int, default=7071, help="0 is any free port (default: 7071)")
+    parser.add_argument(
+        "--port", type=int, default=7071, help="0 selects a free one (default: 7071)"
+    )
     parser.add_argument(
         "--app", type=Path, default=Path(), help="the app's folder (default: this one)"
     )
-    parser.add_argument("--timers", action="store_true", help="fire timers by their schedule")
+    parser.add_argument("--timers", action="store_true", help="fire timers on schedule")
     arguments = parser.parse_args()
     app = arguments.app.resolve()
     configure_logging()

@@ -27,7 +27,7 @@ from tests.sandbox.host.ncrontab import Schedule
         pytest.param("0 0 0 * * 0", "2026-01-01 12:00:00", "2026-01-04 00:00:00", id="sunday-is-0"),
     ],
 )
-def test_a_schedule_is_due_when_ncrontab_says(expression, after, due):
+def test_a_schedule_is_due_when_ncrontab_computes(expression, after, due):
     moment = dt.datetime.fromisoformat(after).replace(tzinfo=dt.UTC)
 
     expected = dt.datetime.fromisoformat(due).replace(tzinfo=dt.UTC)
@@ -40,7 +40,7 @@ def test_a_schedule_is_due_when_ncrontab_says(expression, after, due):
         pytest.param("* * *", "has 3 fields, an NCRONTAB expression has 6", id="fields"),
         pytest.param("0 0 24 * * *", "hour is '24', allowed: 0-23", id="out-of-range"),
         pytest.param("0 0 0 * * 7", "day of the week is '7', allowed: 0-6 or Sunday", id="no-7"),
-        pytest.param("0 */0 * * * *", r"minute is '\*/0'", id="step-of-nothing"),
+        pytest.param("0 */0 * * * *", r"minute is '\*/0'", id="step-of-zero"),
         pytest.param("0 9-5 * * * *", "minute is '9-5'", id="backwards"),
         pytest.param("0 1, * * * *", "minute is ''", id="empty"),
         pytest.param("0 0 0 30 2 *", "never due", id="30-february"),

@@ -1,4 +1,4 @@
-"""What the sandbox's Functions host does with a function app, seen from outside over HTTP."""
+"""How the sandbox's Functions host serves a function app, seen from outside over HTTP."""
 
 import concurrent.futures
 import json
@@ -19,7 +19,7 @@ def decision(host, event_id):
     return json.loads(found[0][1])
 
 
-def test_an_event_reaches_the_function_as_it_was_sent_and_its_decision_line_can_be_read(host):
+def test_an_event_reaches_the_function_unchanged_and_its_decision_line_can_be_parsed(host):
     answer = host.deliver([EVENT], "on_event")
 
     assert (202, "") == (answer.status, answer.body)
@@ -29,14 +29,14 @@ def test_an_event_reaches_the_function_as_it_was_sent_and_its_decision_line_can_
     assert text == heard["text"]
 
 
-def test_the_worker_library_keeps_its_routine_to_itself(host):
+def test_the_worker_library_does_not_log_its_routine(host):
     host.deliver([EVENT | {"id": "routine"}], "on_event")
 
     assert decision(host, "routine")
     assert [] == host.find("Function Type")
 
 
-def test_one_cloud_event_by_itself_is_a_delivery_of_one(host):
+def test_a_single_cloud_event_is_a_delivery_of_one(host):
     event = {"id": "cloud", "specversion": "1.0", "source": "s", "type": "t", "data": {}}
 
     assert 202 == host.deliver(event, "on_event").status
@@ -95,16 +95,16 @@ def test_the_handshake_of_cloud_events_allows_event_grid_only(host, asked, allow
         pytest.param(404, "tidy", "Notification", b"[]", id="a-function-of-another-kind"),
         pytest.param(500, "on_event", "SubscriptionValidation", b"{}", id="no-code"),
         pytest.param(500, "on_event", "Notification", b"{", id="no-json"),
-        pytest.param(500, "on_event", "Notification", b"7", id="no-event"),
+        pytest.param(500, "on_event", "Notification", b"7", id="not-an-event"),
     ],
 )
-def test_the_webhook_answers_like_the_extension(host, status, function, kind, body):
+def test_the_webhook_responds_like_the_extension(host, status, function, kind, body):
     path = f"/runtime/webhooks/eventgrid?functionName={function}"
 
     assert status == host.request("POST", path, body, {"aeg-event-type": kind}).status
 
 
-def test_an_http_function_gets_the_request_and_its_answer_comes_back_without_a_key(host):
+def test_an_http_function_gets_the_request_and_its_response_is_returned_without_a_key(host):
     path = "/api/Shelves/a%20b/books?q=1&q=2&empty="
 
     answer = host.request("POST", path, b"body", {"X-Say": "hi"})
@@ -114,7 +114,7 @@ def test_an_http_function_gets_the_request_and_its_answer_comes_back_without_a_k
     assert expected == json.loads(answer.body)
 
 
-def test_a_route_that_is_spelled_out_goes_before_one_with_a_parameter(host):
+def test_a_literal_route_takes_precedence_over_one_with_a_parameter(host):
     assert "top" == host.request("GET", "/api/shelves/top/books").body
 
 
@@ -125,11 +125,11 @@ def test_a_route_that_is_spelled_out_goes_before_one_with_a_parameter(host):
         pytest.param(202, {"Host": "localhost:{port}"}, id="localhost"),
         pytest.param(202, {"Host": "[::1]:{port}"}, id="IPv6"),
         pytest.param(202, {"Origin": "http://127.0.0.1:{port}"}, id="a page of the app itself"),
-        pytest.param(403, {"Origin": "https://evil.example"}, id="a page of others"),
-        pytest.param(403, {"Origin": "null"}, id="a page that hides where it is from"),
-        pytest.param(403, {"Origin": "http://127.0.0.1:1"}, id="a page of another port"),
+        pytest.param(403, {"Origin": "https://evil.example"}, id="another page"),
+        pytest.param(403, {"Origin": "null"}, id="a page with a hidden origin"),
+        pytest.param(403, {"Origin": "http://127.0.0.1:1"}, id="a page on another port"),
         pytest.param(403, {"Host": "evil.example:{port}"}, id="a name that resolves to 127.0.0.1"),
-        pytest.param(403, {"Host": "localhost.evil.example"}, id="a name that begins like it"),
+        pytest.param(403, {"Host": "localhost.evil.example"}, id="a name that begins with it"),
         pytest.param(403, {"Host": "127.0.0.1@evil.example"}, id="a name after a user"),
         pytest.param(403, {"Host": "["}, id="no name at all"),
     ],
@@ -147,7 +147,7 @@ def test_only_programs_and_pages_of_this_machine_reach_anything(host, status, he
     assert [status] * 2 == statuses
 
 
-def test_a_web_page_is_not_told_that_it_may_ask(host):
+def test_a_web_page_gets_no_cors_permission(host):
     asks = {
         "Origin": "https://evil.example",
         "Access-Control-Request-Method": "POST",
@@ -157,7 +157,7 @@ def test_a_web_page_is_not_told_that_it_may_ask(host):
     assert 403 == host.request("OPTIONS", WEBHOOK, headers=asks).status
 
 
-def test_events_without_their_header_are_refused_as_text(host):
+def test_events_without_their_header_are_refused_in_plain_text(host):
     plain = {"Content-Type": "text/plain"}
 
     assert 400 == host.request("POST", WEBHOOK, json.dumps([EVENT]).encode(), plain).status
@@ -168,7 +168,7 @@ def test_events_without_their_header_are_refused_as_text(host):
     ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1e", "\x85", "\u2028", "\u2029", "\x1b[1A"],
     ids=ascii,
 )
-def test_a_log_record_is_one_line_whatever_its_message_holds(line_break):
+def test_a_log_record_is_one_line_whatever_its_message_contains(line_break):
     text = f'version 1{line_break}decision {{"outcome": "started"}}'
     record = logging.LogRecord("app", logging.INFO, "", 0, "decision %s", (text,), None)
 
@@ -178,7 +178,7 @@ def test_a_log_record_is_one_line_whatever_its_message_holds(line_break):
     assert written.isprintable()
 
 
-def test_an_error_that_names_a_decision_is_no_decision(tmp_path):
+def test_an_error_that_names_a_decision_is_not_a_decision(tmp_path):
     forged = APP.replace('RuntimeError("boom")', r"""RuntimeError('boom\ndecision {"id": 7}')""")
 
     with start(write_app(tmp_path, forged)) as host:
@@ -191,24 +191,24 @@ def test_an_error_that_names_a_decision_is_no_decision(tmp_path):
 @pytest.mark.parametrize(
     ("status", "method", "path"),
     [
-        pytest.param(404, "PUT", "/api/shelves/1/books", id="method-that-is-not-listed"),
+        pytest.param(404, "PUT", "/api/shelves/1/books", id="unlisted-method"),
         pytest.param(404, "GET", "/api/shelves", id="unknown-route"),
-        pytest.param(405, "PUT", WEBHOOK, id="method-that-the-webhook-has-not"),
+        pytest.param(405, "PUT", WEBHOOK, id="unsupported-webhook-method"),
         pytest.param(404, "GET", "/shelves/top/books", id="without-the-prefix"),
         pytest.param(404, "POST", "/admin/functions/nobody", id="unknown-timer"),
         pytest.param(404, "GET", "/admin/functions/tidy", id="timers-are-fired-by-post"),
-        pytest.param(400, "POST", "/admin/functions/on_event", id="no-timer"),
+        pytest.param(400, "POST", "/admin/functions/on_event", id="not-a-timer"),
         pytest.param(500, "GET", "/api/broken", id="function-that-raises"),
     ],
 )
-def test_a_request_that_cannot_be_served_gets_the_status_of_the_host(host, status, method, path):
+def test_a_request_that_cannot_be_served_gets_the_host_s_status(host, status, method, path):
     answer = host.request(method, path)
 
     assert status == answer.status
     assert "secret" not in answer.body
 
 
-def test_the_host_lists_its_functions_and_says_that_it_runs(host):
+def test_the_host_lists_its_functions_and_reports_that_it_runs(host):
     listed = json.loads(host.request("GET", "/admin/functions").body)
 
     assert {"on_event", "tidy", "books", "top", "broken", "path"} == {
@@ -220,12 +220,12 @@ def test_the_host_lists_its_functions_and_says_that_it_runs(host):
     host.wait_for(r"^  books: httpTrigger GET,POST /api/shelves/\{shelf\}/books$")
 
 
-def test_a_timer_is_fired_on_request_and_has_run_when_the_answer_comes(host):
+def test_a_timer_fired_on_request_has_run_when_the_response_arrives(host):
     assert 202 == host.request("POST", "/admin/functions/tidy").status
     host.wait_for("^INFO tidied$")
 
 
-def test_64_deliveries_at_once_are_all_served(host):
+def test_64_concurrent_deliveries_are_all_served(host):
     events = [EVENT | {"id": f"one of many {number}"} for number in range(64)]
 
     with concurrent.futures.ThreadPoolExecutor(64) as pool:

@@ -16,7 +16,7 @@ BARRIER = 'barrier.wait(float(os.environ.get("PATIENCE", "60")))'
     ("threads", "patience", "status"),
     [pytest.param("3", "60", 202, id="enough"), pytest.param("2", "1", 500, id="too-few")],
 )
-def test_the_thread_pool_has_the_size_that_the_setting_says(tmp_path, threads, patience, status):
+def test_the_thread_pool_has_the_configured_size(tmp_path, threads, patience, status):
     settings = {"PYTHON_THREADPOOL_THREAD_COUNT": threads, "TOGETHER": "3", "PATIENCE": patience}
 
     with start(write_app(tmp_path), **settings) as host:
@@ -31,7 +31,7 @@ def test_a_timer_that_fails_is_an_error_with_its_text(tmp_path):
     assert "RuntimeError: untidy" in answer.body
 
 
-def test_timers_fire_by_their_schedule_only_when_asked_for(tmp_path):
+def test_timers_fire_on_schedule_only_with_the_option(tmp_path):
     app = write_app(tmp_path)
 
     with start(app, "--timers", SCHEDULE="* * * * * *") as host:
@@ -61,8 +61,8 @@ def test_settings_come_from_the_environment_then_from_local_settings(
         assert expected == host.decisions(1)[0]["setting"]
 
 
-def test_the_environment_of_the_tests_stays_with_the_tests(tmp_path, monkeypatch):
-    monkeypatch.setenv("SETTING", "of a real organisation")
+def test_the_environment_of_the_tests_does_not_reach_the_host(tmp_path, monkeypatch):
+    monkeypatch.setenv("SETTING", "of a real organization")
 
     with start(write_app(tmp_path)) as host:
         host.deliver([EVENT], "on_event")
@@ -70,7 +70,7 @@ def test_the_environment_of_the_tests_stays_with_the_tests(tmp_path, monkeypatch
         assert host.decisions(1)[0]["setting"] is None
 
 
-def test_the_route_prefix_is_that_of_host_json(tmp_path):
+def test_the_route_prefix_comes_from_host_json(tmp_path):
     prefix = {"extensions": {"http": {"routePrefix": ""}}}
 
     with start(write_app(tmp_path, host_json=HOST_JSON | prefix)) as host:
@@ -96,7 +96,7 @@ def test_an_unpacked_package_is_served_from_its_own_modules_and_packages(tmp_pat
             APP.replace("event: str", "event: dict"),
             {},
             r"FunctionLoadError: cannot load the on_event function: .* annotation dict",
-            id="annotation-that-the-indexer-refuses",
+            id="annotation-rejected-by-the-indexer",
         ),
         pytest.param(
             "import no_such_module", {}, r"No module named 'no_such_module'", id="missing-module"
@@ -111,7 +111,10 @@ def test_an_unpacked_package_is_served_from_its_own_modules_and_packages(tmp_pat
             APP, {"SCHEDULE": "0 61 * * * *"}, r"minute is '61', allowed: 0-59", id="bad-schedule"
         ),
         pytest.param(
-            APP.replace("{shelf}", "{shelf:int}"), {}, r"parameters as {name} only", id="route"
+            APP.replace("{shelf}", "{shelf:int}"),
+            {},
+            r"supports {name} parameters only",
+            id="route",
         ),
     ],
 )
@@ -127,10 +130,10 @@ def test_a_folder_without_an_app_is_named(tmp_path):
         start(tmp_path)
 
 
-def test_a_port_that_is_taken_is_named(host, tmp_path):
+def test_a_port_in_use_is_named(host, tmp_path):
     port = host.url.rpartition(":")[2]
 
-    with pytest.raises(ChildError, match=rf"Port {port}: .* Take another"):
+    with pytest.raises(ChildError, match=rf"Port {port}: .* Choose another"):
         start(write_app(tmp_path), "--port", port)
 
 
@@ -140,7 +143,7 @@ def test_a_setting_that_is_not_text_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_host_that_is_asked_to_end_answers_what_is_under_way_and_ends_well(tmp_path, number):
+def test_a_terminated_host_finishes_running_requests_and_exits_cleanly(tmp_path, number):
     source = APP.replace(BARRIER, 'logging.info("here"); time.sleep(1)')
     app = write_app(tmp_path, source.replace("import json", "import json, time"))
     host = start(app)
@@ -154,5 +157,5 @@ def test_a_host_that_is_asked_to_end_answers_what_is_under_way_and_ends_well(tmp
     assert 0 == code
 
 
-def test_a_host_can_be_killed_as_a_crash_does(tmp_path):
+def test_a_host_can_be_killed_like_in_a_crash(tmp_path):
     assert -signal.SIGKILL == start(write_app(tmp_path)).kill()

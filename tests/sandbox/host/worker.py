@@ -1,12 +1,13 @@
-"""Drives Microsoft's worker library in process: indexes a function app and invokes its functions.
+"""Run Microsoft's worker library in process: index a function app and invoke its functions.
 
-In Azure the library sits behind a proxy that speaks gRPC with the host. Here it gets plain objects
-in place of protobuf messages, as it does from Microsoft's own stand-in
-(Azure/azure-functions-python-worker, workers/r2p2/bridge/protos_adapter.py). So an event passes the
-real converters and thread pool, and what the real indexer refuses is refused.
+In Azure, the library runs behind a proxy that talks gRPC to the host. Here it gets plain objects
+instead of protobuf messages, as in Microsoft's own stand-in
+(Azure/azure-functions-python-worker, workers/r2p2/bridge/protos_adapter.py). So an event passes
+through the real converters and thread pool, and the real indexer rejects invalid functions.
 
-The library keeps the functions in a module global: one app per process. Its entry points are not a
-documented interface, hence the exact pin of azure-functions-runtime in requirements.txt.
+The library keeps the functions in a module global, so a process can serve one app only. Its entry
+points are not a documented interface, hence the exact pin of azure-functions-runtime in
+requirements.txt.
 """
 
 import importlib
@@ -18,18 +19,18 @@ from types import SimpleNamespace
 
 
 class Message(SimpleNamespace):
-    """A protobuf message as far as the library looks into one: its fields are attributes."""
+    """The parts of a protobuf message that the library reads: its fields are attributes."""
 
 
 class TypedData(Message):
-    """A value and, in the name of its one attribute, the type: `json`, `bytes`, `http`, ..."""
+    """A value in one attribute, whose name is its type: `json`, `bytes`, `http`, ..."""
 
     def WhichOneof(self, _group):  # noqa: N802 (protobuf's name)
         return next(iter(vars(self)), None)
 
 
 class ParameterBinding(Message):
-    """A parameter's name and, in `data`, its value."""
+    """The name of a parameter and, in `data`, its value."""
 
     def WhichOneof(self, _group):  # noqa: N802 (protobuf's name)
         return "data"
@@ -68,7 +69,7 @@ PROTOS = SimpleNamespace(
 
 
 class InvocationError(Exception):
-    """A function raised, or the app could not be indexed; `stack_trace` is where."""
+    """A function raised, or the app could not be indexed; `stack_trace` shows where."""
 
     def __init__(self, exception) -> None:
         super().__init__(exception.message)
@@ -77,7 +78,7 @@ class InvocationError(Exception):
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the app: its name and its bindings, as function.json would have them."""
+    """A function of the app: its name, and its bindings as in function.json."""
 
     name: str
     id: str
@@ -90,7 +91,7 @@ class Function:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What an HTTP function answered."""
+    """The response of an HTTP function."""
 
     status: int
     headers: dict[str, str]
@@ -98,7 +99,7 @@ class HttpResponse:
 
 
 class Worker:
-    """An indexed function app; invocations raise InvocationError when the function does."""
+    """An indexed function app; an invocation raises InvocationError if the function raises."""
 
     def __init__(self, runtime, functions: dict[str, Function]) -> None:
         self._runtime = runtime
@@ -106,11 +107,11 @@ class Worker:
 
     @classmethod
     async def start(cls, app: Path) -> "Worker":
-        """Index the app in the folder `app`, which is on `sys.path` already.
+        """Index the app in the folder `app`, which is already on `sys.path`.
 
-        Raises InvocationError with the library's message when it cannot be indexed.
+        Raises InvocationError with the library's message if it cannot be indexed.
         """
-        # only now, so that the app's own copy is taken when it has one
+        # imported here, so that the app's own copy is used if it has one
         runtime = importlib.import_module("azure_functions_runtime")
         runtime.start_threadpool_executor()
         init = Message(capabilities={}, function_app_directory=str(app))
@@ -121,11 +122,11 @@ class Worker:
         return cls(runtime, {function.name: function for function in indexed})
 
     def stop(self) -> None:
-        """Wait for the functions that are running and end the thread pool."""
+        """Wait for running functions, then stop the thread pool."""
         self._runtime.stop_threadpool_executor()
 
     async def event_grid(self, name: str, event: object) -> None:
-        """Deliver one event: its JSON text, as the host hands it on."""
+        """Deliver one event, as JSON text like the host."""
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         await self._invoke(name, TypedData(json=text))
 
@@ -167,7 +168,7 @@ def _checked(answer):
 def _http_response(returned: TypedData) -> HttpResponse:
     if http := getattr(returned, "http", None):
         return HttpResponse(int(http.status_code), http.headers, http.body.bytes)
-    # what is returned as plain text is the body
+    # a plain text return value is the body
     return HttpResponse(
         200, {"Content-Type": "text/plain; charset=utf-8"}, returned.string.encode()
     )

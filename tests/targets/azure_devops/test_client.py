@@ -47,7 +47,7 @@ from tests.support.organization import (
 class TestReleases:
     """Classic releases."""
 
-    def test_artifacts_get_the_version_of_their_model_what_the_rule_says_or_their_default(self):
+    def test_artifacts_get_their_model_s_version_the_rule_s_or_their_default(self):
         definition = ReleaseDefinition(
             1,
             "Deploy",
@@ -80,7 +80,7 @@ class TestReleases:
             assert said in str(refused.value)
         assert [] == posts(azure_devops)
 
-    def test_a_definition_whose_own_trigger_is_on_is_warned_of_once(self, caplog):
+    def test_a_definition_whose_own_trigger_is_on_gets_one_warning(self, caplog):
         clock, doubled = Clock(), replace(CHURN, triggers=("_churn",))
         with stand_in(doubled) as azure_devops:
             using = adapter(clock=clock)
@@ -94,7 +94,7 @@ class TestReleases:
             == warned
         )
 
-    def test_the_trigger_of_another_artifact_is_nobodys_business(self, caplog):
+    def test_the_trigger_of_another_artifact_is_ignored(self, caplog):
         built = replace(CHURN, artifacts=(build_artifact("_app", "app"),), triggers=("_app",))
         with stand_in(built) as azure_devops:
             assert () == adapter().definition(address(azure_devops, 1), deadline()).triggers
@@ -147,13 +147,13 @@ class TestRuns:
             pytest.param((), False, id="no parameters at all"),
         ],
     )
-    def test_the_key_is_sent_where_the_pipeline_declares_the_parameter(self, parameters, takes_key):
+    def test_the_key_is_sent_if_the_pipeline_declares_the_parameter(self, parameters, takes_key):
         with stand_in(replace(DEPLOY_CHURN, parameters=parameters)) as azure_devops:
             definition = adapter().definition(address(azure_devops, 5, PIPELINE), deadline())
 
         assert takes_key is definition.takes_key
 
-    def test_the_key_is_tried_on_the_branch_that_is_run(self):
+    def test_the_key_is_tried_on_the_branch_of_the_run(self):
         with stand_in(replace(DEPLOY_CHURN, branches=("refs/heads/next",))) as azure_devops:
             adapter().definition(address(azure_devops, 5, PIPELINE, branch="next"), deadline())
             (preview,) = [each for each in azure_devops.requests if each.method == "POST"]
@@ -164,15 +164,15 @@ class TestRuns:
     @pytest.mark.parametrize(
         ("before", "after"),
         [
-            pytest.param(DEPLOY_CHURN, KEYLESS, id="any more"),
+            pytest.param(DEPLOY_CHURN, KEYLESS, id="no longer declared"),
             pytest.param(
                 KEYLESS,
                 replace(KEYLESS, parameters=(*KEYLESS.parameters, Parameter("modelTriggerKey"))),
-                id="and has come to need it",
+                id="now required",
             ),
         ],
     )
-    def test_a_pipeline_that_does_not_take_what_it_took_is_believed(self, before, after):
+    def test_a_pipeline_that_has_changed_what_it_accepts_is_believed(self, before, after):
         with stand_in(before) as azure_devops:
             using = adapter()
             first = pipeline_request(azure_devops, using)
@@ -183,7 +183,7 @@ class TestRuns:
         assert (Refused, Started) == (type(refused), type(again))
         assert [] == [each for each in other.requests if each.path.endswith("/preview")]
 
-    def test_a_pipeline_is_asked_again_after_a_refusal_of_another_kind(self):
+    def test_a_pipeline_is_previewed_again_after_another_kind_of_refusal(self):
         with stand_in(DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using, parameters={"modelNme": "x"})
@@ -192,7 +192,7 @@ class TestRuns:
                 where = address(other, 5, PIPELINE)
                 assert not using.definition(where, deadline()).takes_key
 
-    def test_who_may_not_preview_is_refused_by_the_run_itself(self):
+    def test_without_permission_to_preview_the_run_itself_is_refused(self):
         nobody = Identity("trigger", "pat", queue_builds=())
         with stand_in(DEPLOY_CHURN, identities=(nobody,)) as azure_devops:
             using = adapter(lambda _: "Basic OnBhdA==")
@@ -208,7 +208,7 @@ class TestRuns:
 
 
 class TestPlaces:
-    """Organisations, projects, servers."""
+    """Organizations, projects, servers."""
 
     @pytest.mark.parametrize(
         ("organization_url", "expected"),
@@ -224,10 +224,12 @@ class TestPlaces:
             ("http://tfs:8080/tfs/DefaultCollection", "http://tfs:8080/tfs/DefaultCollection"),
         ],
     )
-    def test_releases_have_a_host_of_their_own_in_services_only(self, organization_url, expected):
+    def test_releases_have_a_separate_host_only_in_azure_devops_services(
+        self, organization_url, expected
+    ):
         assert expected == release_url(organization_url)
 
-    def test_one_app_starts_in_several_organisations_and_projects(self):
+    def test_one_app_starts_in_several_organizations_and_projects(self):
         with stand_in(CHURN) as one, AzureDevOps() as other:
             using = adapter()
             there = {"definition": 1, "organization_url": other.url}
@@ -238,7 +240,7 @@ class TestPlaces:
         assert ["ml", "My Project"] == [each["projectReference"]["name"] for each in other.releases]
 
     @pytest.mark.parametrize("make", STARTS)
-    def test_an_older_server_is_asked_for_the_version_that_it_has(self, make):
+    def test_an_older_server_is_called_with_its_own_api_version(self, make):
         with stand_in(CHURN, DEPLOY_CHURN, highest_version=6.0) as azure_devops:
             using = adapter()
             started = using.start(make(azure_devops, using), deadline())
@@ -256,7 +258,7 @@ class TestPlaces:
 
 
 class TestTokens:
-    """Who asks."""
+    """Tokens and their renewal."""
 
     def test_a_token_is_renewed_before_it_expires(self):
         credential = Expiring()
@@ -269,7 +271,7 @@ class TestTokens:
 
         assert ["Bearer token 1"] * 3 + ["Bearer token 2"] * 2 == sent
 
-    def test_every_thread_sends_the_token_of_the_moment(self):
+    def test_every_thread_sends_the_current_token(self):
         credential, sent = Expiring(), []
         with stand_in(CHURN) as azure_devops, ThreadPoolExecutor(4) as pool:
             using = adapter(credential.authorization)
@@ -283,7 +285,7 @@ class TestTokens:
         assert first < second < third
 
     @pytest.mark.parametrize(
-        ("error", "told"),
+        ("error", "reported"),
         [
             pytest.param(
                 ClientAuthenticationError("run az login\nor so"),
@@ -296,23 +298,23 @@ class TestTokens:
                     AzureDevOpsError,
                     "Azure DevOps could not be asked: no token for Azure DevOps: away",
                 ),
-                id="it may pass",
+                id="temporary",
             ),
         ],
     )
-    def test_without_a_token_nothing_is_asked(self, error, told):
+    def test_without_a_token_no_request_is_sent(self, error, reported):
         def no_token(_):
             raise error
 
         with stand_in(CHURN) as azure_devops:
             asked_for = request(azure_devops, adapter())
             count = len(azure_devops.requests)
-            with pytest.raises(told[0]) as raised:
+            with pytest.raises(reported[0]) as raised:
                 adapter(no_token).definition(address(azure_devops, 1), deadline())
             became = adapter(no_token).start(asked_for, deadline())
 
-            assert (told[1], count) == (str(raised.value), len(azure_devops.requests))
-        assert (Refused if told[0] is TargetError else NotStarted) is type(became)
+            assert (reported[1], count) == (str(raised.value), len(azure_devops.requests))
+        assert (Refused if reported[0] is TargetError else NotStarted) is type(became)
 
     @pytest.mark.parametrize("make", STARTS)
     def test_a_bearer_token_is_never_sent_over_plain_http(self, make):
@@ -328,7 +330,7 @@ class TestTokens:
 
 
 class Expiring:
-    """A credential; its newest token expires in so many `seconds`."""
+    """A credential whose newest token expires in `seconds`."""
 
     def __init__(self):
         self.seconds, self.count = 0, 0
@@ -339,7 +341,7 @@ class Expiring:
         return Token(f"token {self.count}", self)
 
     def authorization(self, _):
-        """Stand for Azure DevOps Services, which no test can reach."""
+        """Replace Azure DevOps Services, which tests cannot call."""
         return self._bearer.header("https://dev.azure.com/contoso")
 
 
@@ -354,7 +356,7 @@ class Token:
 
 
 class TestRequests:
-    """How often Azure DevOps is asked."""
+    """How often Azure DevOps is called."""
 
     @pytest.mark.parametrize(
         ("target", "before"),
@@ -367,7 +369,7 @@ class TestRequests:
             ),
         ],
     )
-    def test_the_first_start_asks_three_times_at_most_and_later_ones_only_start(
+    def test_the_first_start_makes_at_most_three_requests_and_later_ones_only_one(
         self, target, before
     ):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:

@@ -1,4 +1,4 @@
-"""Connections to Azure DevOps that were kept alive, and were dropped meanwhile."""
+"""Kept-alive connections to Azure DevOps that were dropped in the meantime."""
 
 import time
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from tests.support.organization import (
     adapter,
     address,
     found,
-    organisation,
+    organization,
     patience,
     posts,
     request,
@@ -26,7 +26,7 @@ from tests.support.organization import (
 
 
 class Behind:
-    """What is asked of a stand-in is asked of a load balancer before it."""
+    """Sends the requests for a stand-in through a load balancer."""
 
     def __init__(self, azure_devops, load_balancer):
         self.url = azure_devops.url.replace(str(azure_devops.port), str(load_balancer.port))
@@ -34,7 +34,7 @@ class Behind:
 
 @contextmanager
 def balanced():
-    """Make a stand-in, a load balancer before it, and an adapter that has a request for it."""
+    """Return a stand-in, a load balancer in front of it, and an adapter with a request for it."""
     with (
         stand_in(CHURN, DEPLOY_CHURN) as azure_devops,
         Forwarder(("127.0.0.1", azure_devops.port)) as load_balancer,
@@ -44,9 +44,9 @@ def balanced():
 
 @pytest.mark.parametrize("how", ["reset", "close"])
 class TestDroppedConnections:
-    """A load balancer has forgotten the connection, and says so to the next byte."""
+    """A load balancer has dropped the connection, which shows at the next byte."""
 
-    def test_what_is_read_over_it_is_read_again_over_a_new_one(self, how):
+    def test_a_read_is_retried_on_a_new_connection(self, how):
         with balanced() as (azure_devops, load_balancer, service):
             using = adapter()
             asked_for = request(service, using)
@@ -61,7 +61,7 @@ class TestDroppedConnections:
             )
 
     @pytest.mark.parametrize("make", STARTS)
-    def test_a_start_never_goes_over_one_that_was_idle(self, make, how):
+    def test_a_start_never_uses_an_idle_connection(self, make, how):
         clock = Clock(time.monotonic())
         with balanced() as (azure_devops, load_balancer, service):
             using = adapter(clock=clock)
@@ -74,7 +74,7 @@ class TestDroppedConnections:
             assert (Started, 2) == (type(became), len(posts(azure_devops)))
 
     @pytest.mark.parametrize("make", STARTS)
-    def test_a_start_over_one_that_was_in_use_is_not_sent_again(self, make, how):
+    def test_a_start_on_a_connection_in_use_is_not_retried(self, make, how):
         clock = Clock(time.monotonic())
         with balanced() as (azure_devops, load_balancer, service):
             using = adapter(clock=clock)
@@ -89,9 +89,9 @@ class TestDroppedConnections:
 
 
 class TestConnections:
-    """How many connections are made, and what is asked twice."""
+    """How many connections are made, and what is retried."""
 
-    def test_starts_in_quick_succession_share_one(self):
+    def test_starts_in_quick_succession_share_a_connection(self):
         clock = Clock(time.monotonic())
         with balanced() as (_, load_balancer, service):
             using = adapter(clock=clock)
@@ -109,12 +109,12 @@ class TestConnections:
         [
             pytest.param({"kind": "close"}, 2, id="closed"),
             pytest.param({"kind": "reset"}, 2, id="reset"),
-            pytest.param({"kind": "truncated"}, 1, id="half an answer"),
+            pytest.param({"kind": "truncated"}, 1, id="half a response"),
             pytest.param({"kind": "hang", "seconds": 60}, 1, id="silence"),
             pytest.param({"kind": "error", "status": 503}, 1, id="server error"),
         ],
     )
-    def test_what_is_read_is_asked_again_once_and_only_without_any_answer(self, fault, asked):
+    def test_a_read_is_retried_once_and_only_without_any_response(self, fault, asked):
         with stand_in(CHURN) as azure_devops:
             azure_devops.fault(verb="GET", times=None, **fault)
             with pytest.raises(AzureDevOpsError):
@@ -125,7 +125,7 @@ class TestConnections:
 
 
 class Late(AzureDevOps):
-    """A stand-in with which all but a blink of the time passes until an answer begins."""
+    """A stand-in whose responses begin when almost all the time has passed."""
 
     clock_to_move = None
 
@@ -137,11 +137,11 @@ class Late(AzureDevOps):
 
 @pytest.mark.parametrize("make", STARTS)
 class TestDeadline:
-    """An answer that comes late, and then stalls."""
+    """A response that arrives late, and then stalls."""
 
-    def test_a_start_ends_with_its_time_and_not_with_the_answer(self, make):
+    def test_a_start_ends_at_its_deadline_without_the_response(self, make):
         clock = Clock(time.monotonic())
-        with Late((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+        with Late((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
             azure_devops.clock_to_move = clock
@@ -150,7 +150,7 @@ class TestDeadline:
 
         assert (Unknown, False) == (type(became), became.answered)
 
-    def test_an_answer_that_goes_on_in_time_is_read_to_its_end(self, make):
+    def test_a_response_that_continues_in_time_is_read_completely(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)

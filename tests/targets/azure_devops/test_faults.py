@@ -1,4 +1,4 @@
-"""What became of a POST, and what the adapter makes of answers that are none."""
+"""The outcome of a POST, and how the adapter handles invalid responses."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ from tests.support.organization import (
     changed,
     found,
     now,
-    organisation,
+    organization,
     patience,
     pipeline_request,
     posts,
@@ -41,7 +41,7 @@ NEEDING = replace(KEYLESS, parameters=(*KEYLESS.parameters, Parameter("modelTrig
 
 
 class TestResults:
-    """What became of the POST of either kind."""
+    """The outcome of the POST of either kind."""
 
     @pytest.mark.parametrize("make", STARTS)
     @pytest.mark.parametrize(
@@ -59,21 +59,19 @@ class TestResults:
             pytest.param({"kind": "text", "status": 401}, Refused, id="unauthorized, as text"),
             pytest.param({"kind": "text", "status": 404}, Unknown, id="404 as text"),
             pytest.param({"kind": "error", "status": 429}, NotStarted, id="throttled"),
-            pytest.param({"kind": "error", "status": 408}, Unknown, id="request time-out"),
+            pytest.param({"kind": "error", "status": 408}, Unknown, id="request timeout"),
             pytest.param({"kind": "error", "status": 500}, Unknown, id="server error"),
             pytest.param({"kind": "error", "status": 503, "retry_after": 9}, Unknown, id="503"),
             pytest.param({"kind": "empty"}, Unknown, id="empty"),
             pytest.param({"kind": "garbage"}, Unknown, id="garbage"),
-            pytest.param({"kind": "truncated"}, Unknown, id="half an answer"),
+            pytest.param({"kind": "truncated"}, Unknown, id="half a response"),
             pytest.param({"kind": "close"}, Unknown, id="closed"),
             pytest.param({"kind": "reset"}, Unknown, id="reset"),
             pytest.param({"kind": "hang", "seconds": 60}, Unknown, id="silence"),
             pytest.param({"kind": "retry-after", "retry_after": 60}, Started, id="slowed down"),
         ],
     )
-    def test_each_answer_is_told_for_what_it_is_and_nothing_is_sent_twice(
-        self, make, fault, result
-    ):
+    def test_each_response_is_classified_and_nothing_is_sent_twice(self, make, fault, result):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -89,11 +87,11 @@ class TestResults:
             asked_for = make(azure_devops, using)
         became = using.start(asked_for, deadline())
 
-        told = (
+        reported = (
             "Azure DevOps gave no readable answer: no connection to "
             f"127.0.0.1:{azure_devops.port}: Connection refused"
         )
-        assert NotStarted(told, answered=False) == became
+        assert NotStarted(reported, answered=False) == became
 
     @pytest.mark.parametrize("make", STARTS)
     @pytest.mark.parametrize(
@@ -101,15 +99,13 @@ class TestResults:
         [
             pytest.param({"kind": "error", "status": 500}, True, id="server error"),
             pytest.param({"kind": "error", "status": 429}, True, id="throttled"),
-            pytest.param({"kind": "truncated"}, True, id="half an answer"),
+            pytest.param({"kind": "truncated"}, True, id="half a response"),
             pytest.param({"kind": "close"}, False, id="closed"),
             pytest.param({"kind": "reset"}, False, id="reset"),
             pytest.param({"kind": "hang", "seconds": 60}, False, id="silence"),
         ],
     )
-    def test_whether_the_organization_answered_at_all_is_part_of_the_result(
-        self, make, fault, answered
-    ):
+    def test_the_result_includes_whether_the_organization_responded(self, make, fault, answered):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -118,7 +114,7 @@ class TestResults:
             assert answered is using.start(asked_for, patience(fault)).answered
 
     @pytest.mark.parametrize("make", STARTS)
-    def test_an_address_that_is_none_of_azure_devops_is_refused_before_the_post(self, make):
+    def test_an_address_outside_azure_devops_is_refused_before_the_post(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             asked_for = make(azure_devops, adapter())
             azure_devops.fault("sign-in page", verb="OPTIONS", status=404)
@@ -128,7 +124,7 @@ class TestResults:
         assert became.reason.startswith("no Azure DevOps answers there (HTTP 404: ")
 
     @pytest.mark.parametrize("make", STARTS)
-    def test_what_goes_wrong_before_the_post_has_started_nothing(self, make):
+    def test_a_fault_before_the_post_has_started_nothing(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             asked_for = make(azure_devops, adapter())
             azure_devops.fault("error", verb="OPTIONS", status=500)
@@ -149,7 +145,7 @@ LOOKS = [
     pytest.param(
         lambda using, asked_for, limit: using.find(asked_for, KEY, now(), 0.0, limit),
         "GET",
-        id="look-up",
+        id="lookup",
     ),
 ]
 
@@ -157,10 +153,10 @@ LOOKS = [
 @pytest.mark.parametrize("make", STARTS)
 @pytest.mark.parametrize(("look", "verb"), LOOKS)
 class TestReading:
-    """What a fault means while nothing but reading is done."""
+    """What a fault means while the adapter only reads."""
 
     @pytest.mark.parametrize(
-        ("fault", "told"),
+        ("fault", "reported"),
         [
             pytest.param({"kind": "error", "status": 401}, "who asks", id="401"),
             pytest.param({"kind": "text", "status": 401}, "who asks", id="401 as text"),
@@ -178,30 +174,30 @@ class TestReading:
             pytest.param({"kind": "text", "status": 403}, "firewall", id="403 as text"),
         ],
     )
-    def test_what_lasts_is_for_a_person(self, make, look, verb, fault, told):
+    def test_a_permanent_fault_needs_a_person(self, make, look, verb, fault, reported):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             asked_for = make(azure_devops, adapter())
             azure_devops.fault(verb=verb, path="/ml/", **fault)
-            with pytest.raises(TargetError, match=told):
+            with pytest.raises(TargetError, match=reported):
                 look(adapter(), asked_for, patience(fault))
 
     @pytest.mark.parametrize(
         ("fault", "answered"),
         [
-            pytest.param({"kind": "error", "status": 408}, True, id="request time-out"),
+            pytest.param({"kind": "error", "status": 408}, True, id="request timeout"),
             pytest.param({"kind": "error", "status": 429}, True, id="throttled"),
             pytest.param({"kind": "error", "status": 500}, True, id="server error"),
             pytest.param({"kind": "text", "status": 502}, True, id="a proxy's error"),
             pytest.param({"kind": "text", "status": 200}, True, id="not JSON"),
             pytest.param({"kind": "empty"}, True, id="empty"),
             pytest.param({"kind": "garbage"}, True, id="garbage"),
-            pytest.param({"kind": "truncated"}, True, id="half an answer"),
+            pytest.param({"kind": "truncated"}, True, id="half a response"),
             pytest.param({"kind": "close", "times": 2}, False, id="closed, twice"),
             pytest.param({"kind": "reset", "times": 2}, False, id="reset, twice"),
             pytest.param({"kind": "hang", "seconds": 60}, False, id="silence"),
         ],
     )
-    def test_what_may_pass_says_whether_the_organization_answered(
+    def test_a_temporary_fault_includes_whether_the_organization_responded(
         self, make, look, verb, fault, answered
     ):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
@@ -214,16 +210,16 @@ class TestReading:
 
 
 class TestTheKey:
-    """A pipeline that refuses the parameter for the key, or has come to need it."""
+    """A pipeline that refuses the parameter for the key, or has started to require it."""
 
     @pytest.mark.parametrize(
         ("before", "after"),
         [
-            pytest.param(DEPLOY_CHURN, KEYLESS, id="not taken any more"),
-            pytest.param(KEYLESS, NEEDING, id="needed"),
+            pytest.param(DEPLOY_CHURN, KEYLESS, id="no longer accepted"),
+            pytest.param(KEYLESS, NEEDING, id="required"),
         ],
     )
-    def test_a_refusal_of_the_key_comes_with_the_request_that_is_taken(self, before, after):
+    def test_a_refusal_of_the_key_includes_the_request_that_is_accepted(self, before, after):
         with stand_in(before) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
@@ -239,10 +235,10 @@ class TestTheKey:
         [
             pytest.param(KEYLESS, {"modelNme": "x"}, KEY, id="another parameter"),
             pytest.param(KEYLESS, {"modelTriggerKey": "x"}, KEY, id="the rule's own value"),
-            pytest.param(NEEDING, {}, "", id="needed, and not known"),
+            pytest.param(NEEDING, {}, "", id="required, and not known"),
         ],
     )
-    def test_what_another_key_cannot_correct_is_for_a_person(self, pipeline, change, key):
+    def test_a_refusal_that_another_key_cannot_correct_needs_a_person(self, pipeline, change, key):
         with stand_in(pipeline) as azure_devops:
             parameters = {"modelName": "churn", "modelVersion": "17", **change}
             asked_for = StartRequest(
@@ -260,7 +256,7 @@ class TestTheKey:
             assert None is using.start(asked_for, deadline(), key=KEY).corrected
 
 
-# JSON that is not what it should be; none of these is a list of the service, or one definition.
+# JSON of the wrong shape; none of these is a list of the service, or one definition.
 ODD = [
     "[]",
     '"x"',
@@ -275,7 +271,7 @@ ODD = [
 
 
 class TestOddAnswers:
-    """JSON of another shape is no answer, and never says that there is nothing."""
+    """JSON of another shape is not a response, and never proves that nothing exists."""
 
     @pytest.mark.parametrize("body", ODD)
     @pytest.mark.parametrize(
@@ -283,8 +279,8 @@ class TestOddAnswers:
         [(request, "/releases"), (pipeline_request, "/runs")],
         ids=["release", "run"],
     )
-    def test_what_an_odd_answer_started_is_unknown(self, make, path, body):
-        with OddService((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+    def test_the_outcome_of_an_odd_response_is_unknown(self, make, path, body):
+        with OddService((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
             azure_devops.answer_oddly("POST", path, body)
@@ -292,8 +288,8 @@ class TestOddAnswers:
             assert isinstance(using.start(asked_for, deadline()), Unknown)
 
     @pytest.mark.parametrize("body", ODD)
-    def test_where_things_are_is_asked_again_after_an_odd_answer(self, body):
-        with OddService((organisation(CHURN),)) as azure_devops:
+    def test_discovery_is_repeated_after_an_odd_response(self, body):
+        with OddService((organization(CHURN),)) as azure_devops:
             asked_for, using = request(azure_devops, adapter()), adapter()
             azure_devops.answer_oddly("OPTIONS", "/_apis", body)
             odd = using.start(asked_for, deadline())
@@ -312,8 +308,8 @@ class TestOddAnswers:
             pytest.param(PIPELINE, 5, "POST", "/preview", id="preview"),
         ],
     )
-    def test_what_is_read_oddly_may_pass(self, kind, definition, method, path, body):
-        with OddService((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+    def test_an_odd_response_to_a_read_is_temporary(self, kind, definition, method, path, body):
+        with OddService((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             azure_devops.answer_oddly(method, path, body)
             where, using = address(azure_devops, definition, kind), adapter()
             with pytest.raises(AzureDevOpsError):
@@ -328,8 +324,8 @@ class TestOddAnswers:
         [(request, "/releases"), (pipeline_request, "/builds")],
         ids=["release", "run"],
     )
-    def test_an_odd_list_does_not_say_that_nothing_was_started(self, make, path, body):
-        with OddService((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+    def test_an_odd_list_does_not_prove_that_nothing_was_started(self, make, path, body):
+        with OddService((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
             azure_devops.answer_oddly("GET", path, body)
@@ -339,8 +335,8 @@ class TestOddAnswers:
     @pytest.mark.parametrize(
         "links", ["null", '{"web": null}', '{"web": []}', '{"web": {"href": 1}}']
     )
-    def test_a_release_without_its_page_is_started_all_the_same(self, links):
-        with OddService((organisation(CHURN),)) as azure_devops:
+    def test_a_release_without_a_web_link_still_counts_as_started(self, links):
+        with OddService((organization(CHURN),)) as azure_devops:
             using = adapter()
             asked_for = request(azure_devops, using)
             azure_devops.answer_oddly("POST", "/releases", f'{{"id": 7, "_links": {links}}}')

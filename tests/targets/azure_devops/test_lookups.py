@@ -1,4 +1,4 @@
-"""Look-ups by the adapter for Azure DevOps: what a list can prove, and what it cannot."""
+"""Lookups by the adapter for Azure DevOps: what a list can prove, and what it cannot."""
 
 import re
 import time
@@ -29,7 +29,7 @@ from tests.support.organization import (
     found,
     keyed,
     now,
-    organisation,
+    organization,
     pipeline_request,
     request,
     stand_in,
@@ -37,7 +37,7 @@ from tests.support.organization import (
 
 
 def reads(azure_devops, resource):
-    """Return the requests that read a resource, a regular expression."""
+    """Return the requests that read a resource, given as a regular expression."""
     pattern = re.compile(rf".*/_apis/({resource})", re.IGNORECASE)
     return [
         each
@@ -48,9 +48,9 @@ def reads(azure_devops, resource):
 
 @pytest.mark.parametrize("make", STARTS)
 class TestKeys:
-    """What was started with a key."""
+    """Starts with a key."""
 
-    def test_what_was_started_without_an_answer_is_found(self, make):
+    def test_a_start_without_a_response_is_found(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -70,7 +70,7 @@ class TestKeys:
 
             assert Absent() == found(using, nobodys, "nobody's")
 
-    def test_what_an_earlier_clock_has_started_is_found(self, make):
+    def test_a_start_by_a_slow_clock_is_found(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
@@ -88,8 +88,8 @@ class TestKeys:
             assert 120 == found(using, keyed(asked_for, "k119"), "k119").release.id
             assert Absent() == found(using, keyed(asked_for, "k120"), "k120")
 
-    def test_what_the_list_leaves_out_is_read_by_itself_once(self, make):
-        with Reticent((organisation(CHURN, DEPLOY_CHURN),)) as azure_devops:
+    def test_what_the_list_omits_is_read_once_separately(self, make):
+        with Reticent((organization(CHURN, DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = make(azure_devops, using)
             using.start(keyed(asked_for, "other"), deadline())
@@ -100,7 +100,7 @@ class TestKeys:
             assert [2, 2, 2] == [each.release.id for each in sightings]
             assert 2 == len(reads(azure_devops, r"(release/releases|build/builds)/\d"))
 
-    def test_a_burst_of_look_ups_reads_the_list_once(self, make):
+    def test_a_burst_of_lookups_reads_the_list_once(self, make):
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops, ThreadPoolExecutor(8) as pool:
             using = adapter()
             requests = [keyed(make(azure_devops, using), f"k{number}") for number in range(8)]
@@ -132,8 +132,8 @@ class TestReleases:
             assert Absent() == found(using, asked_for, "first")
             assert 1 == found(using, asked_for, "last").release.id
 
-    def test_a_release_of_its_own_without_a_description_is_not_ours(self):
-        with Reticent((organisation(CHURN),)) as azure_devops:
+    def test_a_release_without_a_description_is_not_ours(self):
+        with Reticent((organization(CHURN),)) as azure_devops:
             using = adapter()
             asked_for = request(azure_devops, using)
             using.start(asked_for, deadline())
@@ -145,7 +145,7 @@ class TestReleases:
 class TestRuns:
     """Runs of pipelines."""
 
-    def test_without_a_key_the_run_is_one_that_was_given_the_same(self):
+    def test_without_a_key_the_run_is_one_with_the_same_parameters(self):
         with stand_in(replace(KEYLESS, branches=("refs/heads/next",))) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using, branch="next")
@@ -160,7 +160,7 @@ class TestRuns:
 
         assert (Absent(), Candidates((third, fourth))) == (before, after)
 
-    def test_without_a_key_a_run_from_before_the_claim_is_no_candidate_in_anyones_list(self):
+    def test_without_a_key_a_run_from_before_the_claim_is_never_a_candidate(self):
         with stand_in(KEYLESS) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
@@ -178,8 +178,8 @@ class TestRuns:
         ("pipeline", "with_key"),
         [pytest.param(DEPLOY_CHURN, True, id="key"), pytest.param(KEYLESS, False, id="no key")],
     )
-    def test_a_run_that_never_says_what_it_was_given_is_silent(self, pipeline, with_key):
-        with Reticent((organisation(pipeline),)) as azure_devops:
+    def test_a_run_that_never_shows_its_parameters_is_silent(self, pipeline, with_key):
+        with Reticent((organization(pipeline),)) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
             run = using.start(asked_for, deadline()).release
@@ -189,7 +189,7 @@ class TestRuns:
             assert Candidates((), (run,)) == found(using, asked_for)
 
     def test_a_list_that_shows_no_parameters_at_all_is_not_believed(self):
-        with OddService((organisation(DEPLOY_CHURN),)) as azure_devops:
+        with OddService((organization(DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
             using.start(asked_for, deadline())
@@ -199,8 +199,8 @@ class TestRuns:
 
             assert 1 == found(using, asked_for).release.id
 
-    def test_a_run_that_is_gone_when_it_is_read_by_itself_proves_nothing(self):
-        with Reticent((organisation(DEPLOY_CHURN),)) as azure_devops:
+    def test_a_run_that_is_gone_when_read_separately_proves_nothing(self):
+        with Reticent((organization(DEPLOY_CHURN),)) as azure_devops:
             using = adapter()
             asked_for = pipeline_request(azure_devops, using)
             using.start(asked_for, deadline())
@@ -209,9 +209,9 @@ class TestRuns:
             with pytest.raises(AzureDevOpsError, match="gone"):
                 found(using, asked_for)
 
-    def test_a_run_is_read_by_itself_for_its_variables_only_where_variables_were_sent(self):
+    def test_a_run_is_read_separately_for_variables_only_if_variables_were_sent(self):
         pipeline = replace(KEYLESS, variables=("colour",))
-        with Reticent((organisation(pipeline),)) as azure_devops:
+        with Reticent((organization(pipeline),)) as azure_devops:
             using = adapter()
             plain = pipeline_request(azure_devops, using)
             red = pipeline_request(azure_devops, using, variables={"colour": "red"})
@@ -228,7 +228,7 @@ class TestRuns:
         numbered = replace(
             DEPLOY_CHURN, parameters=(*DEPLOY_CHURN.parameters, Parameter("n", "number", "1"))
         )
-        with OddService((organisation(numbered),)) as azure_devops:
+        with OddService((organization(numbered),)) as azure_devops:
             asked_for = StartRequest(
                 PIPELINE,
                 azure_devops.url,

@@ -1,4 +1,4 @@
-"""Names in Azure DevOps: which definition or pipeline one means, and what is said when none."""
+"""Names in Azure DevOps: the definition or pipeline of a name, and the message if there is none."""
 
 import pytest
 
@@ -20,7 +20,7 @@ class TestNames:
     @pytest.mark.parametrize(
         "name",
         [
-            pytest.param("Deploy churn", id="as it is"),
+            pytest.param("Deploy churn", id="exact"),
             pytest.param("deploy CHURN", id="in another case"),
             pytest.param("/ml/prod/Deploy churn", id="with its folder"),
             pytest.param(
@@ -41,14 +41,14 @@ class TestNames:
     @pytest.mark.parametrize(
         ("name", "found"), [("/Deploy", 3), ("/ml/Deploy", 4), ("/ml/prod/Deploy", 5)]
     )
-    def test_a_folder_tells_definitions_of_one_name_apart(self, kind, make, name, found):
+    def test_a_folder_distinguishes_definitions_of_one_name(self, kind, make, name, found):
         same = (make(3, "Deploy", "\\"), make(4, "Deploy", "\\ml"), make(5, "Deploy", "\\ml\\prod"))
         with stand_in(*same) as azure_devops:
             assert found == adapter().definition(address(azure_devops, name, kind), deadline()).id
 
     @pytest.mark.parametrize(("kind", "make"), KINDS)
     @pytest.mark.parametrize(
-        ("there", "wanted", "told"),
+        ("there", "wanted", "reported"),
         [
             pytest.param(
                 [(3, "Deploy", "\\a"), (7, "Deploy", "\\b")],
@@ -62,7 +62,7 @@ class TestNames:
                 "Deploy chrun",
                 "there is no {what} 'Deploy chrun' in project 'ml': write one that is there, "
                 "'/ml/Deploy churn' (2), '/Deploy fraud' (1)",
-                id="misspelled: the nearest first",
+                id="misspelled: the closest first",
             ),
             pytest.param(
                 [(2, "Deploy churn", "\\ml")],
@@ -85,12 +85,12 @@ class TestNames:
                 "there is no {what} 'Deploy' in project 'ml', nor any other that the identity of "
                 "the app may view: correct the project, or grant the permission to view its "
                 "{what}s",
-                id="nothing there",
+                id="no definitions",
             ),
         ],
     )
-    def test_what_is_not_one_definition_is_refused_with_what_is_there(
-        self, kind, make, there, wanted, told
+    def test_a_name_that_is_not_unique_or_missing_is_refused_with_the_existing_ones(
+        self, kind, make, there, wanted, reported
     ):
         what = {RELEASE: "release definition", PIPELINE: "pipeline"}[kind]
         with (
@@ -99,16 +99,19 @@ class TestNames:
         ):
             adapter().definition(address(azure_devops, wanted, kind), deadline())
 
-        assert told.format(what=what) == str(refused.value)
+        assert reported.format(what=what) == str(refused.value)
 
     @pytest.mark.parametrize(("kind", "make"), KINDS)
-    def test_a_project_that_is_not_there_is_told(self, kind, make):
-        with stand_in(make(1, "Deploy", "\\")) as azure_devops, pytest.raises(TargetError) as told:
+    def test_a_missing_project_is_reported(self, kind, make):
+        with (
+            stand_in(make(1, "Deploy", "\\")) as azure_devops,
+            pytest.raises(TargetError) as reported,
+        ):
             adapter().definition(address(azure_devops, 1, kind, project="mll"), deadline())
 
         assert (
             f"there is no project 'mll' in {azure_devops.url}: correct AZURE_DEVOPS_PROJECT, or "
-            "the project that the rule names" == str(told.value)
+            "the project that the rule names" == str(reported.value)
         )
 
     def test_a_name_is_looked_up_once_and_a_definition_is_read_again_after_a_minute(self):
@@ -134,16 +137,18 @@ class TestNames:
                 assert 2 == using.definition(where, deadline()).id
 
     @pytest.mark.parametrize(("kind", "make"), KINDS)
-    def test_what_may_not_be_viewed_names_the_permissions(self, kind, make):
+    def test_a_missing_permission_to_view_is_named(self, kind, make):
         blind = Identity("trigger", "pat", view=False)
         using = adapter(lambda _: "Basic OnBhdA==")
         with stand_in(make(1, "Deploy", "\\"), identities=(blind,)) as azure_devops:
             where = address(azure_devops, "Deploy", kind)
-            with pytest.raises(TargetError, match=r"\(HTTP 403\): VS402904: .*: the app's") as told:
+            with pytest.raises(
+                TargetError, match=r"\(HTTP 403\): VS402904: .*: the app's"
+            ) as reported:
                 using.definition(where, deadline())
 
         needed = {
             RELEASE: "View release pipeline, View releases and Create releases",
             PIPELINE: "View builds, Queue builds and Edit queue build configuration",
         }
-        assert f"the app's identity needs {needed[kind]}" in str(told.value)
+        assert f"the app's identity needs {needed[kind]}" in str(reported.value)

@@ -1,4 +1,4 @@
-"""One reading answers all who ask for it within moments: whose, and whose it may not be."""
+"""One reading serves all concurrent callers, under certain conditions."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ LIST = "list"
 
 
 class Slow:
-    """Readings that end when they may, in this order: with a value, or with an error."""
+    """Readings that end, in this order, when they may: with a value, or with an error."""
 
     def __init__(self, *ends):
         self.began, self.ends, self.since = [Event() for _ in ends], list(ends), []
@@ -38,16 +38,16 @@ class Slow:
 
 
 class Value:
-    """Something that was read, and that is among those `alive` as long as it is remembered."""
+    """Something that was read, and that is in `alive` as long as it is cached."""
 
     def __init__(self, alive):
         alive.add(self)
 
 
 class Waiter:
-    """A wish whose deadline notices that its thread is about to wait, and holds the lock.
+    """A wish whose deadline notices that its thread holds the lock and is about to wait.
 
-    A thread asks for the time that is left just before it waits, and waiting releases the lock.
+    A thread reads the time that is left just before it waits, and waiting releases the lock.
     """
 
     def __init__(self, seconds=25.0, since=NOON, began_after=0.0):
@@ -71,9 +71,9 @@ def leader(seconds=25.0, since=NOON):
 
 
 class TestSharing:
-    """Who gets what from whom."""
+    """Which caller gets which reading."""
 
-    def test_whoever_asks_while_it_is_read_gets_what_is_read(self, pool):
+    def test_concurrent_callers_share_a_reading(self, pool):
         readings, read, waiters = Readings(), Slow("list"), [Waiter() for _ in range(5)]
         results = [pool.submit(readings.get, LIST, leader(), read)]
         read.began[0].wait(10)
@@ -85,7 +85,7 @@ class TestSharing:
         assert ["list"] * 6 == [each.result(10) for each in results]
         assert 1 == len(read.since)
 
-    def test_whoever_needs_a_later_one_waits_and_one_of_them_reads_it_for_all(self, pool):
+    def test_callers_that_need_a_later_reading_wait_and_share_it(self, pool):
         readings, read = Readings(), Slow("old", "new")
         first = pool.submit(readings.get, LIST, leader(), read)
         read.began[0].wait(10)
@@ -109,14 +109,16 @@ class TestSharing:
         ("began_after", "since", "reads"),
         [
             pytest.param(-2.0, NOON, 1, id="read moments ago"),
-            pytest.param(0.0, NOON, 1, id="in this very moment"),
+            pytest.param(0.0, NOON, 1, id="at the same moment"),
             pytest.param(-2.0, NOON + timedelta(minutes=1), 1, id="more than is needed"),
             pytest.param(-2.0, NOON - timedelta(minutes=9), 1, id="of the same ten minutes"),
             pytest.param(-2.0, NOON - timedelta(minutes=11), 2, id="less than is needed"),
             pytest.param(0.1, NOON, 2, id="before it may have begun"),
         ],
     )
-    def test_a_finished_one_is_used_by_whom_it_satisfies(self, began_after, since, reads):
+    def test_a_finished_reading_is_used_by_callers_that_it_satisfies(
+        self, began_after, since, reads
+    ):
         clock, counted = Clock(), []
         readings = Readings()
         began = clock.now
@@ -136,7 +138,7 @@ class TestSharing:
 
         assert ("one", "other") == (one.result(10), other)
 
-    def test_what_nobody_may_ask_for_any_more_is_forgotten(self):
+    def test_expired_readings_are_forgotten(self):
         clock, readings, alive = Clock(), Readings(), WeakSet()
         for number in range(100):
             readings.get(number, Wish(NOON, 0.0, within(clock)), lambda _: Value(alive))
@@ -146,16 +148,16 @@ class TestSharing:
 
 
 class TestErrors:
-    """Whose error it is."""
+    """Which caller gets which error."""
 
     @pytest.mark.parametrize(
         "error",
         [
-            pytest.param(AzureDevOpsError("down", answered=False), id="may pass"),
+            pytest.param(AzureDevOpsError("down", answered=False), id="temporary"),
             pytest.param(TargetError("no rights"), id="for a person"),
         ],
     )
-    def test_an_error_of_the_service_is_that_of_all_who_waited_and_of_nobody_later(
+    def test_an_error_of_the_service_is_raised_for_all_waiting_callers_but_no_later_one(
         self, pool, error
     ):
         readings, read, waiters = Readings(), Slow(error), [Waiter() for _ in range(3)]
@@ -183,7 +185,7 @@ class TestErrors:
             pytest.param(25.0, RuntimeError("a bug"), None, id="anything else"),
         ],
     )
-    def test_an_error_of_the_one_who_reads_lets_another_one_go_on(
+    def test_an_error_of_the_reading_caller_lets_another_continue(
         self, pool, seconds, error, cause
     ):
         error.__cause__ = cause
@@ -198,7 +200,7 @@ class TestErrors:
         assert error is first.exception(10)
         assert "list" == second.result(10)
 
-    def test_an_error_of_a_reading_that_began_too_early_is_not_that_of_a_later_one(self, pool):
+    def test_an_error_of_a_reading_that_began_too_early_is_not_raised_for_a_later_one(self, pool):
         readings, read = Readings(), Slow(AzureDevOpsError("down"), "list")
         first = pool.submit(readings.get, LIST, leader(), read)
         read.began[0].wait(10)
@@ -210,7 +212,7 @@ class TestErrors:
 
         assert (AzureDevOpsError, "list") == (type(first.exception(10)), second.result(10))
 
-    def test_nobody_waits_longer_than_there_is_time(self, pool):
+    def test_no_caller_waits_beyond_its_deadline(self, pool):
         readings, read = Readings(), Slow("list")
         with ExitStack() as at_the_end:
             at_the_end.callback(read.may_end[0].set)
@@ -223,9 +225,9 @@ class TestErrors:
 
 
 class TestDocuments:
-    """Documents that are read by themselves."""
+    """Documents that are read separately."""
 
-    def test_what_says_something_is_read_once_and_what_does_not_again_after_a_while(self):
+    def test_a_complete_document_is_read_once_and_an_incomplete_one_again_after_a_while(self):
         clock = Clock()
         documents, counts = Documents(bool), []
         for said in ("", "key"):
@@ -237,7 +239,7 @@ class TestDocuments:
 
         assert [2, 1] == counts
 
-    def test_only_so_many_are_remembered(self):
+    def test_the_number_of_cached_documents_is_limited(self):
         clock, documents, alive = Clock(), Documents(bool), WeakSet()
         for number in range(4100):
             documents.get(number, within(clock), lambda: Value(alive))

@@ -1,4 +1,4 @@
-"""Azure DevOps when it wants to be left alone: how long it is, and who has to wait."""
+"""Azure DevOps when it throttles: how long, and who has to wait."""
 
 import time
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tests.support.build import deadline
 from tests.support.organization import Clock, adapter, address, posts, request, stand_in, within
 
 
-def test_a_success_that_asks_for_a_long_pause_holds_the_next_start_back():
+def test_a_success_that_asks_for_a_long_pause_delays_the_next_start():
     clock = Clock(time.monotonic())
     with stand_in(CHURN) as azure_devops:
         using = adapter()
@@ -33,7 +33,7 @@ def test_a_success_that_asks_for_a_long_pause_holds_the_next_start_back():
     ],
 )
 @pytest.mark.parametrize(
-    "asked_for_pause", [999_999_999_999, 10**400], ids=["beyond the calendar", "beyond all"]
+    "asked_for_pause", [999_999_999_999, 10**400], ids=["beyond the calendar", "far beyond an hour"]
 )
 def test_no_pause_is_longer_than_an_hour(fault, first, asked_for_pause):
     clock = Clock(time.monotonic())
@@ -50,7 +50,7 @@ def test_no_pause_is_longer_than_an_hour(fault, first, asked_for_pause):
     assert pytest.approx(3600) == became[1].retry_after <= 3600
 
 
-def test_reading_waits_no_longer_than_an_event_may():
+def test_a_read_waits_no_longer_than_an_event_may():
     with stand_in(CHURN) as azure_devops:
         using = adapter()
         azure_devops.fault("retry-after", verb="OPTIONS", retry_after=60)
@@ -58,7 +58,7 @@ def test_reading_waits_no_longer_than_an_event_may():
             using.definition(address(azure_devops, 1), deadline())
 
 
-def test_a_short_pause_is_made():
+def test_a_short_pause_is_waited_for():
     paused = []
     limit = replace(within(Clock(time.monotonic())), sleep=paused.append)
     with stand_in(CHURN) as azure_devops:
@@ -71,7 +71,7 @@ def test_a_short_pause_is_made():
     assert pytest.approx([2]) == paused
 
 
-def test_another_organisation_need_not_wait():
+def test_another_organization_does_not_wait():
     with stand_in(CHURN) as one, stand_in(CHURN) as other:
         using = adapter()
         one.fault("retry-after", retry_after=60)
@@ -85,9 +85,9 @@ def test_another_organisation_need_not_wait():
     [
         pytest.param({"Retry-After": "60"}, 60, id="Retry-After"),
         pytest.param({"Retry-After": "soon"}, 0, id="not a number"),
-        pytest.param({"Retry-After": "inf"}, 0, id="no digits"),
+        pytest.param({"Retry-After": "inf"}, 0, id="not digits"),
         pytest.param({"Retry-After": "3601"}, 3600, id="an hour at most"),
-        pytest.param({"Retry-After": "9" * 400}, 3600, id="more than a number can be"),
+        pytest.param({"Retry-After": "9" * 400}, 3600, id="a number out of range"),
         pytest.param({}, 0, id="nothing"),
         pytest.param(
             {
@@ -105,7 +105,7 @@ def test_another_organisation_need_not_wait():
                 "Date": "Sun, 22 Nov 2026 12:00:00 GMT",
             },
             0,
-            id="some is left",
+            id="some quota is left",
         ),
         pytest.param(
             {
@@ -114,7 +114,7 @@ def test_another_organisation_need_not_wait():
                 "Date": "Sun, 22 Nov 2026 12:00:00 GMT",
             },
             300,
-            id="no longer than what is counted lasts",
+            id="no longer than the counted window",
         ),
         pytest.param(
             {
@@ -132,7 +132,7 @@ def test_another_organisation_need_not_wait():
                 "Date": "yesterday",
             },
             0,
-            id="X-RateLimit-Reset by a clock that cannot be read",
+            id="X-RateLimit-Reset with an invalid clock",
         ),
     ],
 )
