@@ -36,6 +36,11 @@ def moment(milliseconds: int) -> datetime:
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
+def milliseconds(moment: datetime) -> int:
+    """Return a time of the simulated clock in milliseconds."""
+    return round((moment - EPOCH).total_seconds() * 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a process ended, and what it logged; `problem` is what it must never do."""

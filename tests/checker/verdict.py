@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
 
 from model_trigger.claims.claim import Claim
@@ -11,7 +10,7 @@ from model_trigger.ledger.claims import read_claim
 from model_trigger.registrations.registration import Workspace
 from model_trigger.targets.request import KEY_PARAMETER, StartRequest, TargetKind
 from tests.checker.moves import State, Stepper, Thread
-from tests.checker.processes import EPOCH, Ended
+from tests.checker.processes import Ended, milliseconds
 from tests.checker.scenario import PREFIX, RULE, WORKSPACES, Delivery, Scenario, Task
 from tests.checker.tables import Stored
 from tests.checker.targets import sent
@@ -113,7 +112,7 @@ def _last_try(world: World, about: Delivery, claim: Claim) -> int:
     """Return the time from which giving up is counted: the last POST, or the first refusal."""
     posted = [one.at for one in world.posted if _is_of(one, about)]
     refused = claim.failed_since if claim.state.value == "failed" else None
-    return _milliseconds(refused) if refused else max([0, *posted])
+    return milliseconds(refused) if refused else max([0, *posted])
 
 
 def _may_close(world: World, about: Delivery, claim: Claim) -> bool:
@@ -340,17 +339,8 @@ def _is_final(claim: Claim) -> bool:
 def _pause(world: World) -> int:
     """Return how long nothing can be done about an open claim, in milliseconds."""
     later = [
-        _milliseconds(one.not_before) + 1000 - world.now
+        milliseconds(one.not_before) + 1000 - world.now
         for one in _claims(world)
         if not _is_final(one) and one.not_before
     ]
     return max([0, *later])
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round((moment - EPOCH).total_seconds() * 1000)
-
-
-def _problems(thread: Thread) -> list[str]:
-    problem = thread.ended.problem if thread.ended else ""
-    return [f"unexpected: {thread.name}: {problem}"] if problem else []

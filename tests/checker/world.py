@@ -38,7 +38,7 @@ from model_trigger.targets.request import (
 )
 from tests.checker.calls import Call, Reply, raised, returned
 from tests.checker.filters import condition
-from tests.checker.processes import moment
+from tests.checker.processes import milliseconds, moment
 from tests.checker.scenario import MODEL, PREFIX, WORKSPACES, Scenario
 from tests.checker.tables import RefusedError, Tables
 from tests.checker.targets import sent
@@ -48,6 +48,8 @@ _OUTAGE = 3_000
 _SLOW = 4_500
 # How much a list lags beyond the allowed lag, just less than that.
 _JUST = 100
+# The storage clock shows whole seconds.
+_STEP = 1_000
 # How far clocks may differ, as the adapter allows for.
 _CLOCKS_APART = timedelta(minutes=5)
 
@@ -301,14 +303,27 @@ class World:
             self.now += left
         if result and "after" not in fault and "at last" not in fault:
             return returned(result)
-        lease, lag = (round(1000 * one) for one in (self.scenario.lease, self.scenario.lag))
+        lag = round(1000 * self.scenario.lag)
         # A POST may take effect as late as its lease expires, even if nobody waits for it any more.
-        at = self.read_at[by] + lease - _JUST if "at last" in fault else self.now
+        at = self._end_of_lease(by, arguments["release_key"]) if "at last" in fault else self.now
         listed_at = at + lag - _JUST if "late" in fault else at
         number, was_frozen = len(self.posted) + 1, fault == "frozen"
         one = Posted(number, request, by, at, listed_at, was_frozen)
         self.posted = (*self.posted, one)
         return returned(result or Started(_release(one)))
+
+    def _end_of_lease(self, by: str, key: str) -> int:
+        """Return the last moment of the lease under which a process sends a POST.
+
+        A process that meets its own claim reads again, which does not renew the lease.
+        """
+        latest = self.read_at[by] + round(1000 * self.scenario.lease)
+        ends = [
+            milliseconds(stored.values["lease_until"]) + _STEP
+            for stored in self.tables.rows.get(f"{PREFIX}releases", {}).values()
+            if stored.values.get("key") == key
+        ]
+        return min([latest, *ends]) - _JUST
 
     def _azure_devops_find(
         self, arguments: Mapping[str, Any], fault: str, left: int, _by: str

@@ -97,7 +97,8 @@ def test_only_a_release_that_was_started_twice_triggers_its_alert(name):
     assert found
     about = registration(name, name, event_id=name)
     started = Decision(Outcome.STARTED, name, rule=name, registration=about)
-    twice = duplicate_line("churn", about, None, Release(8, "https://dev.azure.com/r/8"))
+    first, second = (Release(number, f"https://dev.azure.com/r/{number}") for number in (7, 8))
+    twice = duplicate_line("churn", about, first, second)
 
     assert not started.log_line(1).startswith(found[1])
     assert twice.startswith(found[1])
