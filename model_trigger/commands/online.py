@@ -20,7 +20,7 @@ from model_trigger.targets.request import (
     address_of,
     request_for,
 )
-from model_trigger.targets.values import Template, UnsafeValueError
+from model_trigger.targets.values import Placeholder, Template, UnsafeValueError
 from model_trigger.text import quoted
 
 # Stands for what only a registration has; as text and as a number it is harmless.
@@ -142,14 +142,14 @@ class _Check:
 def sample_registration(rule: Rule) -> Registration:
     """Return a registration that the rule could be about, with every tag that it hands over."""
     fields = rule.fields
-    keys = [name.partition(".") for name in _placeholders(rule)]
+    labels = [one.label for one in _placeholders(rule) if one.label]
     return Registration(
         workspace=_sample_workspace(fields.workspace),
         model=next((one for one in fields.model.included if not has_wildcard(one)), "model"),
         version=_ANY,
-        tags=_sample_texts((key for kind, _, key in keys if kind == "tag"), fields.tags),
+        tags=_sample_texts((one.key for one in labels if one.kind == "tag"), fields.tags),
         properties=_sample_texts(
-            (key for kind, _, key in keys if kind == "property"), fields.properties
+            (one.key for one in labels if one.kind == "property"), fields.properties
         ),
     )
 
@@ -172,7 +172,7 @@ def _sample_text(condition: Condition | None) -> str:
     return next((test for test in plain if test and not has_wildcard(test)), _ANY)
 
 
-def _placeholders(rule: Rule) -> Iterator[str]:
+def _placeholders(rule: Rule) -> Iterator[Placeholder]:
     """Yield the placeholders in everything that the rule hands over."""
     target = rule.target
     templates: list[Template] = [*target.variables.values()]
@@ -181,7 +181,7 @@ def _placeholders(rule: Rule) -> Iterator[str]:
     else:
         templates += (target.parameters or {}).values()
     for template in templates:
-        yield from (name for _, name in template.parts if name)
+        yield from template.placeholders
 
 
 def _says_nothing(request: StartRequest) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from model_trigger.registrations.registration import Registration, Workspace
+from model_trigger.registrations.registration import LABELS, Registration, Workspace
 from model_trigger.rules.book import BrokenRule, RuleBook
 from model_trigger.rules.fields import Mode, Start
 from model_trigger.rules.rule import Clause, Evaluation, Rule
@@ -124,7 +124,7 @@ def _registration(query: Mapping[str, str]) -> Registration:
         if not query.get(name):
             msg = f"the parameter {name} is missing: ask for ?model=<name>&version=<version>"
             raise ValueError(msg)
-    keyed = {"tag": dict[str, str](), "property": dict[str, str]()}
+    keyed = {kind: dict[str, str]() for kind in LABELS}
     for name, value in query.items():
         kind, _, key = name.partition(".")
         if kind in keyed and key:

@@ -4,7 +4,8 @@ The JSON Schema that completes rules in editors is made from these classes.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, cast
 
@@ -24,15 +25,44 @@ from pydantic_core import PydanticKnownError
 from model_trigger.matching.conditions import Condition, Globs
 from model_trigger.matching.ranges import Range
 from model_trigger.matching.versions import Scheme
+from model_trigger.registrations.registration import LABELS, Label, Registration
 from model_trigger.targets.hosts import organization_problem
-from model_trigger.targets.values import Template, placeholder_problem
+from model_trigger.targets.values import Placeholder, Template
 from model_trigger.text import nearest
 
-_SOURCE = re.compile(r"version|(?P<kind>tag|property):(?P<key>.+)", re.IGNORECASE | re.DOTALL)
 _DIGITS = re.compile(r"[0-9]+")
 # Ids are 32-bit integers in the REST API of Azure DevOps.
 _HIGHEST_ID = 2**31 - 1
 _MOST_DIGITS = 11
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSource:
+    """Where the version to compare stands: in a label, or else it is the registered version."""
+
+    label: Label | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "VersionSource":
+        """Read `version`, `tag:<key>` or `property:<key>`.
+
+        Raises ValueError for anything else; its message continues a sentence that begins with it.
+        """
+        kind, _, key = text.partition(":")
+        if kind.lower() in LABELS and key:
+            return cls(Label(kind.lower(), key))
+        if text.lower() == "version":
+            return cls()
+        near = ("version", *(f"{one}:{key}" for one in LABELS if key))
+        msg = f"is not version, tag:<key> or property:<key>{nearest(text, near)}"
+        raise ValueError(msg)
+
+    def of(self, registration: Registration) -> str | None:
+        """Return the version to compare, as text; None when the label is absent."""
+        return self.label.of(registration) if self.label else registration.version
+
+    def __str__(self) -> str:
+        return f"{self.label.kind}:{self.label.key}" if self.label else "version"
 
 
 class Start(StrEnum):
@@ -91,10 +121,7 @@ def _template(value: object) -> Template:
 
 
 def _placeholder(name: str) -> str:
-    problem = placeholder_problem(name)
-    if problem:
-        raise ValueError(problem)
-    return name
+    return Placeholder.parse(name).name
 
 
 def _id_or_name(value: object) -> int | str:
@@ -107,17 +134,6 @@ def _id_or_name(value: object) -> int | str:
         return value
     msg = "is neither an id, the number in the address of its page, nor a name"
     raise ValueError(msg)
-
-
-def _version_source(value: object) -> str:
-    match = _SOURCE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        _, colon, key = str(value).partition(":")
-        near = ("version", *(f"{kind}:{key}" for kind in ("tag", "property") if colon and key))
-        msg = f"is not version, tag:<key> or property:<key>{nearest(str(value), near)}"
-        raise ValueError(msg)
-    kind = match["kind"]
-    return f"{kind.lower()}:{match['key']}" if kind else "version"
 
 
 def _organization_url(value: object) -> str:
@@ -142,11 +158,15 @@ ConditionField = Annotated[
 TemplateField = Annotated[Template, PlainValidator(_template, json_schema_input_type=str)]
 IdOrName = Annotated[int | str, PlainValidator(_id_or_name, json_schema_input_type=int | str)]
 OrganizationUrl = Annotated[str, PlainValidator(_organization_url, json_schema_input_type=str)]
+VersionSourceField = Annotated[
+    VersionSource,
+    PlainValidator(lambda value: VersionSource.parse(str(value)), json_schema_input_type=str),
+]
 VersionRange = Annotated[
     StrictStr, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": r"\S"})
 ]
 NonEmpty = Annotated[StrictStr, Field(min_length=1)]
-Placeholder = Annotated[NonEmpty, AfterValidator(_placeholder)]
+PlaceholderName = Annotated[NonEmpty, AfterValidator(_placeholder)]
 
 
 class _Fields(BaseModel):
@@ -215,11 +235,10 @@ class RuleFields(_Fields):
     version: VersionRange = Field(
         default="*", description="Which versions: a range such as >=10, 10 - 20 or ^1.4; * is any."
     )
-    version_from: Annotated[str, PlainValidator(_version_source, json_schema_input_type=str)] = (
-        Field(
-            default="version",
-            description="Where the version to compare stands: version, tag:<key>, property:<key>.",
-        )
+    version_from: VersionSourceField = Field(
+        default=VersionSource(),
+        json_schema_extra={"default": str(VersionSource())},
+        description="Where the version to compare stands: version, tag:<key>, property:<key>.",
     )
     start: Start = Field(
         default=Start.NEWER,
@@ -236,11 +255,17 @@ class RuleFields(_Fields):
         default=Mode.LIVE,
         description="live; observe: everything but the start; off: matches nothing.",
     )
-    allow_unsafe: tuple[Placeholder, ...] = Field(
+    allow_unsafe: tuple[PlaceholderName, ...] = Field(
         default=(), description="Placeholders whose values may hold any character: tag.notes."
     )
     release: ReleaseFields | None = Field(default=None, description="A classic release definition.")
     pipeline: PipelineFields | None = Field(default=None, description="A YAML pipeline.")
+
+    @property
+    def labels(self) -> Iterator[tuple[Label, Condition]]:
+        """The tags and properties that the rule asks for, each with its condition."""
+        for kind, conditions in (("tag", self.tags), ("property", self.properties)):
+            yield from ((Label(kind, key), condition) for key, condition in conditions.items())
 
     @field_validator("version")
     @classmethod

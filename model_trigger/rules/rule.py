@@ -10,21 +10,19 @@ from typing import cast
 from model_trigger.matching.conditions import Condition, Globs, fits
 from model_trigger.matching.ranges import Range
 from model_trigger.matching.versions import Version, VersionError, parse_version
-from model_trigger.registrations.registration import Registration, Workspace, lookup
-from model_trigger.rules.fields import Mode, PipelineFields, ReleaseFields, RuleFields, Start
+from model_trigger.registrations.registration import LABELS, Label, Registration, Workspace
+from model_trigger.rules.fields import (
+    Mode,
+    PipelineFields,
+    ReleaseFields,
+    RuleFields,
+    Start,
+    VersionSource,
+)
 from model_trigger.text import excerpt, quoted
 
-_SELECTORS = (
-    "model",
-    "workspace",
-    "scheme",
-    "version",
-    "version_from",
-    "start",
-    "tags",
-    "properties",
-)
-_KINDS = {"tag": "tags", "property": "properties"}
+# Every other field selects.
+_SELECT_NOTHING = ("allow_unsafe", "release", "pipeline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +95,10 @@ class Rule:
     def selectors(self) -> str:
         """A digest of all that selects registrations: it changes when a field of these does.
 
-        The mode is one of them, so that going live starts nothing that was registered earlier.
+        The mode that counts is one of them, so that going live starts nothing that was registered
+        earlier.
         """
-        fields = {name: _plain(getattr(self.fields, name)) for name in _SELECTORS}
+        fields = {name: _plain(value) for name, value in self.fields if name not in _SELECT_NOTHING}
         text = json.dumps({**fields, "mode": self.mode}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -116,15 +115,15 @@ class Rule:
 
         Raises VersionError when it is absent or cannot be read under the rule's scheme.
         """
-        kind, _, key = self.fields.version_from.partition(":")
-        text = self._version_text(registration)
+        source = self.fields.version_from
+        text = source.of(registration)
         if text is None:
-            msg = f"the version stands in {kind} {quoted(key)}, which is absent"
+            msg = f"the version stands in {source.label}, which is absent"
             raise VersionError(msg)
         try:
             return parse_version(text, self.fields.scheme)
         except VersionError as error:
-            msg = f"in {kind} {quoted(key)}, {error}" if key else str(error)
+            msg = f"in {source.label}, {error}" if source.label else str(error)
             raise VersionError(msg) from error
 
     def evaluate(self, registration: Registration) -> Evaluation:
@@ -134,7 +133,7 @@ class Rule:
             self._model(registration.model),
             *self._workspace(registration.workspace),
             version_clause,
-            *self._texts(registration),
+            *self._labels(registration),
             *self._mode(),
         )
         return Evaluation(self, clauses, version)
@@ -159,33 +158,24 @@ class Rule:
         yield _clause("workspace", pattern, actual, told, met=met)
 
     def _version(self, registration: Registration) -> tuple[Clause, Version | None]:
-        wanted = self.fields.version.strip() or "*"
+        wanted, source = self.fields.version.strip() or "*", self.fields.version_from
         try:
             version = self.read_version(registration)
         except VersionError as error:
-            actual = self._version_text(registration)
+            actual = source.of(registration)
             actual = "absent" if actual is None else actual
             return _clause("version", wanted, actual, str(error), met=False), None
         met = self._range.admits(version)
-        kind, _, key = self.fields.version_from.partition(":")
-        source = f" from {kind} {quoted(key)}" if key else ""
+        place = f" from {source.label}" if source.label else ""
         verb = "is in" if met else "is not in"
-        told = f"version {excerpt(version.text)}{source} {verb} {excerpt(wanted)}"
+        told = f"version {excerpt(version.text)}{place} {verb} {excerpt(wanted)}"
         surprise = None if met else self._range.explain(version)
         told = f"{told}: {surprise}" if surprise else told
         return _clause("version", wanted, version.text, told, met=met), version
 
-    def _version_text(self, registration: Registration) -> str | None:
-        kind, _, key = self.fields.version_from.partition(":")
-        if kind == "version":
-            return registration.version
-        return lookup(registration.tags if kind == "tag" else registration.properties, key)
-
-    def _texts(self, registration: Registration) -> Iterator[Clause]:
-        for key, condition in self.fields.tags.items():
-            yield _text_clause("tag", key, condition, lookup(registration.tags, key))
-        for key, condition in self.fields.properties.items():
-            yield _text_clause("property", key, condition, lookup(registration.properties, key))
+    def _labels(self, registration: Registration) -> Iterator[Clause]:
+        for label, condition in self.fields.labels:
+            yield _label_clause(label, condition, label.of(registration))
 
     def _mode(self) -> Iterator[Clause]:
         if self.mode is Mode.OFF:
@@ -196,10 +186,16 @@ class Rule:
 
 def _plain(value: object) -> object:
     """Write a selector as JSON can, without an order that says nothing."""
-    if isinstance(value, Mapping):
-        conditions = cast("Mapping[str, Condition]", value)
-        return {key: sorted(condition.tests) for key, condition in conditions.items()}
-    return [sorted(value.included), sorted(value.excluded)] if isinstance(value, Globs) else value
+    match value:
+        case Mapping():
+            conditions = cast("Mapping[str, Condition]", value)
+            return {key: sorted(condition.tests) for key, condition in conditions.items()}
+        case Globs():
+            return [sorted(value.included), sorted(value.excluded)]
+        case VersionSource():
+            return str(value)
+        case _:
+            return value
 
 
 def _clause(name: str, expected: str, actual: str, sentence: str, *, met: bool) -> Clause:
@@ -207,11 +203,11 @@ def _clause(name: str, expected: str, actual: str, sentence: str, *, met: bool) 
     return Clause(name, excerpt(expected), excerpt(actual), met, sentence)
 
 
-def _text_clause(kind: str, key: str, condition: Condition, value: str | None) -> Clause:
+def _label_clause(label: Label, condition: Condition, value: str | None) -> Clause:
     met = condition.holds(value)
-    stated = f"{kind} {quoted(key)} is {'absent' if value is None else quoted(value)}"
+    stated = f"{label} is {'absent' if value is None else quoted(value)}"
     if not met and condition.wants_number(value):
         stated = f"{stated}, which is not a number"
     told = f"{stated}, {'which meets' if met else 'expected'} {excerpt(str(condition))}"
     actual = "absent" if value is None else value
-    return _clause(f"{_KINDS[kind]}.{key}", str(condition), actual, told, met=met)
+    return _clause(f"{LABELS[label.kind]}.{label.key}", str(condition), actual, told, met=met)

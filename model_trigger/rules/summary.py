@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from model_trigger.matching.versions import Scheme
+from model_trigger.registrations.registration import LABELS
 from model_trigger.rules.fields import Mode, PipelineFields, ReleaseFields, RuleFields
 from model_trigger.rules.rule import Rule
 
@@ -31,16 +32,14 @@ def _selectors(fields: RuleFields) -> Iterator[str]:
     if fields.workspace:
         yield f"workspace {fields.workspace}"
     yield _versions(fields)
-    for key, condition in fields.tags.items():
-        yield f"tags.{key} {condition}"
-    for key, condition in fields.properties.items():
-        yield f"properties.{key} {condition}"
+    for label, condition in fields.labels:
+        yield f"{LABELS[label.kind]}.{label.key} {condition}"
     yield fields.start.value
 
 
 def _versions(fields: RuleFields) -> str:
     scheme = "semver " if fields.scheme is Scheme.SEMVER else ""
-    source = "" if fields.version_from == "version" else f" from {fields.version_from}"
+    source = f" from {fields.version_from}" if fields.version_from.label else ""
     if fields.version.strip() in ("", "*"):
         return f"any {scheme}version{source}"
     return f"{scheme}versions {fields.version}{source}"

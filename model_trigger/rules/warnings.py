@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from model_trigger.matching.conditions import has_wildcard, literal_prefix
 from model_trigger.matching.ranges import Range
 from model_trigger.matching.versions import Scheme
+from model_trigger.registrations.registration import LABELS, Label
 from model_trigger.rules.book import BrokenRule, RuleBook, RuleSource
 from model_trigger.rules.fields import Mode, ReleaseFields
 from model_trigger.rules.overlap import common_globs, covers
@@ -56,8 +57,7 @@ def _refused(
 def _of_rule(rule: Rule) -> Iterator[Problem]:
     yield from _never(rule)
     yield from _excluded(rule)
-    yield from _spelled_in_two_ways(rule, "tag", rule.fields.tags)
-    yield from _spelled_in_two_ways(rule, "property", rule.fields.properties)
+    yield from _spelled_in_two_ways(rule)
 
 
 def _never(rule: Rule) -> Iterator[Problem]:
@@ -71,7 +71,7 @@ def _never(rule: Rule) -> Iterator[Problem]:
     if never:
         message = f"{never}; change the range, or switch the rule off with mode: off"
         yield Problem(f"{rule.name}.version", "", message)
-    if fields.scheme is Scheme.SEMVER and fields.version_from == "version":
+    if fields.scheme is Scheme.SEMVER and not fields.version_from.label:
         message = (
             "matches no version: Azure ML numbers the versions of a model 1, 2, 3, which are not "
             "semantic versions; say where those stand with version_from: tag:<key> or "
@@ -89,22 +89,21 @@ def _excluded(rule: Rule) -> Iterator[Problem]:
             yield Problem(f"{rule.name}.model", shown(glob), message)
 
 
-def _spelled_in_two_ways(
-    rule: Rule, kind: str, conditions: Mapping[str, object]
-) -> Iterator[Problem]:
+def _spelled_in_two_ways(rule: Rule) -> Iterator[Problem]:
     """Warn of one key in two spellings: keys are compared without case, but an exact one first."""
-    field_name = {"tag": "tags", "property": "properties"}[kind]
-    places = [(f"{field_name}.{key}", key) for key in conditions]
-    source, _, source_key = rule.fields.version_from.partition(":")
-    if source == kind:
-        places.append(("version_from", source_key))
-    first: dict[str, tuple[str, str]] = {}
-    for place, key in places:
-        other_place, other_key = first.setdefault(key.lower(), (place, key))
-        if key != other_key:
+    places = [(f"{LABELS[label.kind]}.{label.key}", label) for label, _ in rule.fields.labels]
+    source = rule.fields.version_from.label
+    if source:
+        places.append(("version_from", source))
+    first: dict[Label, tuple[str, Label]] = {}
+    for place, label in places:
+        folded = Label(label.kind, label.key.lower())
+        other_place, other = first.setdefault(folded, (place, label))
+        if label != other:
             message = (
-                f"names the {kind} {shown(key)}, which {other_place} spells {shown(other_key)}: "
-                "both find it in either spelling, but apart where a model has both; spell it alike"
+                f"names the {label.kind} {shown(label.key)}, which {other_place} spells "
+                f"{shown(other.key)}: both find it in either spelling, but apart where a model has "
+                "both; spell it alike"
             )
             yield Problem(f"{rule.name}.{place}", "", message)
 

@@ -10,7 +10,7 @@ from model_trigger.registrations.registration import Registration
 from model_trigger.rules.fields import PipelineFields, ReleaseFields
 from model_trigger.rules.rule import Rule
 from model_trigger.targets.hosts import organization_of
-from model_trigger.targets.values import Template, Values
+from model_trigger.targets.values import Placeholder, Template, Values
 from model_trigger.text import quoted
 
 DEFAULT_VARIABLES = {
@@ -412,7 +412,7 @@ def _variables(target: ReleaseFields, definition: Definition, values: Values) ->
     given = {definition.declared(name) or name: one for name, one in target.variables.items()}
     defaults = {definition.declared(name) or name: one for name, one in DEFAULT_VARIABLES.items()}
     variables = {
-        name: values.safe(placeholder)
+        name: values.safe(Placeholder(placeholder))
         for name, placeholder in defaults.items()
         if definition.variables.get(name) and name not in given
     }
@@ -424,7 +424,7 @@ def _artifacts(
 ) -> Sequence[dict[str, Any]]:
     model = values.registration.model
     versions = {
-        alias: values.safe("model_version")
+        alias: values.safe(Placeholder("model_version"))
         for alias, of_model in definition.artifacts.items()
         if of_model == model
     }
@@ -452,7 +452,8 @@ def _run_body(
 
 def _parameters(target: PipelineFields, values: Values) -> dict[str, str]:
     if target.parameters is None:
-        return {name: values.safe(placeholder) for name, placeholder in DEFAULT_PARAMETERS.items()}
+        defaults = DEFAULT_PARAMETERS.items()
+        return {name: values.safe(Placeholder(placeholder)) for name, placeholder in defaults}
     return _filled(target.parameters, values)
 
 

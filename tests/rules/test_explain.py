@@ -8,7 +8,7 @@ from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.rules.explain import ANY_WORKSPACE, explain, explain_http
 from model_trigger.rules.fields import Mode
-from model_trigger.targets.values import UnsafeValueError, Values
+from model_trigger.targets.values import Placeholder, UnsafeValueError, Values
 
 WORKSPACE = (
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/prod"
@@ -149,7 +149,7 @@ def test_a_value_that_cannot_be_handed_over_is_told_with_its_reason(fields, name
     verdict = only(read(rule={"model": "churn"} | fields), tags=odd.tags)
 
     with pytest.raises(UnsafeValueError) as refusal:
-        Values(odd, "rule").safe(name)
+        Values(odd, "rule").safe(Placeholder.parse(name))
     assert ("would_fail", f"{told}{refusal.value}") == (verdict.outcome, verdict.reason)
 
 

@@ -4,7 +4,15 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from model_trigger.matching.versions import Scheme
-from model_trigger.rules.fields import Mode, PipelineFields, ReleaseFields, RuleFields, Start
+from model_trigger.registrations.registration import Label
+from model_trigger.rules.fields import (
+    Mode,
+    PipelineFields,
+    ReleaseFields,
+    RuleFields,
+    Start,
+    VersionSource,
+)
 from model_trigger.targets.values import Template
 
 RELEASE = {"definition": 1}
@@ -25,7 +33,7 @@ def read_pipeline(**fields) -> PipelineFields | None:
 def test_a_rule_needs_a_model_and_a_target_and_has_defaults_for_the_rest():
     rule = read()
 
-    assert (Scheme.INTEGER, "*", "version") == (rule.scheme, rule.version, rule.version_from)
+    assert (Scheme.INTEGER, "*", VersionSource()) == (rule.scheme, rule.version, rule.version_from)
     assert (Start.NEWER, Mode.LIVE, None) == (rule.start, rule.mode, rule.workspace)
     assert ({}, {}, ()) == (rule.tags, rule.properties, rule.allow_unsafe)
     assert rule.release is not None
@@ -80,15 +88,15 @@ def test_what_is_neither_an_id_nor_a_name_is_refused(wrong):
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("version", "version"),
-        ("Version", "version"),
-        ("tag:semver", "tag:semver"),
-        ("TAG:SemVer", "tag:SemVer"),
-        ("property:a:b", "property:a:b"),
+        ("version", None),
+        ("Version", None),
+        ("tag:semver", Label("tag", "semver")),
+        ("TAG:SemVer", Label("tag", "SemVer")),
+        ("property:a:b", Label("property", "a:b")),
     ],
 )
 def test_the_version_stands_where_version_from_says(written, expected):
-    assert expected == read(version_from=written).version_from
+    assert VersionSource(expected) == read(version_from=written).version_from
 
 
 @pytest.mark.parametrize(

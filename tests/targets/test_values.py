@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_trigger.registrations.registration import Workspace
+from model_trigger.registrations.registration import Label, Workspace
 from model_trigger.targets.values import (
     PLACEHOLDERS,
+    Placeholder,
     Template,
     UnsafeValueError,
     Values,
-    placeholder_problem,
 )
 from tests.support.build import registration
 
@@ -141,8 +141,10 @@ def test_a_template_that_cannot_be_read_is_refused(text, told):
 def test_a_name_in_braces_is_not_a_placeholder_but_near_one():
     told = f"is not a placeholder; {ALLOWED}; did you mean 'tag.notes'?"
 
-    assert told == placeholder_problem("{tag.notes}")
-    assert placeholder_problem("tag.notes") is None
+    with pytest.raises(ValueError, match=r"^is not") as caught:
+        Placeholder.parse("{tag.notes}")
+    assert told == str(caught.value)
+    assert Placeholder("tag.notes", Label("tag", "notes")) == Placeholder.parse("tag.notes")
 
 
 @relaxed
