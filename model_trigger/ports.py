@@ -45,17 +45,6 @@ class ConflictError(Exception):
     """Someone else has changed the rows since they were read: read again."""
 
 
-class AzureDevOpsError(Exception):
-    """Azure DevOps could not be asked just now; it may pass.
-
-    `answered` is whether the organization answered at all.
-    """
-
-    def __init__(self, message: str = "", *, answered: bool = True) -> None:
-        super().__init__(message)
-        self.answered = answered
-
-
 class AzureMLError(Exception):
     """The models of a workspace could not be listed just now; it may pass."""
 
@@ -181,8 +170,8 @@ class AzureDevOps(Protocol):
         """
         ...
 
-    def rehearse(self, request: StartRequest, deadline: Deadline) -> str:
-        """Do all of a start but the starting; give what could not be verified."""
+    def dry_run(self, request: StartRequest, deadline: Deadline) -> str:
+        """Do all of a start except starting; return what could not be verified."""
         ...
 
 

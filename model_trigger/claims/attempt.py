@@ -18,7 +18,6 @@ from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.matching.versions import parse_version
 from model_trigger.ports import (
-    AzureDevOpsError,
     AzureMLError,
     ConflictError,
     LedgerError,
@@ -30,6 +29,7 @@ from model_trigger.rules.book import BrokenRule
 from model_trigger.rules.fields import Mode, Start
 from model_trigger.rules.rule import Evaluation, Rule
 from model_trigger.targets.request import (
+    AzureDevOpsError,
     NotStarted,
     Refused,
     Started,
@@ -38,8 +38,6 @@ from model_trigger.targets.request import (
     TargetAddress,
     TargetError,
     Unknown,
-    address_of,
-    request_for,
 )
 from model_trigger.targets.values import UnsafeValueError
 
@@ -248,13 +246,13 @@ class _Attempt:
         return step.done
 
     def _address(self) -> TargetAddress:
-        return address_of(self.rule, self.services.organization_url, self.services.project)
+        return self.rule.address(self.services.organization_url, self.services.project)
 
     def _request(self, key: str) -> StartRequest:
         address = self._address()
         within = self.hold.before_reserve
         definition = self.services.azure_devops().definition(address, within)
-        return request_for(self.rule, self.candidate.registration, address, definition, key)
+        return self.rule.request(self.candidate.registration, address, definition, key)
 
     def _unavailable(self, error: AzureDevOpsError | AzureMLError, began: float) -> Done:
         """Answer that a service could not be asked just now."""

@@ -9,8 +9,8 @@ from model_trigger.claims.claim import Claim, Done, Mark, Partition, Snapshot, S
 from model_trigger.claims.sighting import CouldNotTell
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome, duplicate_line
-from model_trigger.ports import AzureDevOpsError, ConflictError, LedgerError, Services
-from model_trigger.targets.request import Absent, Found, TargetError
+from model_trigger.ports import ConflictError, LedgerError, Services
+from model_trigger.targets.request import Absent, AzureDevOpsError, Found, TargetError
 
 # What completing the claim may take after Azure DevOps has answered, in seconds.
 RESERVE = 3.0

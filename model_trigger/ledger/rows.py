@@ -26,6 +26,7 @@ from model_trigger.reconcile.progress import (
 )
 from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.rule import Clause
+from model_trigger.targets.kinds import read_request
 from model_trigger.targets.request import Release, StartRequest
 from model_trigger.text import cut, utf16_units, well_formed
 
@@ -113,7 +114,7 @@ def read_claim(row: Row, etag: str) -> Claim:
         claimed_at=_utc(row["claimed_at"]),
         lease_until=_utc(row.get("post_until", row["lease_until"])),
         tried_at=_utc(row.get("tried_at", row["claimed_at"])),
-        request=StartRequest.from_json(request) if request else None,
+        request=read_request(request) if request else None,
         release=_release(row, "release"),
         second_release=_release(row, "second_release"),
         reason=_gathered(row, "reason"),

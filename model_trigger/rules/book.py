@@ -13,14 +13,14 @@ from pydantic import ValidationError
 
 from model_trigger.matching.conditions import Globs, has_wildcard, literal_prefix
 from model_trigger.registrations.registration import Registration
-from model_trigger.rules.fields import Mode, RuleFields, read_globs
+from model_trigger.rules.fields import Mode, read_globs, rule_fields
 from model_trigger.rules.problems import Problem, explain, problem
 from model_trigger.rules.rule import Evaluation, Rule
+from model_trigger.targets.kinds import KINDS
 from model_trigger.text import shown
 
 _NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
 _LONGEST_NAME = 24
-_TARGETS = ("release", "pipeline")
 _NEIGHBOURS = 20
 _NO_MODEL = Globs((), ())
 
@@ -206,7 +206,7 @@ def _read_rule(name: str, source: RuleSource, mode: Mode) -> Rule | BrokenRule:
         *_target_problems(path, source.fields),
     ]
     try:
-        fields = RuleFields.model_validate(source.fields)
+        fields = rule_fields().model_validate(source.fields)
     except ValidationError as error:
         problems += explain(error, path, source.origins)
     else:
@@ -232,13 +232,14 @@ def _target_problems(name: str, fields: object) -> Iterator[Problem]:
     if not isinstance(fields, dict):
         return
     named = cast("dict[str, object]", fields)
-    given = [target for target in _TARGETS if named.get(target) is not None]
+    given = [kind for kind in KINDS if named.get(kind) is not None]
     if not given:
-        yield problem(
-            name, 'has no target; add release or pipeline, such as "release": {"definition": 12}'
-        )
+        first = next(iter(KINDS.values()))
+        example = f'"{first.name}": {first.example}'
+        yield problem(name, f"has no target; add {' or '.join(KINDS)}, such as {example}")
     elif len(given) > 1:
-        yield problem(name, "has two targets, release and pipeline; keep one of the two")
+        count = "two" if len(given) == 2 else str(len(given))  # noqa: PLR2004
+        yield problem(name, f"has {count} targets, {' and '.join(given)}; keep one of the {count}")
 
 
 def _globs(fields: object, mode: Mode) -> Globs | None:

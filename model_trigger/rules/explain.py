@@ -8,8 +8,6 @@ from model_trigger.registrations.registration import LABELS, Registration, Works
 from model_trigger.rules.book import BrokenRule, RuleBook
 from model_trigger.rules.fields import Mode, Start
 from model_trigger.rules.rule import Clause, Evaluation, Rule
-from model_trigger.rules.summary import target_text
-from model_trigger.targets.request import Definition, address_of, request_for
 from model_trigger.targets.values import UnsafeValueError
 
 ANY_WORKSPACE = Workspace(id="", subscription_id="", resource_group="", name="")
@@ -157,7 +155,7 @@ def _in_any_workspace(evaluation: Evaluation, registration: Registration) -> Eva
 
 def _verdict(evaluation: Evaluation, registration: Registration) -> Verdict:
     rule = evaluation.rule
-    target = target_text(rule.target)
+    target = rule.kind.describe(rule.target)
     if not evaluation.matched:
         outcome, reason = Expected.NOT_MATCHED, evaluation.reason
     elif refusal := _refusal(rule, registration):
@@ -187,9 +185,9 @@ def _provisos(evaluation: Evaluation, registration: Registration) -> Iterator[st
 def _refusal(rule: Rule, registration: Registration) -> str | None:
     """Say which value the rule could not hand over; None when all can be."""
     # Only Azure DevOps knows the definition: taken is one that lets the rule set what it sets.
-    definition = Definition(0, "", dict.fromkeys(rule.target.variables, True))
+    definition = rule.kind.accepting(rule.target)
     try:
-        request_for(rule, registration, address_of(rule, "any", "any"), definition, key="")
+        rule.request(registration, rule.address("any", "any"), definition, key="")
     except UnsafeValueError as error:
         return str(error)
     return None

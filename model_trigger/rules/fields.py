@@ -3,37 +3,31 @@
 The JSON Schema that completes rules in editors is made from these classes.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, cast
+from functools import cache
+from typing import Annotated, Any, cast
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PlainValidator,
     StrictStr,
     ValidationInfo,
     WithJsonSchema,
+    create_model,
     field_validator,
 )
-from pydantic_core import PydanticKnownError
 
 from model_trigger.matching.conditions import Condition, Globs
 from model_trigger.matching.ranges import Range
 from model_trigger.matching.versions import Scheme
 from model_trigger.registrations.registration import LABELS, Label, Registration
-from model_trigger.targets.hosts import organization_problem
-from model_trigger.targets.values import Placeholder, Template
+from model_trigger.targets.fields import Fields, NonEmpty, read_text
+from model_trigger.targets.kinds import KINDS
+from model_trigger.targets.values import Placeholder
 from model_trigger.text import nearest
-
-_DIGITS = re.compile(r"[0-9]+")
-# Ids are 32-bit integers in the REST API of Azure DevOps.
-_HIGHEST_ID = 2**31 - 1
-_MOST_DIGITS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +83,10 @@ class Mode(StrEnum):
 # The messages of the errors below continue a sentence that begins with the value.
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        kind = "string_type"
-        raise PydanticKnownError(kind)
-    return value
-
-
 def _texts(value: object) -> list[str]:
     """Read a text, or a list of texts."""
     if not isinstance(value, list):
-        return [_text(value)]
+        return [read_text(value)]
     items = cast("list[object]", value)
     if not all(isinstance(item, str) for item in items):
         msg = "is not a list of texts; write each in quotes"
@@ -116,32 +103,8 @@ def _condition(value: object) -> Condition:
     return Condition.parse(_texts(value))
 
 
-def _template(value: object) -> Template:
-    return Template.parse(_text(value))
-
-
 def _placeholder(name: str) -> str:
     return Placeholder.parse(name).name
-
-
-def _id_or_name(value: object) -> int | str:
-    """Read an id, or a name; digits alone are an id, since settings are text."""
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        value = int(value[:_MOST_DIGITS])
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _HIGHEST_ID:
-        return value
-    msg = "is neither an id, the number in the address of its page, nor a name"
-    raise ValueError(msg)
-
-
-def _organization_url(value: object) -> str:
-    url = value.rstrip("/") if isinstance(value, str) else ""
-    problem = organization_problem(url)
-    if problem:
-        raise ValueError(problem)
-    return url
 
 
 def _version(value: str) -> str:
@@ -155,9 +118,6 @@ GlobsField = Annotated[Globs, PlainValidator(read_globs, json_schema_input_type=
 ConditionField = Annotated[
     Condition, PlainValidator(_condition, json_schema_input_type=str | list[str])
 ]
-TemplateField = Annotated[Template, PlainValidator(_template, json_schema_input_type=str)]
-IdOrName = Annotated[int | str, PlainValidator(_id_or_name, json_schema_input_type=int | str)]
-OrganizationUrl = Annotated[str, PlainValidator(_organization_url, json_schema_input_type=str)]
 VersionSourceField = Annotated[
     VersionSource,
     PlainValidator(lambda value: VersionSource.parse(str(value)), json_schema_input_type=str),
@@ -165,64 +125,10 @@ VersionSourceField = Annotated[
 VersionRange = Annotated[
     StrictStr, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": r"\S"})
 ]
-NonEmpty = Annotated[StrictStr, Field(min_length=1)]
 PlaceholderName = Annotated[NonEmpty, AfterValidator(_placeholder)]
 
 
-class _Fields(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ReleaseFields(_Fields):
-    """A classic release definition, and what a release is given."""
-
-    definition: IdOrName = Field(
-        description="Id or name of the release definition; a name may carry its path: \\ml\\Deploy."
-    )
-    project: NonEmpty | None = Field(
-        default=None, description="Project; AZURE_DEVOPS_PROJECT when absent."
-    )
-    organization_url: OrganizationUrl | None = Field(
-        default=None, description="Organisation; AZURE_DEVOPS_ORG_URL when absent."
-    )
-    variables: Mapping[NonEmpty, TemplateField] = Field(
-        default={},
-        description="Release variables and their values, besides those that every release gets: "
-        "modelName, modelVersion, modelUri, workspaceName, resourceGroup, subscriptionId, each "
-        "where the definition declares it settable at release time.",
-    )
-    artifacts: Mapping[NonEmpty, TemplateField] = Field(
-        default={}, description="Artifact alias and the version it gets."
-    )
-    description: TemplateField | None = Field(
-        default=None, description="Text of the release's description."
-    )
-
-
-class PipelineFields(_Fields):
-    """A YAML pipeline, and what a run is given."""
-
-    id: IdOrName = Field(description="Id or name of the pipeline; a name may carry its folder.")
-    project: NonEmpty | None = Field(
-        default=None, description="Project; AZURE_DEVOPS_PROJECT when absent."
-    )
-    organization_url: OrganizationUrl | None = Field(
-        default=None, description="Organisation; AZURE_DEVOPS_ORG_URL when absent."
-    )
-    branch: NonEmpty | None = Field(
-        default=None, description="Branch to run; the pipeline's default branch when absent."
-    )
-    parameters: Mapping[NonEmpty, TemplateField] | None = Field(
-        default=None,
-        description="Runtime parameters and their values. When absent: modelName and modelVersion.",
-    )
-    variables: Mapping[NonEmpty, TemplateField] = Field(
-        default={}, description="Variables (settable at queue time) and their values."
-    )
-    stages_to_skip: tuple[NonEmpty, ...] = Field(default=(), description="Stages not to run.")
-
-
-class RuleFields(_Fields):
+class RuleFields(Fields):
     """Which registrations start which target; RuleBook sees to it that there is exactly one."""
 
     model: GlobsField = Field(
@@ -258,8 +164,6 @@ class RuleFields(_Fields):
     allow_unsafe: tuple[PlaceholderName, ...] = Field(
         default=(), description="Placeholders whose values may hold any character: tag.notes."
     )
-    release: ReleaseFields | None = Field(default=None, description="A classic release definition.")
-    pipeline: PipelineFields | None = Field(default=None, description="A YAML pipeline.")
 
     @property
     def labels(self) -> Iterator[tuple[Label, Condition]]:
@@ -274,3 +178,19 @@ class RuleFields(_Fields):
         if "scheme" in info.data:
             Range.parse(version, info.data["scheme"])
         return version
+
+
+@cache
+def rule_fields() -> type[RuleFields]:
+    """Return the class of all fields of a rule, with one for the target of each kind."""
+    targets: dict[str, Any] = {
+        kind.name: (kind.fields | None, Field(default=None, description=kind.about))
+        for kind in KINDS.values()
+    }
+    return create_model(
+        "RuleFields",
+        __base__=RuleFields,
+        __doc__=RuleFields.__doc__,
+        __cls_kwargs__={"defer_build": False},
+        **targets,
+    )

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 from model_trigger.matching.conditions import Condition, Globs, fits
 from model_trigger.matching.ranges import Range
@@ -13,16 +13,19 @@ from model_trigger.matching.versions import Version, VersionError, parse_version
 from model_trigger.registrations.registration import LABELS, Label, Registration, Workspace
 from model_trigger.rules.fields import (
     Mode,
-    PipelineFields,
-    ReleaseFields,
     RuleFields,
     Start,
     VersionSource,
 )
+from model_trigger.targets.fields import TargetFields
+from model_trigger.targets.kind import Kind
+from model_trigger.targets.kinds import KINDS
+from model_trigger.targets.request import Definition, StartRequest, TargetAddress
+from model_trigger.targets.values import Values
 from model_trigger.text import excerpt, quoted
 
-# Every other field selects.
-_SELECT_NOTHING = ("allow_unsafe", "release", "pipeline")
+# Every other field selects, except those of the targets.
+_SELECT_NOTHING = ("allow_unsafe",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +82,30 @@ class Rule:
         """Which of the matching versions start the target."""
         return self.fields.start
 
+    @cached_property
+    def kind(self) -> Kind[Any]:
+        """The kind of target that the rule starts: a valid rule has one target."""
+        return next(kind for kind in KINDS.values() if getattr(self.fields, kind.name) is not None)
+
     @property
-    def target(self) -> ReleaseFields | PipelineFields:
-        """What the rule starts."""
-        target = self.fields.release or self.fields.pipeline
-        assert target is not None, "a valid rule has one target"  # noqa: S101
-        return target
+    def target(self) -> TargetFields:
+        """What the rule starts: fields of its kind."""
+        return getattr(self.fields, self.kind.name)
+
+    def address(self, organization_url: str | None, project: str | None) -> TargetAddress:
+        """Complete the target with the organization and project of the app. Raises TargetError."""
+        return self.kind.address(self.target, self.name, organization_url, project)
+
+    def request(
+        self, registration: Registration, address: TargetAddress, definition: Definition, key: str
+    ) -> StartRequest:
+        """Fill the target from a registration; `key` finds again what was started.
+
+        Raises UnsafeValueError for a value that may not be handed over, and TargetError where the
+        definition does not take what the rule says.
+        """
+        values = Values(registration, self.name, self.fields.allow_unsafe)
+        return self.kind.request(self.target, values, address, definition, key)
 
     @property
     def ordering(self) -> str:
@@ -98,7 +119,8 @@ class Rule:
         The mode that counts is one of them, so that going live starts nothing that was registered
         earlier.
         """
-        fields = {name: _plain(value) for name, value in self.fields if name not in _SELECT_NOTHING}
+        selecting = [name for name in RuleFields.model_fields if name not in _SELECT_NOTHING]
+        fields = {name: _plain(getattr(self.fields, name)) for name in selecting}
         text = json.dumps({**fields, "mode": self.mode}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

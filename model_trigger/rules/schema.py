@@ -3,7 +3,8 @@
 import json
 from typing import Any, cast
 
-from model_trigger.rules.fields import RuleFields
+from model_trigger.rules.fields import rule_fields
+from model_trigger.targets.kinds import KINDS
 
 Schema = dict[str, Any]
 
@@ -17,7 +18,7 @@ def rules_schema() -> Schema:
     What the app accepts is valid. Some of what it refuses is valid too, such as a range that its
     scheme cannot read: `python -m model_trigger check` tells.
     """
-    rule = _tidy(RuleFields.model_json_schema())
+    rule = _tidy(rule_fields().model_json_schema())
     parts = rule.pop("$defs")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -29,7 +30,7 @@ def rules_schema() -> Schema:
         },
         "propertyNames": {"pattern": rf"^(\$schema|{_RULE_NAME})$", "maxLength": _LONGEST_NAME},
         "additionalProperties": {"$ref": "#/$defs/Rule"},
-        "$defs": {"Rule": rule | {"oneOf": [_only("release"), _only("pipeline")]}, **parts},
+        "$defs": {"Rule": rule | {"oneOf": [_only(kind) for kind in KINDS]}, **parts},
     }
 
 

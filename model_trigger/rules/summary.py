@@ -1,11 +1,10 @@
 """Say in one line what a rule does."""
 
-import json
 from collections.abc import Iterator
 
 from model_trigger.matching.versions import Scheme
 from model_trigger.registrations.registration import LABELS
-from model_trigger.rules.fields import Mode, PipelineFields, ReleaseFields, RuleFields
+from model_trigger.rules.fields import Mode, RuleFields
 from model_trigger.rules.rule import Rule
 
 
@@ -13,18 +12,7 @@ def summarize(rule: Rule) -> str:
     """Say what the rule does: `churn*, versions >=10, newer → release 1 in ml`."""
     mode = "" if rule.mode is Mode.LIVE else f" (mode {rule.mode})"
     selects = ", ".join(_selectors(rule.fields))
-    return f"{selects} → {target_text(rule.target)}{mode}"
-
-
-def target_text(target: ReleaseFields | PipelineFields) -> str:
-    """Name a target: an id as a number, a name in quotes; project and organisation if given."""
-    if isinstance(target, ReleaseFields):
-        text = f"release {_id_or_name(target.definition)}"
-    else:
-        text = f"pipeline {_id_or_name(target.id)}"
-    project = f" in {target.project}" if target.project else ""
-    organization = f" at {target.organization_url}" if target.organization_url else ""
-    return f"{text}{project}{organization}"
+    return f"{selects} → {rule.kind.describe(rule.target)}{mode}"
 
 
 def _selectors(fields: RuleFields) -> Iterator[str]:
@@ -43,7 +31,3 @@ def _versions(fields: RuleFields) -> str:
     if fields.version.strip() in ("", "*"):
         return f"any {scheme}version{source}"
     return f"{scheme}versions {fields.version}{source}"
-
-
-def _id_or_name(target: int | str) -> str:
-    return json.dumps(target, ensure_ascii=False)

@@ -9,11 +9,10 @@ from model_trigger.matching.ranges import Range
 from model_trigger.matching.versions import Scheme
 from model_trigger.registrations.registration import LABELS, Label
 from model_trigger.rules.book import BrokenRule, RuleBook, RuleSource
-from model_trigger.rules.fields import Mode, ReleaseFields
+from model_trigger.rules.fields import Mode
 from model_trigger.rules.overlap import common_globs, covers
 from model_trigger.rules.problems import Problem, path_to, problem
 from model_trigger.rules.rule import Rule
-from model_trigger.rules.summary import target_text
 from model_trigger.targets.hosts import Recipients
 from model_trigger.text import shown
 
@@ -49,8 +48,7 @@ def _refused(
         url = rule.target.organization_url
         refusal = recipients.refusal(url) if url else ""
         if refusal:
-            kind = "release" if isinstance(rule.target, ReleaseFields) else "pipeline"
-            path = path_to(name, (kind, "organization_url"), sources[name].origins)
+            path = path_to(name, (rule.kind.name, "organization_url"), sources[name].origins)
             yield name, BrokenRule(name, (problem(path, refusal, url),), rule.fields.model)
 
 
@@ -120,10 +118,9 @@ def _started_twice(rules: Iterable[Rule]) -> Iterator[Problem]:
 
 def _target_key(rule: Rule) -> tuple[object, ...]:
     """Return what identifies a target; Azure DevOps compares names without case."""
-    target = rule.target
-    definition = target.definition if isinstance(target, ReleaseFields) else target.id
-    named = (target.organization_url or "", target.project or "", definition)
-    return type(target), *(part.lower() if isinstance(part, str) else part for part in named)
+    kind, target = rule.kind, rule.target
+    named = (target.organization_url or "", target.project or "", kind.named(target))
+    return kind.name, *(part.lower() if isinstance(part, str) else part for part in named)
 
 
 def _same_models(rules: list[Rule], budget: Iterator[int]) -> Iterator[Problem]:
@@ -142,9 +139,10 @@ def _same_models(rules: list[Rule], budget: Iterator[int]) -> Iterator[Problem]:
 
 
 def _twice(rule: Rule, other: Rule, glob: str, other_glob: str) -> Problem:
+    target = rule.kind.describe(rule.target)
     message = (
         f"is also wanted by rule {other.name} ({shown(other_glob)}), and both start "
-        f"{target_text(rule.target)}: it starts twice for a version that both match; tell them "
+        f"{target}: it starts twice for a version that both match; tell them "
         "apart by model, version, workspace, tags or properties, unless two starts are meant"
     )
     return Problem(f"{rule.name}.model", shown(glob), message)

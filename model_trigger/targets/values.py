@@ -176,6 +176,11 @@ class Values:
         }
 
 
+def fill_all(templates: Mapping[str, Template], values: Values) -> dict[str, str]:
+    """Fill every template, under its name. Raises UnsafeValueError."""
+    return {name: values.fill(template) for name, template in templates.items()}
+
+
 def _check_seam(placeholder: Placeholder, seam: str) -> None:
     """Check the last character before a literal, if there is any, and the literal's first."""
     if _UNSAFE_SEAM.fullmatch(seam):

@@ -15,16 +15,16 @@ from model_trigger import __main__ as commands
 from model_trigger import handlers, services
 from model_trigger.handlers import DeliverAgainError
 from model_trigger.outbound import authorities, proxies_for
-from model_trigger.ports import AzureDevOpsError
 from model_trigger.settings import Settings
 from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
 from model_trigger.targets.azure_devops.connection import Authorization
+from model_trigger.targets.kinds import KINDS
 from model_trigger.targets.request import (
+    AzureDevOpsError,
     Refused,
     StartRequest,
     TargetAddress,
     TargetError,
-    TargetKind,
 )
 from tests.sandbox.azure_devops.messages import Answer, answer
 from tests.sandbox.azure_devops.server import Server
@@ -308,18 +308,18 @@ def adapter(own, **settings):
     return Adapter(authorization, deadline().clock)
 
 
-def target(url, kind=TargetKind.RELEASE):
+def target(url, kind="release"):
     return TargetAddress(kind, url, "ml", 1)
 
 
-@pytest.mark.parametrize("kind", TargetKind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_that_can_be_asked_for_is_asked_of_a_stranger(listen, stranger, kind):
     using = adapter(listen().url)
     stored = StartRequest(kind, stranger.url, "ml", 1, {"definitionId": 1})
     asking = [
         lambda: using.definition(target(stranger.url, kind), deadline()),
         lambda: using.find(stored, "key", NOON, 0.0, deadline()),
-        lambda: using.rehearse(stored, deadline()),
+        lambda: using.dry_run(stored, deadline()),
     ]
     for ask in asking:
         with pytest.raises(TargetError, match=f"^{stranger.address} has another host than"):

@@ -21,8 +21,7 @@ from model_trigger.claims.lookup import Asked
 from model_trigger.claims.protocol import LookUp, Settle, Take
 from model_trigger.claims.sighting import CouldNotTell
 from model_trigger.decisions.decision import Outcome
-from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets.request import Absent, Unknown
+from model_trigger.targets.request import Absent, AzureDevOpsError, Unknown
 from tests.checker.scenario import Delivery, Scenario
 
 NO_TIME = timedelta(0)

@@ -9,10 +9,10 @@ import pytest
 from model_trigger.claims.claim import Partition, State
 from model_trigger.handlers import DeliverAgainError, reconcile
 from model_trigger.ledger import rows
-from model_trigger.ports import AzureDevOpsError, AzureMLError, LedgerError
+from model_trigger.ports import AzureMLError, LedgerError
 from model_trigger.reconcile.missing import find_missing
 from model_trigger.reconcile.open_claims import finish_claims
-from model_trigger.targets.request import Unknown
+from model_trigger.targets.request import AzureDevOpsError, Unknown
 from tests.ledger.test_unreadable_rows import change
 from tests.support.build import WORKSPACE, rulebook
 from tests.support.slow import (

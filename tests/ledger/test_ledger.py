@@ -19,14 +19,14 @@ from model_trigger.ledger.table import Ledger
 from model_trigger.ports import ConflictError, LedgerError
 from model_trigger.reconcile.progress import WorkspaceNote
 from model_trigger.rules.rule import Clause
-from model_trigger.targets.request import Release, StartRequest, TargetKind
+from model_trigger.targets.request import Release, StartRequest
 from model_trigger.text import utf16_units
 from tests.sandbox.azure_devops.messages import Answer
 from tests.sandbox.azure_devops.server import Server
 from tests.support.build import NOON, WORKSPACE, deadline, registration
 
 PARTITION = Partition("churn", WORKSPACE, "churn")
-REQUEST = StartRequest(TargetKind.RELEASE, "https://dev.azure.com/contoso", "ml", 1, {"a": ["b"]})
+REQUEST = StartRequest("release", "https://dev.azure.com/contoso", "ml", 1, {"a": ["b"]})
 CLAIM = Claim(
     registration=registration(tags={"stage": "prod"}),
     state=State.FAILED,

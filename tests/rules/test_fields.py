@@ -5,21 +5,16 @@ from pydantic import BaseModel, ValidationError
 
 from model_trigger.matching.versions import Scheme
 from model_trigger.registrations.registration import Label
-from model_trigger.rules.fields import (
-    Mode,
-    PipelineFields,
-    ReleaseFields,
-    RuleFields,
-    Start,
-    VersionSource,
-)
+from model_trigger.rules.fields import Mode, RuleFields, Start, VersionSource, rule_fields
+from model_trigger.targets.pipeline import PipelineFields
+from model_trigger.targets.release import ReleaseFields
 from model_trigger.targets.values import Template
 
 RELEASE = {"definition": 1}
 
 
 def read(**fields) -> RuleFields:
-    return RuleFields.model_validate({"model": "churn", "release": RELEASE} | fields)
+    return rule_fields().model_validate({"model": "churn", "release": RELEASE} | fields)
 
 
 def read_release(**fields) -> ReleaseFields | None:
@@ -140,7 +135,7 @@ def test_off_is_stricter_than_observe_and_observe_than_live(one, other, stricter
     assert stricter == one.stricter(other) == other.stricter(one)
 
 
-@pytest.mark.parametrize("fields", [RuleFields, ReleaseFields, PipelineFields])
+@pytest.mark.parametrize("fields", [rule_fields(), ReleaseFields, PipelineFields])
 def test_every_field_is_described_for_editors_and_people(fields: type[BaseModel]):
     schema = fields.model_json_schema()["properties"]
 

@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_trigger.rules.book import RuleBook, RuleSource
-from model_trigger.rules.fields import PipelineFields, ReleaseFields, RuleFields
+from model_trigger.rules.fields import rule_fields
 from model_trigger.rules.problems import GivenTwice, Problem, problem
+from model_trigger.targets.pipeline import PipelineFields
+from model_trigger.targets.release import ReleaseFields
 
 relaxed = settings(deadline=None)
 RULE_FIELDS = (
@@ -500,7 +502,7 @@ def test_a_problem_without_a_value_shows_none():
 
 
 FIELDS = [
-    *RuleFields.model_fields,
+    *rule_fields().model_fields,
     *(f"release.{name}" for name in ReleaseFields.model_fields),
     *(f"pipeline.{name}" for name in PipelineFields.model_fields),
 ]

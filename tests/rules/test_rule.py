@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from model_trigger.matching.versions import VersionError
 from model_trigger.registrations.registration import Workspace
-from model_trigger.rules.fields import Mode, RuleFields
+from model_trigger.rules.fields import Mode, RuleFields, rule_fields
 from model_trigger.rules.rule import Clause
+from model_trigger.targets.kinds import KINDS
 from tests.support.build import WORKSPACE_ID, registration, rule, rulebook
 
 relaxed = settings(deadline=None)
@@ -354,9 +355,10 @@ def test_a_change_of_what_a_rule_selects_changes_its_digest(field):
 
 def test_a_field_selects_unless_it_is_known_not_to():
     """Whoever adds a field decides here whether rules count as changed that change it."""
-    select_nothing = {"allow_unsafe", "release", "pipeline"}
+    select_nothing = {"allow_unsafe"}
 
     assert {*SELECTORS, *select_nothing} == {*RuleFields.model_fields}
+    assert {*RuleFields.model_fields, *KINDS} == {*rule_fields().model_fields}
 
 
 @pytest.mark.parametrize(

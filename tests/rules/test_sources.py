@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_trigger.rules.book import RuleBook
-from model_trigger.rules.fields import PipelineFields, ReleaseFields, RuleFields
+from model_trigger.rules.fields import rule_fields
 from model_trigger.rules.problems import GivenTwice
 from model_trigger.rules.sources import RulesUnreadableError, find_setting, gather, read_rules_text
+from model_trigger.targets.pipeline import PipelineFields
+from model_trigger.targets.release import ReleaseFields
 
 relaxed = settings(deadline=None)
 CHURN = {"model": "churn", "release": {"definition": 1}}
@@ -252,7 +254,7 @@ def test_the_example_for_a_map_or_a_list_is_right(field):
 
 
 def test_no_field_is_forgotten_among_those_that_can_be_given_by_a_setting():
-    owners = {"": RuleFields, "release__": ReleaseFields, "pipeline__": PipelineFields}
+    owners = {"": rule_fields(), "release__": ReleaseFields, "pipeline__": PipelineFields}
 
     assert set(FIELDS) == {
         f"{owner}{name}" for owner, model in owners.items() for name in model.model_fields

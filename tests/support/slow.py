@@ -9,9 +9,17 @@ from typing import Any
 from model_trigger.claims.attempt import attend
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
-from model_trigger.ports import AzureDevOpsError, AzureMLError
+from model_trigger.ports import AzureMLError
 from model_trigger.reconcile.progress import ModelSummary
-from model_trigger.targets.request import Absent, Definition, NotStarted, Refused, Release, Started
+from model_trigger.targets.request import (
+    Absent,
+    AzureDevOpsError,
+    Definition,
+    NotStarted,
+    Refused,
+    Release,
+    Started,
+)
 from tests.support.build import WORKSPACE, deadline, registration, rulebook
 
 PASS = 240.0

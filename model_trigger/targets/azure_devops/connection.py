@@ -225,7 +225,7 @@ class HardenedPipelinesClient(_Hardened, PipelinesClient):
         """Run a pipeline; the body is the JSON of RunPipelineParameters."""
         return self.run_pipeline(_run_parameters(body), project, pipeline)
 
-    def rehearse(self, project: str, pipeline: int, body: Mapping[str, Any]) -> None:
+    def dry_run(self, project: str, pipeline: int, body: Mapping[str, Any]) -> None:
         """Have a run checked; nothing is started, whatever the body says."""
         checked = self.preview(_run_parameters(body), project, pipeline)
         if checked is None or checked.final_yaml is None:
@@ -233,7 +233,7 @@ class HardenedPipelinesClient(_Hardened, PipelinesClient):
             raise ValueError(msg)
 
     @property
-    def can_rehearse(self) -> bool:
+    def can_dry_run(self) -> bool:
         """Whether runs can be checked: Azure DevOps Server 2020 cannot.
 
         https://github.com/MicrosoftDocs/vsts-rest-api-specs/tree/master/specification/pipelines

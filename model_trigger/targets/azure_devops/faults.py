@@ -7,7 +7,6 @@ from typing import TypeVar
 from msrest.exceptions import ClientRequestError
 
 from model_trigger.deadline import Deadline
-from model_trigger.ports import AzureDevOpsError
 from model_trigger.targets.azure_devops.answers import (
     FAULTS,
     AnswerError,
@@ -22,7 +21,14 @@ from model_trigger.targets.azure_devops.connection import (
     forget_locations,
     post_was_sent,
 )
-from model_trigger.targets.request import NotStarted, Refused, StartResult, TargetError, Unknown
+from model_trigger.targets.request import (
+    AzureDevOpsError,
+    NotStarted,
+    Refused,
+    StartResult,
+    TargetError,
+    Unknown,
+)
 
 Result = TypeVar("Result")
 

@@ -13,9 +13,11 @@ from urllib.parse import quote
 
 from model_trigger.targets.azure_devops.answers import AnswerError, needs
 from model_trigger.targets.azure_devops.connection import (
+    Authorization,
     HardenedBuildClient,
     HardenedPipelinesClient,
     Model,
+    Pace,
     unparsed,
     web_page,
 )
@@ -31,19 +33,23 @@ from model_trigger.targets.azure_devops.plain_json import (
     text,
 )
 from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
-from model_trigger.targets.request import (
+from model_trigger.targets.pipeline import (
     KEY_PARAMETER,
+    Given,
+    resources,
+    with_key,
+    without_key,
+)
+from model_trigger.targets.request import (
     Absent,
     Candidates,
     Definition,
     Found,
-    Given,
     Release,
     Sighting,
     StartRequest,
     TargetAddress,
     TargetError,
-    resources,
 )
 
 # What a run is refused with whose parameters, variables, branch or stages are not right.
@@ -75,8 +81,17 @@ class Pipelines:
     _given: Documents[Given] = field(
         default_factory=lambda: Documents[Given](lambda given: given.parameters is not None)
     )
-    what: ClassVar[str] = "pipeline"
     permissions: ClassVar[str] = "View builds, Queue builds and Edit queue build configuration"
+    # Until it refuses a run.
+    remembered: ClassVar[float] = float("inf")
+
+    @classmethod
+    def of(cls, organization_url: str, credentials: Authorization, pace: Pace) -> "Pipelines":
+        """Return those of an organization; nothing is asked yet."""
+        return cls(
+            HardenedPipelinesClient(organization_url, credentials, pace),
+            HardenedBuildClient(organization_url, credentials, pace),
+        )
 
     def listed(self, project: str, name: str | None) -> Iterator[Listed]:
         """List the pipelines of a name, or those of the whole project."""
@@ -85,7 +100,7 @@ class Pipelines:
 
     def read(self, address: TargetAddress, definition_id: int) -> Definition:
         """Find out whether the pipeline declares the parameter for the key."""
-        takes_key = self.client.can_rehearse and self._takes_key(address, definition_id)
+        takes_key = self.client.can_dry_run and self._takes_key(address, definition_id)
         return Definition(definition_id, str(address.definition), takes_key=takes_key)
 
     def start(self, request: StartRequest) -> Release | None:
@@ -135,17 +150,17 @@ class Pipelines:
             return Candidates(tuple(verdicts[True]), tuple(verdicts[None]))
         return Absent()
 
-    def rehearse(self, request: StartRequest) -> str:
-        """Have the run checked, which starts nothing; give what could not be verified.
+    def dry_run(self, request: StartRequest) -> str:
+        """Have the run checked, which starts nothing; return what could not be verified.
 
         It is checked like a run, by its rights, its parameters, its variables and its YAML; agent
         pools, environments and approvals are not looked at.
         https://learn.microsoft.com/rest/api/azure/devops/pipelines/preview/preview
         """
-        if not self.client.can_rehearse:
+        if not self.client.can_dry_run:
             return "whether a run would be accepted, since this server cannot preview runs"
         try:
-            self.client.rehearse(request.project, request.definition, request.body)
+            self.client.dry_run(request.project, request.definition, request.body)
         except AnswerError as answer:
             if answer.status == HTTPStatus.FORBIDDEN:
                 raise TargetError(needs(answer, self.permissions)) from answer
@@ -158,6 +173,25 @@ class Pipelines:
             raise TargetError(msg) from answer
         return ""
 
+    def learned(
+        self, definition: Definition, request: StartRequest, answer: AnswerError
+    ) -> Definition | None:
+        """Return a pipeline that refused the parameter for the key, or misses it, as it shows."""
+        if not _is_about_the_key(answer):
+            return None
+        return replace(definition, takes_key=_key_of(request) is None)
+
+    def corrected(
+        self, request: StartRequest, answer: AnswerError, key: str
+    ) -> StartRequest | None:
+        """Return the request with or without the key, unless a rule's own value was refused."""
+        if not _is_about_the_key(answer):
+            return None
+        sent = _key_of(request)
+        if sent is None:
+            return with_key(request, key) if key else None
+        return without_key(request) if key in {"", sent} else None
+
     def _takes_key(self, address: TargetAddress, pipeline_id: int) -> bool:
         """Preview a run with the key alone: what the YAML does not declare is refused by name.
 
@@ -166,7 +200,7 @@ class Pipelines:
         """
         body = {"templateParameters": {KEY_PARAMETER: "preview"}, **resources(address.branch)}
         try:
-            self.client.rehearse(address.project, pipeline_id, body)
+            self.client.dry_run(address.project, pipeline_id, body)
         except AnswerError as answer:
             may_be_about_it = answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN}
             if not may_be_about_it or not answer.is_json:
@@ -198,6 +232,15 @@ class Pipelines:
 
         key = project, run.release.id
         return self._given.get(key, wish.deadline, lambda: asked_by_itself(read, wish.deadline))
+
+
+def _is_about_the_key(answer: AnswerError) -> bool:
+    """Whether a pipeline refused the parameter for the key, or misses it."""
+    return answer.type_key == INVALID_RUN and answer.names(KEY_PARAMETER)
+
+
+def _key_of(request: StartRequest) -> str | None:
+    return request.body.get("templateParameters", {}).get(KEY_PARAMETER)
 
 
 def _carries(key: str, given: Given) -> bool | None:

@@ -8,9 +8,8 @@ from threading import Condition, Lock
 from typing import Generic, TypeVar
 
 from model_trigger.deadline import Deadline
-from model_trigger.ports import AzureDevOpsError
 from model_trigger.targets.azure_devops.answers import PauseError
-from model_trigger.targets.request import TargetError
+from model_trigger.targets.request import AzureDevOpsError, TargetError
 
 Value = TypeVar("Value")
 

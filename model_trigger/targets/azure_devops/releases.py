@@ -12,9 +12,11 @@ from urllib.parse import quote
 
 from model_trigger.targets.azure_devops.answers import AnswerError
 from model_trigger.targets.azure_devops.connection import (
+    Authorization,
     HardenedReleaseClient,
     HardenedSecurityClient,
     Model,
+    Pace,
     unparsed,
     web_page,
 )
@@ -29,6 +31,7 @@ from model_trigger.targets.azure_devops.plain_json import (
     text,
 )
 from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
+from model_trigger.targets.release import key_mark
 from model_trigger.targets.request import (
     Absent,
     Definition,
@@ -38,7 +41,6 @@ from model_trigger.targets.request import (
     StartRequest,
     TargetAddress,
     TargetError,
-    key_mark,
 )
 
 # Release management, and what it takes to start a release and to look it up. The permissions' bits:
@@ -47,6 +49,10 @@ _NAMESPACE = "c788c23e-1b46-4162-8f5e-d7585343b5de"
 _PERMISSIONS = {"View releases": 32, "Create releases": 64}
 _PROJECT_ID = re.compile(
     r"/(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/_apis/", re.IGNORECASE
+)
+_SERVICES = re.compile(r"https://dev\.azure\.com/(?P<organization>[^/]+)", re.IGNORECASE)
+_VISUAL_STUDIO = re.compile(
+    r"https://(?P<organization>[^./]+)\.visualstudio\.com(/DefaultCollection)?", re.IGNORECASE
 )
 _PAGE = 100
 _MOST_LISTED = 1000
@@ -70,8 +76,20 @@ class ReleaseDefinitions:
     _lists: Readings[_Releases] = field(default_factory=Readings[_Releases])
     # The key in each description that was read by itself, "" for none.
     _keys: Documents[str] = field(default_factory=lambda: Documents[str](lambda _: True))
-    what: ClassVar[str] = "release definition"
     permissions: ClassVar[str] = "View release pipeline, View releases and Create releases"
+    # It can be changed at any time, and what was read of it says what it takes.
+    remembered: ClassVar[float] = 60.0
+
+    @classmethod
+    def of(
+        cls, organization_url: str, credentials: Authorization, pace: Pace
+    ) -> "ReleaseDefinitions":
+        """Return those of an organization; nothing is asked yet."""
+        url = release_url(organization_url)
+        return cls(
+            HardenedReleaseClient(url, credentials, pace),
+            HardenedSecurityClient(url, credentials, pace),
+        )
 
     def listed(self, project: str, name: str | None) -> Iterator[Listed]:
         """List the definitions of a name, or those of the whole project."""
@@ -119,10 +137,10 @@ class ReleaseDefinitions:
         ]
         return Found.of(keyed) if keyed else Absent()
 
-    def rehearse(self, request: StartRequest) -> str:
-        """Ask for the permissions that a start needs; nothing can rehearse the start itself.
+    def dry_run(self, request: StartRequest) -> str:
+        """Ask for the permissions that a start needs; a release itself cannot be tried out.
 
-        Gives what could not be verified. Raises TargetError for a permission that is missing.
+        Return what could not be verified. Raises TargetError for a permission that is missing.
         """
         token = self._security_token(request)
         try:
@@ -136,6 +154,22 @@ class ReleaseDefinitions:
             )
             raise TargetError(msg)
         return ""
+
+    def learned(
+        self,
+        definition: Definition,
+        request: StartRequest,
+        answer: AnswerError,
+    ) -> None:
+        """Return None: a definition may have changed, and must be read again."""
+
+    def corrected(
+        self,
+        request: StartRequest,
+        answer: AnswerError,
+        key: str,
+    ) -> None:
+        """Return None: a release has no parameter of our own."""
 
     def _has(self, permission: int, token: str) -> bool:
         """Ask for a permission where it is stored, which is the release service.
@@ -189,6 +223,21 @@ class ReleaseDefinitions:
         project = _PROJECT_ID.search(read.url or "")
         folders = [folder for folder in (read.path or "").split("\\") if folder]
         return "/".join([project["id"] if project else request.project, *folders, str(read.id)])
+
+
+def release_url(organization_url: str) -> str:
+    """Return the address of an organization's release service.
+
+    `https://dev.azure.com/<org>` and `https://<org>.visualstudio.com` have a host of their own for
+    releases; Azure DevOps Server answers under the same address.
+    """
+    services = _SERVICES.fullmatch(organization_url)
+    if services:
+        return f"https://vsrm.dev.azure.com/{services['organization']}"
+    older = _VISUAL_STUDIO.fullmatch(organization_url)
+    if older:
+        return f"https://{older['organization']}.vsrm.visualstudio.com"
+    return organization_url
 
 
 def _is_azure_ml(artifact: Model) -> bool:

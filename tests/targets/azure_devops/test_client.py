@@ -7,10 +7,16 @@ from dataclasses import dataclass, replace
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
-from model_trigger.ports import AzureDevOpsError
 from model_trigger.services import _Bearer
-from model_trigger.targets.azure_devops.client import release_url
-from model_trigger.targets.request import NotStarted, Refused, Release, Started, TargetError
+from model_trigger.targets.azure_devops.releases import release_url
+from model_trigger.targets.request import (
+    AzureDevOpsError,
+    NotStarted,
+    Refused,
+    Release,
+    Started,
+    TargetError,
+)
 from tests.sandbox.azure_devops.organization import (
     CHURN,
     DEPLOY_CHURN,

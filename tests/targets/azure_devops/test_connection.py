@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets.request import Started, Unknown
+from model_trigger.targets.request import AzureDevOpsError, Started, Unknown
 from tests.sandbox.azure_devops.organization import CHURN, DEPLOY_CHURN
 from tests.sandbox.azure_devops.stand_in import AzureDevOps
 from tests.sandbox.forwarder import Forwarder

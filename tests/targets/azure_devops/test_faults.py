@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from model_trigger.ports import AzureDevOpsError
 from model_trigger.targets.request import (
+    AzureDevOpsError,
     NotStarted,
     Refused,
     Release,

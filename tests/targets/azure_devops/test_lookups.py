@@ -8,8 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from model_trigger.ports import AzureDevOpsError
-from model_trigger.targets.request import Absent, Candidates, Found, Release, StartRequest
+from model_trigger.targets.request import (
+    Absent,
+    AzureDevOpsError,
+    Candidates,
+    Found,
+    Release,
+    StartRequest,
+)
 from tests.sandbox.azure_devops.organization import CHURN, DEPLOY_CHURN, Parameter
 from tests.support.build import deadline
 from tests.support.organization import (

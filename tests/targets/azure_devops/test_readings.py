@@ -10,10 +10,9 @@ from weakref import WeakSet
 import pytest
 
 from model_trigger.deadline import Deadline
-from model_trigger.ports import AzureDevOpsError
 from model_trigger.targets.azure_devops.answers import PauseError
 from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
-from model_trigger.targets.request import TargetError
+from model_trigger.targets.request import AzureDevOpsError, TargetError
 from tests.support.build import NOON, deadline
 from tests.support.organization import Clock, within
 

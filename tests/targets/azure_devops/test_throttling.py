@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from model_trigger.ports import AzureDevOpsError
 from model_trigger.targets.azure_devops.answers import AnswerError
-from model_trigger.targets.request import NotStarted, Started
+from model_trigger.targets.request import AzureDevOpsError, NotStarted, Started
 from tests.sandbox.azure_devops.organization import CHURN
 from tests.support.build import deadline
 from tests.support.organization import Clock, adapter, address, posts, request, stand_in, within
