@@ -9,16 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from model_trigger.deadline import Deadline
 from model_trigger.targets.azure_devops import names
 from model_trigger.targets.azure_devops.answers import FAULTS, AnswerError, needs
 from model_trigger.targets.azure_devops.connection import (
     Authorization,
+    Exchange,
     Pace,
-    deadline_in_force,
-    post_was_sent,
 )
 from model_trigger.targets.azure_devops.faults import asked, result
 from model_trigger.targets.azure_devops.names import Listed
@@ -59,6 +58,10 @@ class Targets(Protocol):
     @classmethod
     def of(cls, organization_url: str, credentials: Authorization, pace: Pace) -> "Targets":
         """Return those of an organization; nothing is asked yet."""
+        ...
+
+    def during(self, exchange: Exchange) -> Self:
+        """Return the same for one exchange; what has been read is shared."""
         ...
 
     def listed(self, project: str, name: str | None) -> Iterator[Listed]:
@@ -130,9 +133,9 @@ class AzureDevOps:
         remembered = self._definitions.get(address)
         if remembered and self.clock() < remembered[0]:
             return remembered[1]
-        definition = asked(lambda: self._read(address), deadline)
-        lasts = CLIENTS[address.kind].remembered
-        self._definitions[address] = (self.clock() + lasts, definition)
+        targets = self._of(address, Exchange(deadline))
+        definition = asked(lambda: self._read(address, targets))
+        self._definitions[address] = (self.clock() + targets.remembered, definition)
         self._warn(address, definition)
         return definition
 
@@ -141,15 +144,14 @@ class AzureDevOps:
 
         A refusal because the `key` is missing comes with a request that contains it.
         """
-        deadline_in_force.set(deadline)
-        post_was_sent.set(False)
-        targets = self._of(request)
+        exchange = Exchange(deadline)
+        targets = self._of(request, exchange)
         try:
             release = targets.start(request)
         except TargetError as error:
             return Refused(str(error))
         except FAULTS as fault:
-            became = result(fault)
+            became = result(fault, post_was_sent=exchange.post_was_sent)
             if isinstance(became, Refused) and isinstance(fault, AnswerError):
                 self._learn(request, fault, targets)
                 return replace(became, corrected=targets.corrected(request, fault, key))
@@ -173,28 +175,28 @@ class AzureDevOps:
         AzureDevOpsError when it may pass.
         """
         wish = Wish(since - _CLOCKS_APART, began_after, deadline)
-        return self._of(request).find(request, key, wish)
+        return self._of(request, Exchange(deadline)).find(request, key, wish)
 
     def dry_run(self, request: StartRequest, deadline: Deadline) -> str:
         """Do all of a start except starting; return what could not be verified, "" for nothing.
 
         Raises TargetError when a person must act, AzureDevOpsError when it may pass.
         """
-        return asked(lambda: self._of(request).dry_run(request), deadline)
+        targets = self._of(request, Exchange(deadline))
+        return asked(lambda: targets.dry_run(request))
 
-    def _of(self, what: TargetAddress | StartRequest) -> Targets:
-        """Return the clients of an organization, which all threads share, with what they read."""
+    def _of(self, what: TargetAddress | StartRequest, exchange: Exchange) -> Targets:
+        """Return the clients of an organization; threads share connections and readings."""
         url = what.organization_url
         if (what.kind, url) not in self._targets:
             pace = self._paces.setdefault(url, Pace())
             made = CLIENTS[what.kind].of(url, Authorization(self.authorization), pace)
             # Whoever comes second takes what the first one has made.
             self._targets.setdefault((what.kind, url), made)
-        return self._targets[what.kind, url]
+        return self._targets[what.kind, url].during(exchange)
 
-    def _read(self, address: TargetAddress) -> Definition:
+    def _read(self, address: TargetAddress, targets: Targets) -> Definition:
         """Read a definition; one that is gone under its id is looked up by its name again."""
-        targets = self._of(address)
         was_remembered = address in self._ids
         try:
             return targets.read(address, self._id(address, targets))
@@ -209,7 +211,7 @@ class AzureDevOps:
                 raise _no_project(address) from answer
             self._ids.pop(address, None)
             if was_remembered:
-                return self._read(address)
+                return self._read(address, targets)
             raise _unknown(address, targets) from answer
 
     def _id(self, address: TargetAddress, targets: Targets) -> int:

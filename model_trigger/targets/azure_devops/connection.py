@@ -12,12 +12,12 @@ errors without their status and Retry-After.
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from copy import copy
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from threading import local
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from model_trigger.deadline import Deadline
 from model_trigger.outbound import authorities, proxies_for
@@ -48,6 +48,7 @@ from model_trigger.targets.azure_devops.answers import (
     was_dropped,
 )
 from model_trigger.targets.azure_devops.plain_json import page_of
+from model_trigger.targets.request import Release
 
 if TYPE_CHECKING:
     from msrest.universal_http import ClientRequest
@@ -71,8 +72,13 @@ _PREVIEW = "53df2d18-29ea-46a9-bee0-933540f80abf"
 # No file: what a process is told about locations is its own, and is forgotten when it is wrong.
 OPTIONS_CACHE.file_name = ""
 
-deadline_in_force: ContextVar[Deadline] = ContextVar("deadline_in_force")
-post_was_sent: ContextVar[bool] = ContextVar("post_was_sent", default=False)
+
+@dataclass
+class Exchange:
+    """All that is sent for one call from outside: until when, and whether a POST was among it."""
+
+    deadline: Deadline
+    post_was_sent: bool = False
 
 
 class Authorization(Authentication):
@@ -125,7 +131,12 @@ class Pace:
 
 
 class _Hardened(Client):
-    """Mixed in before a client of azure-devops."""
+    """Mixed in before a client of azure-devops.
+
+    Threads share its connections; `during` binds it to what one of them does.
+    """
+
+    exchange: Exchange
 
     def __init__(self, base_url: str, credentials: Authentication, pace: Pace) -> None:
         super().__init__(base_url, credentials)
@@ -149,6 +160,12 @@ class _Hardened(Client):
         connection: Any = self.config.connection
         connection.verify = authorities()
 
+    def during(self, exchange: Exchange) -> Self:
+        """Return the client, over the same connections, for one exchange."""
+        bound = copy(self)
+        bound.exchange = exchange
+        return bound
+
     def _get_resource_locations(self, url: str, all_host_types: bool) -> Any:  # noqa: ANN401, FBT001
         """Ask where things are, whatever was answered before: `forget_locations` is why."""
         self._locations.clear()
@@ -163,9 +180,9 @@ class _Hardened(Client):
         media_type: str | None = None,  # noqa: ARG002
         **options: Any,  # noqa: ANN401
     ) -> "RequestsClientResponse":
-        deadline = deadline_in_force.get()
+        deadline = self.exchange.deadline
         self._pace.keep(deadline)
-        send = partial(self._send_once, request, deadline, headers=headers, content=content)
+        send = partial(self._send_once, request, headers=headers, content=content)
         try:
             response = send(**options)
         except ClientRequestError as error:
@@ -185,12 +202,8 @@ class _Hardened(Client):
         self._last_used.at = deadline.clock()
         return response
 
-    def _send_once(
-        self,
-        request: "ClientRequest",
-        deadline: Deadline,
-        **options: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
+    def _send_once(self, request: "ClientRequest", **options: Any) -> Any:  # noqa: ANN401
+        deadline = self.exchange.deadline
         seconds = deadline.remaining
         if not seconds:
             # A process that was frozen since the deadline was set sends nothing any more.
@@ -199,7 +212,7 @@ class _Hardened(Client):
         if request.method == "POST":
             if deadline.clock() - getattr(self._last_used, "at", 0.0) > _LONGEST_IDLE:
                 self._client.close()
-            post_was_sent.set(True)
+            self.exchange.post_was_sent = True
         timeout = (min(_LONGEST_CONNECT, seconds), seconds)
         try:
             return self._client.send(request=request, timeout=timeout, **options)
@@ -278,13 +291,19 @@ def _as_it_is(*arguments: Any) -> Any:  # noqa: ANN401
     return arguments[-1]
 
 
-def web_page(model: Model) -> str | None:
-    """Give the address of the page for people; None where the answer does not tell it."""
-    return page_of({"_links": model._links and model._links.additional_properties})  # noqa: SLF001 - msrest's name
+def started(model: Model, page: Callable[[int], str]) -> Release | None:
+    """Read what a POST started; None where the answer does not say what.
+
+    `page` returns the address of the page for people, where the answer has none.
+    """
+    if model is None or model.id is None:
+        return None
+    links = model._links and model._links.additional_properties  # noqa: SLF001 - msrest's name
+    return Release(model.id, page_of({"_links": links}) or page(model.id))
 
 
 def forget_locations() -> None:
-    """Ask anew where the API's resources are, after an answer that did not say so."""
+    """Ask again where the API's resources are, after an answer that did not say so."""
     Client._locations_cache.clear()  # noqa: SLF001 - there is no other way
 
 

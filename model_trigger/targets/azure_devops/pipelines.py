@@ -14,12 +14,13 @@ from urllib.parse import quote
 from model_trigger.targets.azure_devops.answers import AnswerError, needs
 from model_trigger.targets.azure_devops.connection import (
     Authorization,
+    Exchange,
     HardenedBuildClient,
     HardenedPipelinesClient,
     Model,
     Pace,
+    started,
     unparsed,
-    web_page,
 )
 from model_trigger.targets.azure_devops.faults import asked, asked_by_itself
 from model_trigger.targets.azure_devops.names import Listed
@@ -93,6 +94,12 @@ class Pipelines:
             HardenedBuildClient(organization_url, credentials, pace),
         )
 
+    def during(self, exchange: Exchange) -> "Pipelines":
+        """Return the same for one exchange; what has been read is shared."""
+        return replace(
+            self, client=self.client.during(exchange), builds=self.builds.during(exchange)
+        )
+
     def listed(self, project: str, name: str | None) -> Iterator[Listed]:
         """List the pipelines of a name, or those of the whole project."""
         found: list[Model] = self.builds.get_definitions(project, name=name, top=_MOST_LISTED)
@@ -105,7 +112,8 @@ class Pipelines:
 
     def start(self, request: StartRequest) -> Release | None:
         """Send the POST; None when the answer does not say which run it started."""
-        return _run(request, self.client.start(request.project, request.definition, request.body))
+        run = self.client.start(request.project, request.definition, request.body)
+        return started(run, partial(_page, request))
 
     def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
         """Look for the run with this key, or without one for those that were given the same.
@@ -115,7 +123,7 @@ class Pipelines:
         runs = self._lists.get(
             (request.project, request.definition),
             wish,
-            lambda since: asked(lambda: self._runs(request, since), wish.deadline),
+            lambda since: asked(lambda: self._runs(request, since)),
         )
         sent = Given.by(request.body)
         if sent.key == key:
@@ -231,7 +239,7 @@ class Pipelines:
             return _given(document(unparsed(self.builds).get_build(project, run.release.id)))
 
         key = project, run.release.id
-        return self._given.get(key, wish.deadline, lambda: asked_by_itself(read, wish.deadline))
+        return self._given.get(key, wish.deadline, lambda: asked_by_itself(read))
 
 
 def _is_about_the_key(answer: AnswerError) -> bool:
@@ -276,12 +284,6 @@ def _variables(item: Json) -> Json | None:
     except ValueError:
         return None
     return cast("Json", read) if isinstance(read, dict) else None
-
-
-def _run(request: StartRequest, run: Model) -> Release | None:
-    if run is None or run.id is None:
-        return None
-    return Release(run.id, web_page(run) or _page(request, run.id))
 
 
 def _page(request: StartRequest, run_id: int) -> str:

@@ -5,20 +5,22 @@
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from model_trigger.targets.azure_devops.answers import AnswerError
 from model_trigger.targets.azure_devops.connection import (
     Authorization,
+    Exchange,
     HardenedReleaseClient,
     HardenedSecurityClient,
     Model,
     Pace,
+    started,
     unparsed,
-    web_page,
 )
 from model_trigger.targets.azure_devops.faults import asked, asked_by_itself
 from model_trigger.targets.azure_devops.names import Listed
@@ -91,6 +93,12 @@ class ReleaseDefinitions:
             HardenedSecurityClient(url, credentials, pace),
         )
 
+    def during(self, exchange: Exchange) -> "ReleaseDefinitions":
+        """Return the same for one exchange; what has been read is shared."""
+        return replace(
+            self, client=self.client.during(exchange), security=self.security.during(exchange)
+        )
+
     def listed(self, project: str, name: str | None) -> Iterator[Listed]:
         """List the definitions of a name, or those of the whole project."""
         found: list[Model] = self.client.get_release_definitions(
@@ -117,14 +125,14 @@ class ReleaseDefinitions:
 
     def start(self, request: StartRequest) -> Release | None:
         """Send the POST; None when the answer does not say which release it started."""
-        return _release(request, self.client.start(request.project, request.body))
+        return started(self.client.start(request.project, request.body), partial(_page, request))
 
     def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
         """Look for the release with this key. Raises TargetError, AzureDevOpsError."""
         releases = self._lists.get(
             (request.project, request.definition),
             wish,
-            lambda since: asked(lambda: self._releases(request, since), wish.deadline),
+            lambda since: asked(lambda: self._releases(request, since)),
         )
         ending = key_mark(key)
         keyed = [
@@ -209,9 +217,7 @@ class ReleaseDefinitions:
             whole = document(unparsed(self.client).get_release(project, release.id))
             return _last_key(text(whole, "description") or "")
 
-        return self._keys.get(
-            (project, release.id), wish.deadline, lambda: asked_by_itself(read, wish.deadline)
-        )
+        return self._keys.get((project, release.id), wish.deadline, lambda: asked_by_itself(read))
 
     def _security_token(self, request: StartRequest) -> str:
         """Name the definition as its permissions are stored: project, folders and id.
@@ -259,12 +265,6 @@ def _triggers(triggers: Iterable[Model]) -> Iterator[str]:
         alias = trigger.get("artifactAlias") if isinstance(trigger, dict) else None
         if alias:
             yield alias
-
-
-def _release(request: StartRequest, release: Model) -> Release | None:
-    if release is None or release.id is None:
-        return None
-    return Release(release.id, web_page(release) or _page(request, release.id))
 
 
 def _listed_release(request: StartRequest, item: Json) -> Release:
