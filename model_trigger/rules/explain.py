@@ -1,4 +1,4 @@
-"""Say what each rule would do with a registration, and why: from the rules alone."""
+"""Explain what each rule would do with a registration, and why: from the rules alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ class Verdict:
         return all(clause.met for clause in self.clauses if clause.clause == "model")
 
     def to_dict(self) -> dict[str, object]:
-        """Give the verdict as JSON values."""
+        """Return the verdict as JSON values."""
         clauses = [
             {
                 "clause": clause.clause,
@@ -73,7 +73,7 @@ class Explanation:
     closest: str | None
 
     def to_dict(self) -> dict[str, object]:
-        """Give the explanation as JSON values; `workspace` is null when none was given."""
+        """Return the explanation as JSON values; `workspace` is null when none was given."""
         registration = self.registration
         return {
             "registration": {
@@ -169,7 +169,7 @@ def _verdict(evaluation: Evaluation, registration: Registration) -> Verdict:
 
 
 def _provisos(evaluation: Evaluation, registration: Registration) -> Iterator[str]:
-    """Say what else must hold, which the rules alone cannot tell."""
+    """Yield what else must hold, which the rules alone do not show."""
     rule = evaluation.rule
     if registration.workspace is ANY_WORKSPACE and rule.fields.workspace:
         yield f"the workspace fits {rule.fields.workspace!r}"
@@ -183,7 +183,7 @@ def _provisos(evaluation: Evaluation, registration: Registration) -> Iterator[st
 
 
 def _refusal(rule: Rule, registration: Registration) -> str | None:
-    """Say which value the rule could not hand over; None when all can be."""
+    """Return why a value cannot be handed over; None when all can be."""
     # Only Azure DevOps knows the definition: taken is one that lets the rule set what it sets.
     definition = rule.kind.accepting(rule.target)
     try:

@@ -129,7 +129,7 @@ class Rule:
         return Range.parse(self.fields.version, self.fields.scheme)
 
     def fits_model(self, model: str) -> bool:
-        """Tell whether the rule is about this model at all."""
+        """Whether the rule is about this model at all."""
         return self.fields.model.fit(model)
 
     def read_version(self, registration: Registration) -> Version:
@@ -149,7 +149,7 @@ class Rule:
             raise VersionError(msg) from error
 
     def evaluate(self, registration: Registration) -> Evaluation:
-        """Hold the registration against every clause."""
+        """Check the registration against every clause."""
         version_clause, version = self._version(registration)
         clauses = (
             self._model(registration.model),

@@ -1,4 +1,4 @@
-"""Make the JSON Schema of a rules file, which completes and checks rules in editors."""
+"""Write the JSON Schema of a rules file, which completes and checks rules in editors."""
 
 import json
 from typing import Any, cast
@@ -13,10 +13,10 @@ _LONGEST_NAME = 24
 
 
 def rules_schema() -> Schema:
-    """Make the schema of a JSON object of rules by name; `$schema` is allowed beside them.
+    """Return the schema of a JSON object of rules by name; `$schema` is allowed beside them.
 
     What the app accepts is valid. Some of what it refuses is valid too, such as a range that its
-    scheme cannot read: `python -m model_trigger check` tells.
+    scheme cannot read: `python -m model_trigger check` reports it.
     """
     rule = _tidy(rule_fields().model_json_schema())
     parts = rule.pop("$defs")
@@ -40,7 +40,7 @@ def schema_text() -> str:
 
 
 def _only(target: str) -> Schema:
-    """Ask for one target; null is as good as absent."""
+    """Require one target; null is as good as absent."""
     return {"required": [target], "properties": {target: {"type": "object"}}}
 
 

@@ -1,4 +1,4 @@
-"""Say in one line what a rule does."""
+"""Summarize in one line what a rule does."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from model_trigger.rules.rule import Rule
 
 
 def summarize(rule: Rule) -> str:
-    """Say what the rule does: `churn*, versions >=10, newer → release 1 in ml`."""
+    """Summarize a rule: `churn*, versions >=10, newer → release 1 in ml`."""
     mode = "" if rule.mode is Mode.LIVE else f" (mode {rule.mode})"
     selects = ", ".join(_selectors(rule.fields))
     return f"{selects} → {rule.kind.describe(rule.target)}{mode}"

@@ -82,10 +82,6 @@ class PipelineKind(Kind[PipelineFields]):
             body["stagesToSkip"] = list(fields.stages_to_skip)
         return body
 
-    def accepting(self, fields: PipelineFields) -> Definition:  # noqa: ARG002 - any takes them
-        """Return a pipeline of any kind: only a run shows what it does not take."""
-        return Definition(0, "")
-
     def looks_alike(self, body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         """Whether a run may be that of the other body, as far as it was given the same.
 
@@ -126,7 +122,7 @@ class Given:
         parameters: Mapping[str, object] | None,
         variables: Mapping[str, object] | None,
     ) -> "Given":
-        """Make it comparable."""
+        """Return it in a form that can be compared."""
         return cls(branch, _comparable(parameters), _comparable(variables))
 
     @classmethod

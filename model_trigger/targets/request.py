@@ -58,7 +58,7 @@ class Definition:
 
     @property
     def doubled(self) -> str:
-        """What a person is told when the definition starts by itself, besides being started."""
+        """The warning that the definition starts by itself, besides being started."""
         aliases = ", ".join(map(quoted, self.triggers))
         return (
             f"release definition {quoted(self.name)} ({self.id}) also starts by itself, so that "
@@ -67,7 +67,7 @@ class Definition:
         )
 
     def declared(self, variable: str) -> str | None:
-        """Give the definition's spelling of a variable; None when it declares no such one.
+        """Return the definition's spelling of a variable; None when it declares no such one.
 
         Azure DevOps compares the names of variables without case: `src/Agent.Worker/Variables.cs`
         in https://github.com/microsoft/azure-pipelines-agent.
@@ -178,7 +178,7 @@ class Found:
 
     @classmethod
     def of(cls, releases: Sequence[Release]) -> "Found":
-        """Make it from all that have the key, of which there is at least one."""
+        """Return what was found, given all that have the key: at least one."""
         return cls(*releases[:2])
 
 

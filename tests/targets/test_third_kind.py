@@ -72,9 +72,6 @@ class WebhookKind(Kind[WebhookFields]):
     def body(self, fields, definition, values, key):
         return {"payload": fill_all(fields.payload, values), "key": key}
 
-    def accepting(self, fields):
-        return Definition(0, "")
-
     def looks_alike(self, body, other):
         return False
 

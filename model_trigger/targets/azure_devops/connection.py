@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from msrest.universal_http.requests import RequestsClientResponse
     from requests import PreparedRequest, Session
 
-# What the clients give, such as a Release or a Build: msrest's models carry no types.
+# What the clients return, such as a Release or a Build: msrest's models carry no types.
 Model: TypeAlias = Any
 
 _LONGEST_CONNECT = 5.0
@@ -69,7 +69,7 @@ _HARMLESS = {"GET", "HEAD", "OPTIONS"}
 _LONGEST_IDLE = 4.0
 _PREVIEW = "53df2d18-29ea-46a9-bee0-933540f80abf"
 
-# No file: what a process is told about locations is its own, and is forgotten when it is wrong.
+# No file: what a process learns about locations is its own, and is forgotten when it is wrong.
 OPTIONS_CACHE.file_name = ""
 
 
@@ -85,7 +85,7 @@ class Authorization(Authentication):
     """Signs each request by itself, for the address to which it is about to be sent.
 
     So no token expires unseen, and neither a location that a server returns nor a redirect gets a
-    credential that it may not have. `header` gives the Authorization header for an address.
+    credential that it may not have. `header` returns the Authorization header for an address.
     """
 
     def __init__(self, header: Callable[[str], str]) -> None:
@@ -106,7 +106,7 @@ class Authorization(Authentication):
 
 
 class Pace:
-    """When an organisation wants its next request.
+    """When an organization wants its next request.
 
     An answer with Retry-After is a success all the same: it says how long to wait, so that the next
     request is not delayed or refused. What is refused with 429 says so by itself.

@@ -1,6 +1,6 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 # azure-devops and msrest carry no types; what leaves this module is typed.
-"""YAML pipelines: find out what a pipeline takes, run it, find a run again."""
+"""YAML pipelines: read what a pipeline takes, run it, find a run again."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -74,7 +74,7 @@ _Verdict = Callable[[Given], bool | None]
 
 @dataclass(frozen=True, slots=True)
 class Pipelines:
-    """Pipelines of one organisation, and their runs, which the older API calls builds."""
+    """Pipelines of one organization, and their runs, which the older API calls builds."""
 
     client: HardenedPipelinesClient
     builds: HardenedBuildClient
@@ -106,7 +106,7 @@ class Pipelines:
         return (Listed(one.id, one.name, one.path or "\\") for one in found)
 
     def read(self, address: TargetAddress, definition_id: int) -> Definition:
-        """Find out whether the pipeline declares the parameter for the key."""
+        """Read whether the pipeline declares the parameter for the key."""
         takes_key = self.client.can_dry_run and self._takes_key(address, definition_id)
         return Definition(definition_id, str(address.definition), takes_key=takes_key)
 
@@ -145,7 +145,7 @@ class Pipelines:
     def _candidates(
         self, runs: Sequence[_Run], judge: _Verdict, request: StartRequest, wish: Wish
     ) -> Sighting:
-        """Judge each run by what the list says, or by what it says itself."""
+        """Judge each run by what the list shows, or by what it says itself."""
         verdicts: dict[bool | None, list[Release]] = {True: [], False: [], None: []}
         for run in runs:
             if run.queued and run.queued < wish.since:
@@ -203,7 +203,7 @@ class Pipelines:
     def _takes_key(self, address: TargetAddress, pipeline_id: int) -> bool:
         """Preview a run with the key alone: what the YAML does not declare is refused by name.
 
-        All that is wrong with a run is told at once (https://stackoverflow.com/questions/63654387),
+        All that is wrong with a run is reported at once (https://stackoverflow.com/questions/63654387),
         so that other parameters which are missing are no hindrance.
         """
         body = {"templateParameters": {KEY_PARAMETER: "preview"}, **resources(address.branch)}

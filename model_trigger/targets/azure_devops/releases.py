@@ -71,7 +71,7 @@ class _Releases:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDefinitions:
-    """Release definitions of one organisation, and their releases."""
+    """Release definitions of one organization, and their releases."""
 
     client: HardenedReleaseClient
     security: HardenedSecurityClient
@@ -251,7 +251,7 @@ def _is_azure_ml(artifact: Model) -> bool:
 
 
 def _model_of(artifact: Model) -> str | None:
-    """Give the model that an AzureML artifact stands for; None for every other artifact."""
+    """Return the model that an AzureML artifact stands for; None for every other artifact."""
     if not _is_azure_ml(artifact):
         return None
     reference: Mapping[str, Any] = artifact.definition_reference or {}
@@ -260,7 +260,7 @@ def _model_of(artifact: Model) -> str | None:
 
 
 def _triggers(triggers: Iterable[Model]) -> Iterator[str]:
-    """Give the aliases of the artifacts whose new versions start the definition by itself."""
+    """Yield the aliases of the artifacts whose new versions start the definition by itself."""
     for trigger in triggers:
         alias = trigger.get("artifactAlias") if isinstance(trigger, dict) else None
         if alias:
@@ -278,6 +278,6 @@ def _page(request: StartRequest, release_id: int) -> str:
 
 
 def _last_key(description: str) -> str:
-    """Give the last key in a description: only this one is ours, whatever stands before it."""
+    """Return the last key in a description: only this one is ours, whatever stands before it."""
     found = re.findall(r"\[model-trigger:[^\]]*\]", description)
     return found[-1] if found else ""
