@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_trigger.claims.store import LedgerError
 from model_trigger.commands.forget import InFlightError
-from model_trigger.ports import LedgerError
 from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules import warnings as lint
 from model_trigger.rules.book import RuleBook, RuleSource

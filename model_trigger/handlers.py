@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from model_trigger.claims.attempt import attend, keep
+from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
-from model_trigger.decisions.decision import Decision, Outcome, not_matched, rejected
-from model_trigger.ports import ConflictError, LedgerError, OutcomeError, Services
+from model_trigger.decisions.decision import Decision, Outcome, OutcomeError, not_matched, rejected
 from model_trigger.reconcile.missing import find_missing
 from model_trigger.reconcile.open_claims import finish_claims
 from model_trigger.registrations.event_grid import parse_event
 from model_trigger.registrations.registration import Registration, RejectedEventError
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.sources import RulesUnreadableError
+from model_trigger.services import Services
 from model_trigger.settings import SettingsError
 from model_trigger.text import LONGEST_LINE, cut, one_line
 
@@ -115,10 +115,11 @@ def _steps(
 ) -> Iterator[Callable[[], None]]:
     """Yield what a pass does, one step after the other."""
     of_claims = run.deadline.within(_OPEN_CLAIMS_SECONDS)
-    finished = finish_claims(book, services, of_claims)
+    starter, workspaces = services.starter, services.workspaces
+    finished = finish_claims(book, starter, workspaces, of_claims)
     yield lambda: _tell_all(finished, services, run)
     if book is not None:
-        missed = find_missing(book, services, run.deadline)
+        missed = find_missing(book, starter, services.ledger.notes, workspaces, run.deadline)
         yield lambda: _tell_all(missed, services, run)
     yield lambda: _delete_expired(services, run)
 
@@ -127,7 +128,8 @@ def _delete_expired(services: Services, run: _Delivery) -> None:
     if not run.deadline.allows(_DELETION_SECONDS):
         return  # the next pass does it
     with suppress(ConflictError):  # another process does the same
-        services.ledger.clean_up(datetime.now(UTC) - services.decision_retention, run.deadline)
+        before = datetime.now(UTC) - services.policy.decision_retention
+        services.ledger.decisions.delete_before(before, run.deadline)
 
 
 def status_page(
@@ -149,15 +151,20 @@ def _answered(
 ) -> "Answer":
     """Answer an HTTP request; `accept` is its header of this name."""
     # The pages take a while to import, and no event needs them.
-    from model_trigger.pages import http as status  # noqa: PLC0415
+    from model_trigger.pages import http, shown, status  # noqa: PLC0415
 
-    request = status.Request(query, accept)
+    request = http.Request(query, accept)
     deadline = _Delivery.begin(_PAGE_SECONDS).deadline
     try:
-        reading = status.Reading(services(), datetime.now(UTC), deadline)
+        parts = services()
     except SettingsError as error:
-        return status.answer_error(request, 500, str(error))
-    return status.ANSWERS[page](request, reading)
+        return http.answer_error(request, 500, str(error))
+    ledger, now = parts.ledger, datetime.now(UTC)
+    reading = shown.Reading(ledger.claims, ledger.decisions, parts.policy, now, deadline)
+    app = status.Configuration(
+        parts.rules, ledger.notes, parts.workspaces, parts.mode, parts.defaults
+    )
+    return http.ANSWERS[page](request, reading, app)
 
 
 def _tell_all(decisions: Iterable[Decision], services: Services, run: _Delivery) -> None:
@@ -189,10 +196,10 @@ def _decide_registration(
     matched = [evaluation for evaluation in evaluations if evaluation.matched]
     unreadable = book.unreadable_for(registration)
     for evaluation in matched:
-        attending = partial(attend, evaluation, registration, services, deadline)
+        attending = partial(services.starter.attend, evaluation, registration, deadline)
         yield _guarded(evaluation.rule.name, registration, attending)
     for broken in unreadable:
-        keeping = partial(keep, broken, registration, services, deadline)
+        keeping = partial(services.starter.keep, broken, registration, deadline)
         yield _guarded(broken.name, registration, keeping)
     if not matched and not unreadable:
         yield not_matched(registration, evaluations, book.closest(registration))
@@ -214,7 +221,9 @@ def _tell(decision: Decision, services: Services, delivery: _Delivery) -> bool:
     level = _LEVELS.get(decision.outcome, logging.INFO)
     _log.log(level, "%s", decision.log_line(milliseconds))
     try:
-        services.ledger.record(decision, milliseconds, datetime.now(UTC), delivery.deadline)
+        services.ledger.decisions.record(
+            decision, milliseconds, datetime.now(UTC), delivery.deadline
+        )
     except LedgerError as error:
         _log.warning("the decision could not be kept: %s", error)
         return False
@@ -226,10 +235,10 @@ def _publish(
     decision: Decision, milliseconds: int, services: Services, delivery: _Delivery
 ) -> None:
     """Tell others, if any want to know; nothing of ours depends on it."""
-    if services.outcomes is None:
+    if services.publisher is None:
         return
     try:
-        services.outcomes.publish(decision, milliseconds, delivery.deadline)
+        services.publisher.publish(decision, milliseconds, delivery.deadline)
     except OutcomeError as error:
         _log.warning("%s", error)
     except Exception:  # noqa: BLE001 - nothing depends on it

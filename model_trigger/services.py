@@ -3,27 +3,68 @@
 import base64
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache, partial
+from threading import Semaphore
 
 from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError
 from azure.data.tables import TableServiceClient
 
+from model_trigger.claims.attempt import Starter
+from model_trigger.claims.policy import Policy
+from model_trigger.decisions.decision import OutcomePublisher
 from model_trigger.identity import Identity, azure_cli, managed_identity
-from model_trigger.ledger.table import Ledger
+from model_trigger.ledger.ledger import Ledger
 from model_trigger.outbound import client_options
-from model_trigger.ports import AzureDevOps, AzureML, Outcomes, Services
+from model_trigger.registrations.listing import ModelLister
+from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleBook
+from model_trigger.rules.fields import Mode
 from model_trigger.settings import Settings, SettingsError, read_rules, read_settings
 from model_trigger.targets.hosts import Origin, Recipients
-from model_trigger.targets.request import TargetError
+from model_trigger.targets.request import TargetClient, TargetDefaults, TargetError
 from model_trigger.text import quoted
 
 # Azure DevOps by its application id:
 # https://learn.microsoft.com/azure/devops/integrate/get-started/authentication/service-principal-managed-identity
 _AZURE_DEVOPS_SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 _RENEW_BEFORE = 300.0
+_WAITING_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the triggers and the commands work with.
+
+    `rules` reads the rules once, and raises RulesUnreadableError as long as they cannot be read;
+    `targets` and `models` are built when they are first called. Only events of the `workspaces` are
+    accepted, and these are reconciled; empty accepts any and reconciles none.
+    """
+
+    ledger: Ledger
+    targets: Callable[[], TargetClient]
+    models: Callable[[], ModelLister]
+    publisher: OutcomePublisher | None
+    rules: Callable[[], RuleBook]
+    workspaces: Sequence[Workspace]
+    defaults: TargetDefaults
+    mode: Mode
+    policy: Policy
+    waiting_room: Semaphore = field(default_factory=lambda: Semaphore(_WAITING_AT_ONCE))
+
+    @property
+    def starter(self) -> Starter:
+        """What starts the targets of rules."""
+        return Starter(
+            self.ledger.claims,
+            self.targets,
+            self.models,
+            self.defaults,
+            self.policy,
+            self.waiting_room,
+        )
 
 
 @cache
@@ -37,20 +78,21 @@ def services() -> Services:
     logging.getLogger("azure").setLevel(logging.WARNING)
     return Services(
         ledger=Ledger.open(_tables(settings), settings.ledger_prefix),
-        azure_devops=cache(partial(_azure_devops, settings)),
-        azure_ml=cache(partial(_azure_ml, settings)),
-        outcomes=_outcomes(settings),
+        targets=cache(partial(_azure_devops, settings)),
+        models=cache(partial(_azure_ml, settings)),
+        publisher=_publisher(settings),
         rules=cache(lambda: RuleBook.read(read_rules(), settings.mode)),
         workspaces=settings.workspaces,
-        organization_url=settings.azure_devops_org_url,
-        project=settings.azure_devops_project,
+        defaults=TargetDefaults(settings.azure_devops_org_url, settings.azure_devops_project),
         mode=settings.mode,
-        claim_lease=settings.claim_lease,
-        list_lag=settings.list_lag,
-        retry_pause=settings.retry_pause,
-        retry_for=settings.retry_for,
-        reconcile_lookback=settings.reconcile_lookback,
-        decision_retention=settings.decision_retention,
+        policy=Policy(
+            claim_lease=settings.claim_lease,
+            list_lag=settings.list_lag,
+            retry_pause=settings.retry_pause,
+            retry_for=settings.retry_for,
+            reconcile_lookback=settings.reconcile_lookback,
+            decision_retention=settings.decision_retention,
+        ),
     )
 
 
@@ -83,20 +125,20 @@ def _tables_of_string(text: str) -> TableServiceClient:
         raise SettingsError(msg) from None
 
 
-def _azure_devops(settings: Settings) -> AzureDevOps:
+def _azure_devops(settings: Settings) -> TargetClient:
     # Imported when something is to be started: an event that no rule wants does without.
     from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter  # noqa: PLC0415
 
     return Adapter(authorization=_authorization(settings), clock=time.monotonic)
 
 
-def _azure_ml(settings: Settings) -> AzureML:
+def _azure_ml(settings: Settings) -> ModelLister:
     from model_trigger.registrations.azure_ml import AzureMachineLearning  # noqa: PLC0415 - as above
 
     return AzureMachineLearning(partial(_credential, settings, settings.azure_client_id))
 
 
-def _outcomes(settings: Settings) -> Outcomes | None:
+def _publisher(settings: Settings) -> OutcomePublisher | None:
     if not settings.outcome_topic_endpoint:
         return None
     from model_trigger.decisions.topic import OutcomeTopic  # noqa: PLC0415 - as above

@@ -3,27 +3,26 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import count
-from typing import Any
 
 import pytest
 from azure.data.tables import TableServiceClient
 from hypothesis import HealthCheck, settings
 
-from model_trigger.ledger.table import Ledger
-from model_trigger.ports import Services
+from model_trigger.ledger.ledger import Ledger
 from model_trigger.registrations.azure_ml import AzureMachineLearning as AzureMLAdapter
 from model_trigger.rules.fields import Mode
+from model_trigger.services import Services
 from model_trigger.targets.azure_devops.client import AzureDevOps as AzureDevOpsAdapter
+from model_trigger.targets.request import TargetDefaults
 from tests.sandbox.azure_devops.stand_in import AzureDevOps
 from tests.sandbox.azure_ml.stand_in import AzureMachineLearning
 from tests.sandbox.azurite import Azurite
 from tests.sandbox.credentials import StaticCredential
-from tests.support.build import WORKSPACE, rulebook
-from tests.support.trial import App, Trial
+from tests.support.build import POLICY, WORKSPACE, rulebook
+from tests.support.trial import App, Trial, with_changes
 
 _prefixes = count(1)
 
@@ -84,26 +83,16 @@ def make_services(ledger: Ledger, azure_devops: AzureDevOps) -> Callable[..., Se
     models = AzureMLAdapter(StaticCredential)
     services = Services(
         ledger=ledger,
-        azure_devops=lambda: releases,
-        azure_ml=lambda: models,
-        outcomes=None,
+        targets=lambda: releases,
+        models=lambda: models,
+        publisher=None,
         rules=partial(rulebook, churn={}),
         workspaces=(),
-        organization_url=azure_devops.url,
-        project="ml",
+        defaults=TargetDefaults(azure_devops.url, "ml"),
         mode=Mode.LIVE,
-        claim_lease=timedelta(minutes=2),
-        list_lag=timedelta(minutes=2),
-        retry_pause=timedelta(minutes=5),
-        retry_for=timedelta(days=1),
-        reconcile_lookback=timedelta(days=1),
-        decision_retention=timedelta(days=90),
+        policy=POLICY,
     )
-
-    def make(**changes: Any) -> Services:
-        return replace(services, **changes)
-
-    return make
+    return partial(with_changes, services)
 
 
 @pytest.fixture
@@ -144,7 +133,7 @@ def settings_for(
             "AZURE_DEVOPS_ORG_URL": azure_devops.url,
             "AZURE_DEVOPS_PROJECT": "ml",
             "AZURE_DEVOPS_PAT": "any",
-            "LEDGER_PREFIX": ledger.releases.table_name.removesuffix("releases"),
+            "LEDGER_PREFIX": ledger.claims.table.client.table_name.removesuffix("releases"),
             "RULES": json.dumps(rules),
             **others,
         }

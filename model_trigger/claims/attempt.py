@@ -4,26 +4,24 @@ Each round reads the ledger, asks the protocol for the next step and takes it; w
 conditional write reads again. A crash at any line leaves a claim that the next delivery finishes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from threading import Semaphore
 from uuid import uuid4
 
 from model_trigger.claims import protocol, transitions
 from model_trigger.claims.claim import Candidate, Claim, Done, Partition, Snapshot
 from model_trigger.claims.lookup import RESERVE, SHORTEST_CALL, SLOW, Asked, Hold
+from model_trigger.claims.policy import Policy
 from model_trigger.claims.protocol import Busy, LookUp, Proceed, RemakeMark, Settle, Take
+from model_trigger.claims.store import ClaimStore, ConflictError, LedgerError
 from model_trigger.claims.transitions import Turn
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.matching.versions import parse_version
-from model_trigger.ports import (
-    AzureMLError,
-    ConflictError,
-    LedgerError,
-    Services,
-    WorkspaceAccessError,
-)
+from model_trigger.registrations.listing import AzureMLError, ModelLister, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import BrokenRule
 from model_trigger.rules.fields import Mode, Start
@@ -36,6 +34,8 @@ from model_trigger.targets.request import (
     StartRequest,
     StartResult,
     TargetAddress,
+    TargetClient,
+    TargetDefaults,
     TargetError,
     Unknown,
 )
@@ -45,82 +45,91 @@ _PATIENCE = 5.0
 _PAUSE = 0.25
 
 
-def attend(
-    evaluation: Evaluation,
-    registration: Registration,
-    services: Services,
-    deadline: Deadline,
-    *,
-    retry: Asked | None = None,
-) -> Decision:
-    """Start the target of a rule that matched, unless it was started or must not be.
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Starts the targets of rules, each registration once.
 
-    `retry` is for reconcile, and when it began: a refused start is retried once its pause is over.
+    `targets` and `models` are built when they are first called. `waiting_room` bounds how many
+    threads of the process may wait for another start at once: whoever waits holds a worker thread,
+    of which Azure Functions has few, and who gets no place is delivered again by Event Grid.
     """
-    partition = partition_of(evaluation.rule, registration)
-    hold = Hold(
-        services, deadline, partition, registration.version, retry or Asked(deadline.clock())
-    )
-    attempt = _Attempt(
-        evaluation.rule, _candidate(evaluation, registration), hold, retry is not None
-    )
-    try:
-        done = attempt.run()
-    except (AzureDevOpsError, AzureMLError, LedgerError) as error:
-        done = Done(Outcome.PENDING, str(error))
-    return Decision(
-        outcome=done.outcome,
-        reason=done.reason or evaluation.reason,
-        rule=evaluation.rule.name,
-        registration=registration,
-        clauses=evaluation.clauses,
-        release=done.release,
-        unanswered=done.unanswered,
-    )
+
+    claims: ClaimStore
+    targets: Callable[[], TargetClient]
+    models: Callable[[], ModelLister]
+    defaults: TargetDefaults
+    policy: Policy
+    waiting_room: Semaphore
+
+    def attend(
+        self,
+        evaluation: Evaluation,
+        registration: Registration,
+        deadline: Deadline,
+        *,
+        retry: Asked | None = None,
+    ) -> Decision:
+        """Start the target of a rule that matched, unless it was started or must not be.
+
+        `retry` is for reconcile, and when it began: a refused start is retried once its pause is
+        over.
+        """
+        rule = evaluation.rule
+        asked = retry or Asked(deadline.clock())
+        partition = partition_of(rule, registration)
+        hold = self.hold(partition, registration.version, deadline, asked)
+        candidate = _candidate(evaluation, registration)
+        try:
+            done = _Attempt(rule, candidate, self, hold, retry is not None).run()
+        except (AzureDevOpsError, AzureMLError, LedgerError) as error:
+            done = Done(Outcome.PENDING, str(error))
+        return Decision(
+            outcome=done.outcome,
+            reason=done.reason or evaluation.reason,
+            rule=rule.name,
+            registration=registration,
+            clauses=evaluation.clauses,
+            release=done.release,
+            unanswered=done.unanswered,
+        )
+
+    def keep(self, broken: BrokenRule, registration: Registration, deadline: Deadline) -> Decision:
+        """Keep a registration that a broken rule may want, until a person has fixed the rule.
+
+        What the rule has observed before it broke is not kept, so that it never starts.
+        """
+        partition = partition_of(broken, registration)
+        observed = replace(partition, observed=True)
+        outcome, reason = Outcome.FAILED, broken.reason
+        try:
+            if self.claims.read(observed, registration.version, deadline).claim:
+                reason = "this rule has observed it before"
+                return Decision(Outcome.DUPLICATE, reason, broken.name, registration)
+            snapshot = self.claims.read(partition, registration.version, deadline)
+            if snapshot.claim is None:
+                claim = transitions.kept(registration, reason, snapshot.read_at)
+                self.claims.write(partition, claim, None, deadline)
+        except ConflictError:
+            reason = f"{reason} (another delivery keeps it)"
+        except LedgerError as error:
+            outcome, reason = Outcome.PENDING, f"{reason}; {error}"
+        return Decision(outcome, reason, broken.name, registration)
+
+    def hold(self, partition: Partition, version: str, deadline: Deadline, asked: Asked) -> Hold:
+        """Return what reads, writes and looks up one claim."""
+        lag = self.policy.list_lag
+        return Hold(self.claims, self.targets, lag, deadline, partition, version, asked)
+
+    def asks(self, rule: Rule, workspace: Workspace) -> tuple[str, ...]:
+        """Return whom a start asks: the organization, and the workspace if its list is needed."""
+        url = (rule.target.organization_url or self.defaults.organization_url or "").rstrip("/")
+        return (url, workspace.key) if rule.start is Start.LATEST else (url,)
 
 
 def partition_of(rule: Rule | BrokenRule, registration: Registration) -> Partition:
     """Return the partition of a rule's claims on a model, as the rule's mode is now."""
     observed = isinstance(rule, Rule) and rule.mode is Mode.OBSERVE
     return Partition(rule.name, registration.workspace, registration.model, observed)
-
-
-def asked_by(rule: Rule, workspace: Workspace, services: Services) -> tuple[str, ...]:
-    """Return whom a start asks: the organization, and the workspace where its list is needed."""
-    url = rule.target.organization_url or services.organization_url or ""
-    needs_list = rule.start is Start.LATEST
-    return (url.rstrip("/"), workspace.key) if needs_list else (url.rstrip("/"),)
-
-
-def keep(
-    broken: BrokenRule, registration: Registration, services: Services, deadline: Deadline
-) -> Decision:
-    """Keep a registration that a broken rule may want, until a person has fixed the rule.
-
-    What the rule has observed before it broke is not kept, so that it never starts.
-    """
-    partition = partition_of(broken, registration)
-    outcome, reason = Outcome.FAILED, broken.reason
-    try:
-        if _was_observed(partition, registration, services, deadline):
-            reason = "this rule has observed it before"
-            return Decision(Outcome.DUPLICATE, reason, broken.name, registration)
-        snapshot = services.ledger.read(partition, registration.version, deadline)
-        if snapshot.claim is None:
-            claim = transitions.kept(registration, reason, snapshot.read_at)
-            services.ledger.write(partition, claim, None, deadline)
-    except ConflictError:
-        reason = f"{reason} (another delivery keeps it)"
-    except LedgerError as error:
-        outcome, reason = Outcome.PENDING, f"{reason}; {error}"
-    return Decision(outcome, reason, broken.name, registration)
-
-
-def _was_observed(
-    partition: Partition, registration: Registration, services: Services, deadline: Deadline
-) -> bool:
-    observed = replace(partition, observed=True)
-    return services.ledger.read(observed, registration.version, deadline).claim is not None
 
 
 @dataclass
@@ -133,13 +142,10 @@ class _Attempt:
 
     rule: Rule
     candidate: Candidate
+    starter: Starter
     hold: Hold
     retry: bool
     turn: Turn | None = field(default=None, init=False)
-
-    @property
-    def services(self) -> Services:
-        return self.hold.services
 
     @property
     def deadline(self) -> Deadline:
@@ -171,7 +177,7 @@ class _Attempt:
 
     def _has_waited(self, patience: Deadline) -> bool:
         """Wait a moment, as long as there is patience and not too many others wait."""
-        room = self.services.waiting_room
+        room = self.starter.waiting_room
         if not patience.allows(_PAUSE) or not room.acquire(blocking=False):
             return False
         try:
@@ -191,7 +197,7 @@ class _Attempt:
             case Settle():
                 return self._settle(step)
             case RemakeMark():
-                known = self.services.ledger.claims(self.hold.partition, self.deadline)
+                known = self.starter.claims.all_in(self.hold.partition, self.deadline)
                 self.hold.write(None, transitions.remade_mark(step.mark, known, self.candidate))
                 return None
             case LookUp(claim):
@@ -205,7 +211,7 @@ class _Attempt:
                 return self._take(snapshot, self._new_turn(began))
 
     def _new_turn(self, began: float) -> Turn:
-        return Turn(uuid4().hex, uuid4().hex, self.services.claim_lease, began)
+        return Turn(uuid4().hex, uuid4().hex, self.starter.policy.claim_lease, began)
 
     def _take(self, snapshot: Snapshot, turn: Turn) -> Done | None:
         """Prepare the POST, write the claim, then send the POST."""
@@ -234,7 +240,7 @@ class _Attempt:
             return None
         found = self.candidate.registration
         within = self.hold.before_reserve
-        listed = self.services.azure_ml().versions(found.workspace, found.model, within)
+        listed = self.starter.models().versions(found.workspace, found.model, within)
         for evaluation, registration in ((self.rule.evaluate(one), one) for one in listed):
             version = evaluation.version
             if evaluation.matched and version and version.newer_than(self.candidate.compared):
@@ -246,12 +252,13 @@ class _Attempt:
         return step.done
 
     def _address(self) -> TargetAddress:
-        return self.rule.address(self.services.organization_url, self.services.project)
+        defaults = self.starter.defaults
+        return self.rule.address(defaults.organization_url, defaults.project)
 
     def _request(self, key: str) -> StartRequest:
         address = self._address()
         within = self.hold.before_reserve
-        definition = self.services.azure_devops().definition(address, within)
+        definition = self.starter.targets().definition(address, within)
         return self.rule.request(self.candidate.registration, address, definition, key)
 
     def _unavailable(self, error: AzureDevOpsError | AzureMLError, began: float) -> Done:
@@ -266,7 +273,7 @@ class _Attempt:
     def _refuse(self, snapshot: Snapshot, turn: Turn, reason: str) -> Done:
         """Keep a start that cannot even be requested; the mark moves with it all the same."""
         claim, mark = transitions.take_unstarted(snapshot, self.candidate, turn)
-        pause = self.services.retry_pause
+        pause = self.starter.policy.retry_pause
         self.hold.write(transitions.refused(claim, reason, snapshot.read_at, pause), mark)
         return Done(Outcome.FAILED, reason)
 
@@ -306,7 +313,7 @@ class _Attempt:
             return None
         self.turn = None
         began, within = self.deadline.clock(), self.deadline.within(seconds)
-        result = self.services.azure_devops().start(claim.request, within, claim.key)
+        result = self.starter.targets().start(claim.request, within, claim.key)
         is_slow = self.deadline.clock() - began > SLOW
         if isinstance(result, NotStarted | Unknown) and is_slow:
             return replace(result, answered=False)
@@ -322,7 +329,9 @@ class _Attempt:
             case Started(release):
                 return transitions.started(claim, release), Done(Outcome.STARTED, "", release)
             case Refused(reason):
-                refused = transitions.refused(claim, reason, moment, self.services.retry_pause)
+                refused = transitions.refused(
+                    claim, reason, moment, self.starter.policy.retry_pause
+                )
                 return refused, Done(Outcome.FAILED, reason)
             case NotStarted(reason, seconds, answered):
                 not_before = moment + timedelta(seconds=seconds) if seconds else None

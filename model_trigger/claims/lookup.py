@@ -1,16 +1,17 @@
 """Work on one claim: record how its start ended, and look up what became of it when unknown."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from model_trigger.claims import sighting, transitions
 from model_trigger.claims.claim import Claim, Done, Mark, Partition, Snapshot, State
 from model_trigger.claims.sighting import CouldNotTell
+from model_trigger.claims.store import ClaimStore, ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome, duplicate_line
-from model_trigger.ports import ConflictError, LedgerError, Services
-from model_trigger.targets.request import Absent, AzureDevOpsError, Found, TargetError
+from model_trigger.targets.request import Absent, AzureDevOpsError, Found, TargetClient, TargetError
 
 # What completing the claim may take after Azure DevOps has answered, in seconds.
 RESERVE = 3.0
@@ -18,6 +19,8 @@ SHORTEST_CALL = 1.0
 # An answer that takes longer, in seconds, and says only "not now", is none: a gateway that times
 # out answers 504 after a while, and many claims would wait for it one after the other.
 SLOW = 5.0
+
+_UNCLEAR = "whether an earlier delivery started it is unknown"
 
 _log = logging.getLogger("model_trigger")
 
@@ -35,9 +38,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One claim, and what is needed to read, write and look it up."""
+    """One claim, and what is needed to read, write and look it up.
 
-    services: Services
+    `list_lag` is how long Azure DevOps may take to list what was started.
+    """
+
+    claims: ClaimStore
+    targets: Callable[[], TargetClient]
+    list_lag: timedelta
     deadline: Deadline
     partition: Partition
     version: str
@@ -57,17 +65,17 @@ class Hold:
         """Write how a start ended, as long as the claim is ours.
 
         Return None when it is not, and the next step is to be asked for again. There is time for
-        that also after the deadline: a process that was frozen may have started a second release.
+        each call also after the deadline: a process that was frozen, perhaps more than once, may
+        have started a second release.
         """
-        late = replace(self, deadline=self.deadline.at_least(RESERVE))
         while True:
             # A start whose outcome is unknown keeps the slot until its lease is over.
             keeps_slot = completed.state is State.UNKNOWN
             freed = None if keeps_slot else transitions.without_slot(mark, completed.version)
             try:
-                late.write(completed, freed)
+                self._late.write(completed, freed)
             except ConflictError:
-                snapshot = late.read()
+                snapshot = self._late.read()
                 mark, other = snapshot.mark, transitions.after_conflict(snapshot.claim, completed)
                 if other is None:
                     return done if completed.release else None
@@ -76,6 +84,11 @@ class Hold:
                 self._report_second(completed)
                 return done
 
+    @property
+    def _late(self) -> "Hold":
+        """The same with time for one call, whatever the deadline is."""
+        return replace(self, deadline=self.deadline.at_least(RESERVE))
+
     def look_up(self, claim: Claim, snapshot: Snapshot, *, record: bool) -> Done | Claim | None:
         """Look up the release of a claim whose outcome is unknown.
 
@@ -83,35 +96,39 @@ class Hold:
         started; or None when others have gone on with the claim meanwhile. `record` writes down
         the attempt also where nothing came of it. Raises ConflictError, LedgerError.
         """
-        unclear = "whether an earlier delivery started it is unknown"
         asked, began = self._asked(claim, snapshot), self.deadline.clock()
-        is_late_enough = asked.on is not None
         try:
             seen = self._sighting(claim, asked.at, self.before_reserve)
-        except AzureDevOpsError as error:
-            unanswered = self.silent(claim.organization, began, answered=error.answered)
-            done = Done(Outcome.PENDING, f"{unclear}: {error}", unanswered=unanswered)
-        except LedgerError as error:
-            done = Done(Outcome.PENDING, f"{unclear}: {error}")
-        except TargetError as error:
-            done = Done(Outcome.FAILED, f"{unclear}: {error}")
+        except (AzureDevOpsError, LedgerError, TargetError) as error:
+            done = self._failed(claim, error, began)
         else:
+            if asked.on and claim.second_release and not isinstance(seen, Found):
+                # All that its turns have started is what a frozen process has recorded.
+                seen = Found(claim.second_release)
             match seen:
                 case Found() as found:
                     return self.found(claim, snapshot, found)
-                case Absent() if is_late_enough:
+                case Absent() if asked.on:
                     absent = transitions.not_started(claim, "a look-up found no release")
                     written, _ = self.write(absent, None)
                     return written
                 case Absent():
-                    until = f"{claim.lease_until + self.services.list_lag:%H:%M:%S}"
-                    reason = f"{unclear}; it is not there, which is certain after {until} UTC"
+                    until = f"{claim.lease_until + self.list_lag:%H:%M:%S}"
+                    reason = f"{_UNCLEAR}; it is not there, which is certain after {until} UTC"
                     done = Done(Outcome.PENDING, reason)
                 case CouldNotTell(reason):
-                    done = Done(Outcome.FAILED, f"{unclear}: {reason}")
+                    done = Done(Outcome.FAILED, f"{_UNCLEAR}: {reason}")
         if record or claim.state is not State.UNKNOWN:
             self.write(transitions.unknown(claim, done.reason, snapshot.read_at), None)
         return done
+
+    def _failed(self, claim: Claim, error: Exception, began: float) -> Done:
+        """Answer for a look-up that failed; with a TargetError, a person must act."""
+        outcome = Outcome.FAILED if isinstance(error, TargetError) else Outcome.PENDING
+        unanswered = ""
+        if isinstance(error, AzureDevOpsError):
+            unanswered = self.silent(claim.organization, began, answered=error.answered)
+        return Done(outcome, f"{_UNCLEAR}: {error}", unanswered=unanswered)
 
     def found(self, claim: Claim, snapshot: Snapshot, found: Found) -> Done | None:
         """Write that the release of a claim was found; None when it is being started again.
@@ -136,7 +153,7 @@ class Hold:
 
     def _asked(self, claim: Claim, snapshot: Snapshot) -> Asked:
         """Return from when on a reading serves; `on` is None where it cannot prove absence."""
-        lag = self.services.list_lag
+        lag = self.list_lag
         if self.asked.on and sighting.may_prove_absence(claim, self.asked.on, lag):
             return self.asked
         if self.partition.observed or sighting.may_prove_absence(claim, snapshot.read_at, lag):
@@ -161,12 +178,10 @@ class Hold:
         request = claim.request
         if request is None or self.partition.observed:
             return Absent()
-        seen = self.services.azure_devops().find(
-            request, claim.key, claim.claimed_at, began_after, deadline
-        )
+        seen = self.targets().find(request, claim.key, claim.claimed_at, began_after, deadline)
         if isinstance(seen, Found | Absent):
             return seen
-        others = self.services.ledger.claims_on_target(request, deadline)
+        others = self.claims.on_target(request, deadline)
         me = (self.partition, claim.version)
         return sighting.resolve(
             seen, request, [other for one, other in others if (one, other.version) != me]
@@ -174,14 +189,14 @@ class Hold:
 
     def read(self) -> Snapshot:
         """Read the claim and the mark. Raises LedgerError."""
-        return self.services.ledger.read(self.partition, self.version, self.deadline)
+        return self.claims.read(self.partition, self.version, self.deadline)
 
     def write(self, claim: Claim | None, mark: Mark | None) -> tuple[Claim | None, Mark | None]:
         """Write a claim, a mark or both. Raises ConflictError, LedgerError."""
-        return self.services.ledger.write(self.partition, claim, mark, self.deadline)
+        return self.claims.write(self.partition, claim, mark, self.deadline)
 
     def _report_second(self, claim: Claim) -> None:
-        if claim.second_release:
+        if claim.release and claim.second_release:
             line = duplicate_line(
                 self.partition.rule, claim.registration, claim.release, claim.second_release
             )

@@ -92,8 +92,8 @@ def after_sighting(current: Claim | None, sought: Claim, found: Found) -> Claim 
     if current.release is None:
         if current.state is State.STARTING and current.owner != sought.owner:
             return None
-        # Given up after a refusal, it has lost its request, by which its run is known as taken.
-        return sighted(replace(current, request=current.request or sought.request), found)
+        # The request by which the look-up found it is the one that started it.
+        return sighted(replace(current, request=sought.request or current.request), found)
     known = {current.release, current.second_release, None}
     second = next((one for one in (found.release, found.second) if one not in known), None)
     if second is None or current.second_release:

@@ -209,7 +209,11 @@ def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
         return None
     if current.state in {State.STARTED, State.STARTING}:
         return replace(current, second_release=ours)
-    return replace(completed, etag=current.etag)
+    return replace(
+        completed,
+        second_release=completed.second_release or current.second_release,
+        etag=current.etag,
+    )
 
 
 def _with_release_of_another(completed: Claim, current: Claim) -> Claim:

@@ -22,11 +22,13 @@ def check_online(book: RuleBook) -> Iterator[Finding]:
     Raises SettingsError.
     """
     parts = services()
-    targets = parts.azure_devops()
+    targets = parts.targets()
     rules = book.rules.values()
-    yield from check_rules(rules, targets, parts.organization_url, parts.project, _new_deadline)
+    yield from check_rules(
+        rules, targets, parts.defaults.organization_url, parts.defaults.project, _new_deadline
+    )
     if parts.workspaces:
-        yield from check_workspaces(parts.workspaces, parts.azure_ml().models, _new_deadline)
+        yield from check_workspaces(parts.workspaces, parts.models().models, _new_deadline)
 
 
 def forget(rule: str, workspace: Workspace, model: str, version: str | None) -> Iterator[str]:
@@ -35,7 +37,7 @@ def forget(rule: str, workspace: Workspace, model: str, version: str | None) -> 
     Raises SettingsError, InFlightError and LedgerError.
     """
     partition = Partition(rule, workspace, model)
-    return forgetting.forget(partition, version, services().ledger, _new_deadline())
+    return forgetting.forget(partition, version, services().ledger.claims, _new_deadline())
 
 
 def _new_deadline() -> Deadline:

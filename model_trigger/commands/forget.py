@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from model_trigger.claims.claim import Claim, Partition, State
+from model_trigger.claims.store import ClaimStore
 from model_trigger.deadline import Deadline
-from model_trigger.ports import Ledger
 
 
 class InFlightError(Exception):
@@ -13,7 +13,7 @@ class InFlightError(Exception):
 
 
 def forget(
-    partition: Partition, version: str | None, ledger: Ledger, deadline: Deadline
+    partition: Partition, version: str | None, claims: ClaimStore, deadline: Deadline
 ) -> Iterator[str]:
     """Remove one version's claim, or all claims and the mark, live and observed; tell each.
 
@@ -23,13 +23,13 @@ def forget(
     found = [
         (one, claim)
         for one in partitions
-        for claim in ledger.claims(one, deadline)
+        for claim in claims.all_in(one, deadline)
         if version in {None, claim.version}
     ]
     for _, claim in found:
         _check_not_in_flight(claim)
     for one in partitions:
-        removed = ledger.remove(one, version, deadline)
+        removed = claims.remove(one, version, deadline)
         kind = "observed claim" if one.observed else "claim"
         yield from (f"{kind} {_told(claim)}" for owner, claim in found if owner == one)
         if "mark" in removed:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from model_trigger.deadline import Deadline
 from model_trigger.matching.conditions import Condition, has_wildcard
-from model_trigger.ports import AzureMLError, WorkspaceAccessError
+from model_trigger.registrations.listing import AzureMLError, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.rule import Rule
 from model_trigger.targets.request import (

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
+from typing import Protocol
 
+from model_trigger.deadline import Deadline
 from model_trigger.registrations.registration import Registration
 from model_trigger.rules.rule import Clause, Evaluation
 from model_trigger.targets.request import Release
@@ -17,6 +19,10 @@ _MOST_CLAUSES = 300
 # Seven texts, two ids and the names of the fields add up to less than LONGEST_LINE.
 _LONGEST_REASON = 10_000
 _LONGEST_FIELD = 2_000
+
+
+class OutcomeError(Exception):
+    """An outcome event could not be published; nothing else depends on it."""
 
 
 class Outcome(StrEnum):
@@ -81,13 +87,16 @@ class Decision:
         return _line("decision", self.log_fields(milliseconds))
 
 
-def duplicate_line(
-    rule: str, registration: Registration, first: Release | None, second: Release
-) -> str:
-    """Return the log line of a registration that was started twice: `duplicate_release {...}`.
+class OutcomePublisher(Protocol):
+    """Publishes decisions to whoever subscribes to them."""
 
-    `first` is None as long as it is being started.
-    """
+    def publish(self, decision: Decision, milliseconds: int, deadline: Deadline) -> None:
+        """Publish a decision. Raises OutcomeError."""
+        ...
+
+
+def duplicate_line(rule: str, registration: Registration, first: Release, second: Release) -> str:
+    """Return the log line of a registration that was started twice: `duplicate_release {...}`."""
     reason = (
         "two releases were started: abandon one of them. A process was frozen between its last "
         "check and the POST until another took over"
@@ -100,8 +109,8 @@ def duplicate_line(
             "version": registration.version,
             "workspace": registration.workspace.id,
             "reason": reason,
-            "release_id": first.id if first else None,
-            "release_url": first.url if first else None,
+            "release_id": first.id,
+            "release_url": first.url,
             "second_release_id": second.id,
             "second_release_url": second.url,
         },

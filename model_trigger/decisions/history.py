@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Protocol
 
-from model_trigger.decisions.decision import Outcome
+from model_trigger.deadline import Deadline
+from model_trigger.decisions.decision import Decision, Outcome
 
 _CURSOR = re.compile(r"(20[0-9]{2}-[0-9]{2}-[0-9]{2})(?:\|([0-9a-f.|]{1,100}))?")
 _DAY = timedelta(days=1)
@@ -81,3 +83,26 @@ class DecisionSearch:
     model: str = ""
     version: str = ""
     outcomes: tuple[Outcome, ...] = ()
+
+
+class DecisionStore(Protocol):
+    """Keeps decisions. Every method raises the ledger's errors."""
+
+    def record(
+        self, decision: Decision, milliseconds: int, now: datetime, deadline: Deadline
+    ) -> None:
+        """Keep a decision."""
+        ...
+
+    def search(
+        self, search: DecisionSearch, deadline: Deadline
+    ) -> tuple[list[PastDecision], Cursor]:
+        """Read decisions, the newest first, and return with them where to continue.
+
+        Stops where it is when the time runs out.
+        """
+        ...
+
+    def delete_before(self, before: datetime, deadline: Deadline) -> int:
+        """Remove the decisions of the days before, and return how many."""
+        ...

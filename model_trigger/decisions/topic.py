@@ -9,9 +9,8 @@ from azure.core.exceptions import AzureError
 from azure.core.messaging import CloudEvent
 
 from model_trigger.deadline import Deadline
-from model_trigger.decisions.decision import Decision, Outcome
+from model_trigger.decisions.decision import Decision, Outcome, OutcomeError
 from model_trigger.outbound import client_options
-from model_trigger.ports import OutcomeError
 
 _TYPES = {
     Outcome.STARTED: "ModelTrigger.ReleaseStarted",

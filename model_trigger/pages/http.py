@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from model_trigger.pages.lookup import Question, Reading, find
-from model_trigger.pages.status import gather, told
+from model_trigger.pages.status import Configuration, gather, read_or_error
 from model_trigger.rules.explain import explain_http
 
 _BAD_REQUEST, _SERVER_ERROR, _UNAVAILABLE = 400, 500, 503
@@ -54,26 +54,26 @@ class Answer:
     body: str
 
 
-def answer_status(request: Request, reading: Reading) -> Answer:
+def answer_status(request: Request, reading: Reading, app: Configuration) -> Answer:
     """Answer with the status: a page, unless JSON is asked for; 503 when storage cannot be read."""
     try:
         question = Question.parse(request.query)
     except ValueError as error:
         return answer_error(request, _BAD_REQUEST, str(error))
-    overview = gather(question, reading)
+    overview = gather(question, reading, app)
     code = _UNAVAILABLE if overview.ledger_error else 200
     if not request.wants_page(otherwise=True):
         return _data(code, asdict(overview))
     return _page(request, code, "status.html", reading.now, overview=overview, question=question)
 
 
-def answer_explain(request: Request, reading: Reading) -> Answer:
+def answer_explain(request: Request, reading: Reading, app: Configuration) -> Answer:
     """Answer with what each rule would do: JSON, or a page when one is asked for.
 
     The page also tells what the ledger knows. 500 when the rules cannot be read, 400 when the
     question cannot be.
     """
-    book, rules_error = told(reading.services.rules)
+    book, rules_error = read_or_error(app.rules)
     explained: dict[str, Any] = {"error": rules_error}
     code = _SERVER_ERROR
     if book is not None:
@@ -86,7 +86,7 @@ def answer_explain(request: Request, reading: Reading) -> Answer:
         return answer_error(request, _BAD_REQUEST, str(error))
     found, ledger_error = None, ""
     if question.model and question.version:
-        found, ledger_error = told(lambda: find(question, reading))
+        found, ledger_error = read_or_error(lambda: find(question, reading))
     return _page(
         request,
         _UNAVAILABLE if ledger_error else code,
@@ -100,7 +100,7 @@ def answer_explain(request: Request, reading: Reading) -> Answer:
     )
 
 
-ANSWERS: Mapping[str, Callable[[Request, Reading], Answer]] = {
+ANSWERS: Mapping[str, Callable[[Request, Reading, Configuration], Answer]] = {
     "status": answer_status,
     "explain": answer_explain,
 }

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from model_trigger.claims.claim import Claim, Partition, State
-from model_trigger.deadline import Deadline
+from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Outcome
 from model_trigger.decisions.history import Cursor, DecisionSearch, PastDecision
-from model_trigger.ports import Ledger, Services
+from model_trigger.pages.shown import Reading, Shown, show
 
 _MOST_DECISIONS = 50
 _MOST_CLAIMS = 50
@@ -33,14 +32,6 @@ _DECISIONS_SAY: Mapping[str, str] = {
     Outcome.NOT_MATCHED: "No release was started",
     Outcome.REJECTED: "Its event was rejected",
     Outcome.PENDING: "Rule {rule} has not started it yet",
-}
-_NEXT_STEPS: Mapping[str, str] = {
-    State.STARTING: "the answer of Azure DevOps is awaited",
-    State.UNKNOWN: "reconcile looks its release up",
-    State.WAITING: "the next delivery or reconcile starts it",
-    State.FAILED: "reconcile tries again until {given_up:%Y-%m-%d %H:%M} UTC",
-    State.KEPT: "reconcile decides on it once the rule is fixed",
-    State.GIVEN_UP: "it stays so until the claim is forgotten: python -m model_trigger forget",
 }
 
 
@@ -77,32 +68,6 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownClaim:
-    """A claim and what comes next.
-
-    `state` is the ledger's, or `unknown` when a start's lease is over without an answer;
-    `next_step` is empty when nothing is to come, `next_attempt` is not before when it comes.
-    """
-
-    state: str
-    rule: str
-    observed: bool
-    model: str
-    version: str
-    workspace: str
-    registered_at: datetime | None
-    since: datetime
-    reason: str
-    next_step: str
-    next_attempt: datetime | None
-    release_id: int | None
-    release_url: str
-    second_release_url: str
-    tags: Mapping[str, str]
-    properties: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Sentence:
     """One answer, since when it holds, and the release that it is about."""
 
@@ -120,41 +85,17 @@ class Found:
     model: str
     version: str
     answers: Sequence[Sentence]
-    claims: Sequence[ShownClaim]
+    claims: Sequence[Shown]
     more_claims: int
     decisions: Sequence[PastDecision]
     older: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One reading of the ledger for a page: what it needs, and when it takes place."""
-
-    services: Services
-    now: datetime
-    deadline: Deadline
-
-    @property
-    def ledger(self) -> Ledger:
-        """Where it is read."""
-        return self.services.ledger
-
-    @property
-    def today(self) -> Cursor:
-        """The newest of all decisions."""
-        return Cursor(self.now.date())
-
-    @property
-    def kept_since(self) -> date:
-        """The oldest day whose decisions are kept."""
-        return (self.now - self.services.decision_retention).date()
 
 
 def find(question: Question, reading: Reading) -> Found:
     """Find what is known. Raises LedgerError, ConflictError."""
     claims = [
         show(partition, claim, reading)
-        for partition, claim in reading.ledger.claims_of(
+        for partition, claim in reading.claims.of_model(
             question.model, question.version, reading.deadline
         )
         if question.is_about(partition.workspace.id)
@@ -176,7 +117,7 @@ def find(question: Question, reading: Reading) -> Found:
 def past_decisions(
     question: Question, reading: Reading, *, of_model: bool = False
 ) -> tuple[list[PastDecision], str | None]:
-    """Give the decisions before what is asked, and where to go on, None at the end.
+    """Return the decisions before what is asked, and where to continue, None at the end.
 
     Raises LedgerError, ConflictError.
     """
@@ -190,38 +131,12 @@ def past_decisions(
         model=question.model if of_model else "",
         version=question.version if of_model else "",
     )
-    found, cursor = reading.ledger.past_decisions(search, reading.deadline)
+    found, cursor = reading.decisions.search(search, reading.deadline)
     return found, None if cursor.day < reading.kept_since else str(cursor)
 
 
-def show(partition: Partition, claim: Claim, reading: Reading) -> ShownClaim:
-    """Show a claim as it stands now."""
-    state = claim.standing(reading.now)
-    since = claim.failed_since or claim.claimed_at
-    release, second = claim.release, claim.second_release
-    next_step = _NEXT_STEPS.get(state, "")
-    return ShownClaim(
-        state=state.value,
-        rule=partition.rule,
-        observed=partition.observed,
-        model=partition.model,
-        version=claim.version,
-        workspace=partition.workspace.id,
-        registered_at=claim.registration.registered_at,
-        since=since,
-        reason=claim.reason,
-        next_step=next_step.format(given_up=since + reading.services.retry_for),
-        next_attempt=claim.not_before,
-        release_id=release.id if release else None,
-        release_url=release.url if release else "",
-        second_release_url=second.url if second else "",
-        tags=claim.registration.tags,
-        properties=claim.registration.properties,
-    )
-
-
 def _answers(
-    question: Question, claims: Sequence[ShownClaim], decisions: Sequence[PastDecision]
+    question: Question, claims: Sequence[Shown], decisions: Sequence[PastDecision]
 ) -> Iterator[Sentence]:
     """Answer for each claim of the version, or else for the newest decision of each rule."""
     if not claims and not decisions:

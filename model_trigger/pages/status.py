@@ -8,20 +8,34 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from model_trigger.claims.policy import Policy
+from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.decisions.history import PastDecision
-from model_trigger.pages.attention import Trouble, find_troubles
+from model_trigger.pages.attention import Shown, find_troubles
 from model_trigger.pages.lookup import Found, Question, Reading, find, past_decisions
-from model_trigger.ports import ConflictError, LedgerError, Services
-from model_trigger.reconcile.progress import WorkspaceNote
+from model_trigger.reconcile.progress import NoteStore, WorkspaceNote
 from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleBook
+from model_trigger.rules.fields import Mode
 from model_trigger.rules.sources import RulesUnreadableError
 from model_trigger.rules.summary import summarize
+from model_trigger.targets.request import TargetDefaults
 
 _MOST_TROUBLES = 50
 _MOST_RULES = 200
 
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a page shows of the app itself; `rules` raises RulesUnreadableError."""
+
+    rules: Callable[[], RuleBook]
+    notes: NoteStore
+    workspaces: Sequence[Workspace]
+    mode: Mode
+    defaults: TargetDefaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,7 @@ class Overview:
     ledger_error: str
     rules_error: str
     found: Found | None
-    troubles: Sequence[Trouble]
+    troubles: Sequence[Shown]
     more_troubles: int
     decisions: Sequence[PastDecision]
     older: str | None
@@ -72,16 +86,15 @@ class Overview:
     settings: Mapping[str, str]
 
 
-def gather(question: Question, reading: Reading) -> Overview:
-    """Gather everything; what cannot be read is left out, and said."""
-    services = reading.services
-    ledger = _Ledger([ShownWorkspace(each.id) for each in services.workspaces])
-    _, ledger_error = told(lambda: ledger.read(question, reading))
-    book, rules_error = told(services.rules)
+def gather(question: Question, reading: Reading, app: Configuration) -> Overview:
+    """Gather everything; what cannot be read is left out, with a sentence that says why."""
+    ledger = _Ledger([ShownWorkspace(each.id) for each in app.workspaces])
+    _, ledger_error = read_or_error(lambda: ledger.read(question, reading, app))
+    book, rules_error = read_or_error(app.rules)
     rules = list(_rules(book)) if book else []
     return Overview(
         at=reading.now,
-        mode=services.mode,
+        mode=app.mode,
         ledger_error=ledger_error,
         rules_error=rules_error,
         found=ledger.found,
@@ -92,12 +105,12 @@ def gather(question: Question, reading: Reading) -> Overview:
         rules=rules[:_MOST_RULES],
         more_rules=len(rules[_MOST_RULES:]),
         workspaces=ledger.workspaces,
-        settings=dict(_settings(services)),
+        settings=dict(_settings(app, reading.policy)),
     )
 
 
-def told(read: Callable[[], Answer]) -> tuple[Answer | None, str]:
-    """Read the ledger or the rules; give the sentence that says why when that cannot be."""
+def read_or_error(read: Callable[[], Answer]) -> tuple[Answer | None, str]:
+    """Read the ledger or the rules; return the error as a sentence, "" when there is none."""
     try:
         return read(), ""
     except (LedgerError, ConflictError, RulesUnreadableError) as error:
@@ -106,23 +119,22 @@ def told(read: Callable[[], Answer]) -> tuple[Answer | None, str]:
 
 @dataclass
 class _Ledger:
-    """What the ledger tells, as far as it can be read."""
+    """What the ledger holds, as far as it can be read."""
 
     workspaces: Sequence[ShownWorkspace]
     found: Found | None = None
-    troubles: Sequence[Trouble] = ()
+    troubles: Sequence[Shown] = ()
     decisions: Sequence[PastDecision] = ()
     older: str | None = None
 
-    def read(self, question: Question, reading: Reading) -> None:
+    def read(self, question: Question, reading: Reading, app: Configuration) -> None:
         """Read one thing after the other, the most important first."""
         if question.model:
             self.found = find(question, reading)
         self.troubles = find_troubles(reading)
         self.decisions, self.older = past_decisions(question, reading)
-        notes, _ = reading.ledger.workspace_notes(reading.deadline)
-        workspaces = reading.services.workspaces
-        self.workspaces = [_workspace(each, notes.get(each.key)) for each in workspaces]
+        notes, _ = app.notes.workspaces(reading.deadline)
+        self.workspaces = [_workspace(each, notes.get(each.key)) for each in app.workspaces]
 
 
 def _workspace(workspace: Workspace, note: WorkspaceNote | None) -> ShownWorkspace:
@@ -149,17 +161,17 @@ def _rules(book: RuleBook) -> Iterator[ShownRule]:
         yield ShownRule(rule.name, rule.mode, summarize(rule))
 
 
-def _settings(services: Services) -> Iterator[tuple[str, str]]:
-    """Give the settings that matter here by their names; there is no secret among them."""
-    yield "MODE", services.mode
-    yield "AZURE_DEVOPS_ORG_URL", services.organization_url or ""
-    yield "AZURE_DEVOPS_PROJECT", services.project or ""
-    yield "CLAIM_LEASE", _iso(services.claim_lease)
-    yield "LIST_LAG", _iso(services.list_lag)
-    yield "RETRY_PAUSE", _iso(services.retry_pause)
-    yield "RETRY_FOR", _iso(services.retry_for)
-    yield "RECONCILE_LOOKBACK", _iso(services.reconcile_lookback)
-    yield "DECISION_RETENTION", _iso(services.decision_retention)
+def _settings(app: Configuration, policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield the settings that matter here by their names; there is no secret among them."""
+    yield "MODE", app.mode
+    yield "AZURE_DEVOPS_ORG_URL", app.defaults.organization_url or ""
+    yield "AZURE_DEVOPS_PROJECT", app.defaults.project or ""
+    yield "CLAIM_LEASE", _iso(policy.claim_lease)
+    yield "LIST_LAG", _iso(policy.list_lag)
+    yield "RETRY_PAUSE", _iso(policy.retry_pause)
+    yield "RETRY_FOR", _iso(policy.retry_for)
+    yield "RECONCILE_LOOKBACK", _iso(policy.reconcile_lookback)
+    yield "DECISION_RETENTION", _iso(policy.decision_retention)
 
 
 def _iso(duration: timedelta) -> str:

@@ -7,23 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from model_trigger.claims.attempt import asked_by, attend, keep, partition_of
+from model_trigger.claims.attempt import Starter, partition_of
 from model_trigger.claims.claim import State
+from model_trigger.claims.store import ConflictError, LedgerError, UnreadableRowError
 from model_trigger.claims.transitions import with_baseline
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.matching.versions import Version
-from model_trigger.ports import (
-    AzureMLError,
-    ConflictError,
-    LedgerError,
-    Services,
-    UnreadableRowError,
-    WorkspaceAccessError,
-)
 from model_trigger.reconcile.progress import (
     Memory,
-    ModelSummary,
+    NoteStore,
     Pass,
     Progress,
     RuleNote,
@@ -31,6 +24,7 @@ from model_trigger.reconcile.progress import (
     baseline_of,
     noted,
 )
+from model_trigger.registrations.listing import AzureMLError, ModelSummary, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import BrokenRule, RuleBook
 from model_trigger.rules.rule import Evaluation, Rule
@@ -39,7 +33,7 @@ from model_trigger.rules.rule import Evaluation, Rule
 _ONE_START = 25.0
 # What a workspace may take at least, in seconds, however many there are.
 _SHORTEST_LOOK = 60.0
-# So many models in a row could not be listed: Azure ML or storage is down.
+# So many models, or rules of a model, failed in a row: Azure ML or storage is down.
 _MOST_FAILURES = 3
 # What is left, in seconds, to note how far a look has come.
 _TO_NOTE = 10.0
@@ -52,7 +46,13 @@ _log = logging.getLogger("model_trigger")
 Decisions = Generator[Decision, None, bool]
 
 
-def find_missing(book: RuleBook, services: Services, deadline: Deadline) -> Iterator[Decision]:
+def find_missing(
+    book: RuleBook,
+    starter: Starter,
+    store: NoteStore,
+    workspaces: Sequence[Workspace],
+    deadline: Deadline,
+) -> Iterator[Decision]:
     """Check every workspace, the one that has waited longest first, as far as the time allows.
 
     What is left is checked in the next pass, as is what would ask someone who did not answer in
@@ -61,17 +61,17 @@ def find_missing(book: RuleBook, services: Services, deadline: Deadline) -> Iter
     # Not those of the open claims: a claim that meets a time-out in every pass would keep missed
     # registrations from ever being found, while one of these leaves a claim of its own.
     unanswered: set[str] = set()
-    notes, now = services.ledger.workspace_notes(deadline)
-    present = {workspace.key for workspace in services.workspaces}
+    notes, now = store.workspaces(deadline)
+    present = {workspace.key for workspace in workspaces}
     for key, note in notes.items():
         if key not in present:
             with suppress(LedgerError):  # the next pass forgets it
-                services.ledger.forget_workspace(note.workspace, deadline)
-    waiting = sorted(services.workspaces, key=lambda one: _looked_at(notes.get(one.key)))
+                store.forget_workspace(note.workspace, deadline)
+    waiting = sorted(workspaces, key=lambda one: _looked_at(notes.get(one.key)))
     for place, workspace in enumerate(waiting):
         share = max(_SHORTEST_LOOK, deadline.remaining / (len(waiting) - place))
         note = notes.get(workspace.key)
-        look = _Look(workspace, book, services, now, deadline.within(share), unanswered)
+        look = _Look(workspace, book, starter, store, now, deadline.within(share), unanswered)
         try:
             yield from look.through(note or WorkspaceNote(workspace, since=now), is_new=not note)
         except (LedgerError, ConflictError) as error:
@@ -99,7 +99,8 @@ class _Look:
 
     workspace: Workspace
     book: RuleBook
-    services: Services
+    starter: Starter
+    store: NoteStore
     now: datetime
     deadline: Deadline
     unanswered: set[str]
@@ -109,12 +110,11 @@ class _Look:
 
         Raises LedgerError.
         """
-        ledger = self.services.ledger
         if is_new:
-            ledger.note_workspace(note, self.deadline)
-        memory = ledger.memory(self.workspace, self.deadline)
+            self.store.note_workspace(note, self.deadline)
+        memory = self.store.memory(self.workspace, self.deadline)
         rules = self._noted_rules(memory, note)
-        this = Pass(rules, memory.models, self.now, self.services.reconcile_lookback)
+        this = Pass(rules, memory.models, self.now, self.starter.policy.reconcile_lookback)
         models, problem = self._listed()
         due = [
             (model, about)
@@ -124,7 +124,7 @@ class _Look:
         due.sort(key=lambda one: this.tried_at(one[0].name))
         tally = _Tally(problem)
         yield from self._models(this, due, tally)
-        ledger.note_workspace(self._looked(note, len(models), len(due), tally), self.deadline)
+        self.store.note_workspace(self._looked(note, len(models), len(due), tally), self.deadline)
 
     def _looked(self, note: WorkspaceNote, models: int, due: int, tally: "_Tally") -> WorkspaceNote:
         """Return what is noted of the workspace after this look."""
@@ -143,7 +143,7 @@ class _Look:
         """List the models as far as possible, and return why not all of them, "" when they are."""
         models: list[ModelSummary] = []
         try:
-            models.extend(self.services.azure_ml().models(self.workspace, self._before_notes))
+            models.extend(self.starter.models().models(self.workspace, self._before_notes))
         except (AzureMLError, WorkspaceAccessError) as error:
             _log.error("reconcile: %s", error)
             return models, str(error)
@@ -156,16 +156,15 @@ class _Look:
 
     def _noted_rules(self, memory: Memory, workspace: WorkspaceNote) -> Mapping[str, RuleNote]:
         """Note each rule that is new or selects otherwise than before, and forget the absent."""
-        ledger = self.services.ledger
         rules: dict[str, Rule | BrokenRule] = {**self.book.rules, **self.book.broken}
         for name in memory.rules.keys() - rules.keys():
-            ledger.forget_rule(self.workspace, name, self.deadline)
+            self.store.forget_rule(self.workspace, name, self.deadline)
         notes: dict[str, RuleNote] = {}
         for name, rule in rules.items():
             before = memory.rules.get(name)
             notes[name] = noted(rule, before, workspace, self.now)
             if notes[name] != before:
-                ledger.note_rule(self.workspace, name, notes[name], self.deadline)
+                self.store.note_rule(self.workspace, name, notes[name], self.deadline)
         return notes
 
     def _models(
@@ -200,29 +199,33 @@ class _Look:
     def _note_tried(self, this: Pass, model: ModelSummary) -> None:
         """Note that a model comes after the others in the next pass."""
         with suppress(LedgerError):
-            self.services.ledger.note_model(self.workspace, this.tried(model), self.deadline)
+            self.store.note_model(self.workspace, this.tried(model), self.deadline)
 
     def _versions(
         self, this: Pass, model: ModelSummary, rules: Sequence[Rule | BrokenRule]
     ) -> Decisions:
         """Go through a model's versions for each rule that is about it."""
-        azure_ml = self.services.azure_ml()
+        azure_ml = self.starter.models()
         versions = list(azure_ml.versions(self.workspace, model.name, self._before_notes))
-        decided = True
+        decided, failures = True, 0
         for rule in rules:
             try:
                 decided = (yield from self._for_rule(rule, this, versions)) and decided
+                failures = 0
             except UnreadableRowError as error:
                 _log.error("reconcile: %s", error)
                 decided = False
-            except (LedgerError, ConflictError):
-                raise
+            except (LedgerError, ConflictError) as error:
+                _log.error("reconcile: rule %r, model %r: %s", rule.name, model.name, error)
+                decided, failures = False, failures + 1
+                if failures == _MOST_FAILURES:
+                    raise
             except Exception:  # noqa: BLE001 - a fault in one rule stops no other
                 _log.exception("reconcile: rule %r, model %r", rule.name, model.name)
                 decided = False
         if decided:
             note = this.noted(model, versions)
-            self.services.ledger.note_model(self.workspace, note, self.deadline)
+            self.store.note_model(self.workspace, note, self.deadline)
         return decided
 
     def _for_rule(
@@ -244,22 +247,22 @@ class _Look:
         baseline = baseline_of((rule.evaluate(one), one) for one in there)
         if baseline is None:
             return
-        partition, ledger = partition_of(rule, there[0]), self.services.ledger
-        mark = ledger.read(partition, baseline.version, self.deadline).mark
+        partition, claims = partition_of(rule, there[0]), self.starter.claims
+        mark = claims.read(partition, baseline.version, self.deadline).mark
         marked = with_baseline(mark, baseline)
         if marked:
-            ledger.write(partition, None, marked, self.deadline)
+            claims.write(partition, None, marked, self.deadline)
 
     def _started(self, rule: Rule, missing: Sequence[Registration]) -> Decisions:
         """Start what the rule wants and does not know, the older versions first."""
         pairs = [(rule.evaluate(one), one) for one in self._unknown(rule, missing)]
         wanted = [(found, one) for found, one in pairs if found.matched and found.version]
-        asked = asked_by(rule, self.workspace, self.services)
+        asked = self.starter.asks(rule, self.workspace)
         decided = True
         for evaluation, registration in sorted(wanted, key=_by_version):
             if not self.unanswered.isdisjoint(asked) or not self.deadline.allows(_ONE_START):
                 return False
-            decision = attend(evaluation, registration, self.services, self._one())
+            decision = self.starter.attend(evaluation, registration, self._one())
             self.unanswered.update({decision.unanswered} - {""})
             decided = decided and decision.outcome is not Outcome.PENDING
             yield decision
@@ -271,7 +274,7 @@ class _Look:
         for registration in self._unknown(broken, missing):
             if not self.deadline.allows(_ONE_START):
                 return False
-            decision = keep(broken, registration, self.services, self._one())
+            decision = self.starter.keep(broken, registration, self._one())
             decided = decided and decision.outcome is not Outcome.PENDING
             yield decision
         return decided
@@ -294,8 +297,8 @@ class _Look:
                 yield one
 
     def _state(self, rule: Rule | BrokenRule, one: Registration) -> State | None:
-        ledger = self.services.ledger
-        claim = ledger.read(partition_of(rule, one), one.version, self._before_notes).claim
+        partition = partition_of(rule, one)
+        claim = self.starter.claims.read(partition, one.version, self._before_notes).claim
         return claim.state if claim else None
 
     def _states(
@@ -306,7 +309,7 @@ class _Look:
             return None
         partition = partition_of(rule, missing[0])
         try:
-            found = self.services.ledger.claims(partition, self._before_notes)
+            found = self.starter.claims.all_in(partition, self._before_notes)
         except UnreadableRowError:
             return None
         return defaultdict(lambda: None, {claim.version: claim.state for claim in found})

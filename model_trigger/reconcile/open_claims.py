@@ -1,22 +1,23 @@
 """Finish open claims: unknown, refused, waiting, or kept for a broken rule."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from model_trigger.claims import transitions
-from model_trigger.claims.attempt import asked_by, attend, partition_of
+from model_trigger.claims.attempt import Starter, partition_of
 from model_trigger.claims.claim import Claim, Done, Partition, State, is_over
 from model_trigger.claims.lookup import Asked, Hold
+from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision, Outcome
-from model_trigger.ports import ConflictError, LedgerError, Services
-from model_trigger.registrations.registration import Registration
+from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.rule import Evaluation, Rule
+from model_trigger.targets.request import Found
 
 # What one claim may take, in seconds, as for a delivery.
 _ONE_CLAIM = 25.0
@@ -25,26 +26,39 @@ _log = logging.getLogger("model_trigger")
 
 
 def finish_claims(
-    book: RuleBook | None, services: Services, deadline: Deadline
+    book: RuleBook | None,
+    starter: Starter,
+    workspaces: Sequence[Workspace],
+    deadline: Deadline,
 ) -> Iterator[Decision]:
     """Take up every claim that is due, the longest untried first, as far as the time allows.
 
     Whoever does not answer is not asked again. Without a book, when the rules cannot be read,
-    releases are looked up and nothing is started. Raises LedgerError.
+    releases are looked up and nothing is started. Claims of workspaces that are not among
+    `workspaces` are left alone, unless there is none. Raises LedgerError.
     """
-    found, now = services.ledger.open_claims(deadline)
+    found, now = starter.claims.open_claims(deadline)
     began = Asked(deadline.clock(), now)
     unanswered: set[str] = set()
     for partition, claim in sorted(found, key=lambda one: one[1].tried_at):
         if not deadline.allows(_ONE_CLAIM):
             return
-        one = _OpenClaim(partition, claim, services, deadline.within(_ONE_CLAIM), began, now)
-        if one.is_left_alone or not one.is_due or not unanswered.isdisjoint(one.asks(book)):
+        one = _OpenClaim(partition, claim, starter, deadline.within(_ONE_CLAIM), began, now)
+        if (
+            _is_left_alone(partition, workspaces)
+            or not one.is_due
+            or not unanswered.isdisjoint(one.asks(book))
+        ):
             continue
         decision = _finished(one, book)
         if decision:
             unanswered |= {decision.unanswered} - {""}
             yield decision
+
+
+def _is_left_alone(partition: Partition, workspaces: Sequence[Workspace]) -> bool:
+    """Whether a claim's workspace has been removed from WORKSPACES."""
+    return bool(workspaces) and partition.workspace.key not in {one.key for one in workspaces}
 
 
 def _finished(one: "_OpenClaim", book: RuleBook | None) -> Decision | None:
@@ -66,19 +80,13 @@ class _OpenClaim:
 
     partition: Partition
     claim: Claim
-    services: Services
+    starter: Starter
     deadline: Deadline
     asked: Asked
     now: datetime
 
     def __str__(self) -> str:
         return f"rule {self.partition.rule!r}, {self.partition.model!r} {self.claim.version!r}"
-
-    @property
-    def is_left_alone(self) -> bool:
-        """Whether its workspace has been removed from WORKSPACES."""
-        accepted = {workspace.key for workspace in self.services.workspaces}
-        return bool(accepted) and self.partition.workspace.key not in accepted
 
     @property
     def is_due(self) -> bool:
@@ -97,7 +105,7 @@ class _OpenClaim:
         if self.is_unknown:
             return (self.claim.organization,)
         rule = book.rules.get(self.partition.rule) if book else None
-        return asked_by(rule, self.partition.workspace, self.services) if rule else ()
+        return self.starter.asks(rule, self.partition.workspace) if rule else ()
 
     def finish(self, book: RuleBook | None) -> Decision | None:
         """Finish the claim under the present rules; None when there is nothing to report.
@@ -126,7 +134,7 @@ class _OpenClaim:
             return self._close(f"the rule no longer wants it: {evaluation.reason}")
         if is_elsewhere:
             return self._finish_elsewhere(evaluation, registration)
-        decision = attend(evaluation, registration, self.services, self.deadline, retry=self.asked)
+        decision = self.starter.attend(evaluation, registration, self.deadline, retry=self.asked)
         return self._given_up(decision) or self._refused_for_long(decision) or decision
 
     def _refused_for_long(self, decision: Decision) -> Decision | None:
@@ -144,7 +152,7 @@ class _OpenClaim:
 
     def _finish_elsewhere(self, evaluation: Evaluation, registration: Registration) -> Decision:
         """Evaluate what was kept for a rule that turned out to observe only."""
-        decision = attend(evaluation, registration, self.services, self.deadline, retry=self.asked)
+        decision = self.starter.attend(evaluation, registration, self.deadline, retry=self.asked)
         if decision.outcome is not Outcome.PENDING:
             with suppress(ConflictError, LedgerError):  # the next pass evaluates it once more
                 self.settle(Outcome.CLOSED, f"evaluated in mode observe: {decision.outcome}")
@@ -200,20 +208,25 @@ class _OpenClaim:
         Only what an earlier pass has looked up in vain, when absence could already be proven: the
         app may have been stopped for as long.
         """
-        claim, until = self.claim, self.claim.lease_until + self.services.list_lag
+        claim, until = self.claim, self.claim.lease_until + self.starter.policy.list_lag
         is_unclear = self.is_unknown and decision.outcome in {Outcome.FAILED, Outcome.PENDING}
         was_looked_up = claim.state is State.UNKNOWN and is_over(until, claim.tried_at)
         if not is_unclear or not was_looked_up or not self._is_over(until):
             return None
         reason = f"given up, look for [model-trigger:{claim.key}]: {decision.reason}"
         with suppress(ConflictError, LedgerError):  # the next pass gives it up
-            current = self._hold.read().claim
-            if current and current.state is State.UNKNOWN and current.owner == claim.owner:
-                return replace(self, claim=current).settle(Outcome.GIVEN_UP, reason)
+            snapshot = self._hold.read()
+            current = snapshot.claim
+            if current is None or (current.state, current.owner) != (State.UNKNOWN, claim.owner):
+                return None
+            if current.second_release:
+                done = self._hold.found(current, snapshot, Found(current.second_release))
+                return done and self._decision(done)
+            return replace(self, claim=current).settle(Outcome.GIVEN_UP, reason)
         return None
 
     def _is_over(self, since: datetime | None) -> bool:
-        return since is not None and since + self.services.retry_for <= self.now
+        return since is not None and since + self.starter.policy.retry_for <= self.now
 
     def settle(self, outcome: Outcome, reason: str) -> Decision:
         """End the claim as it was read. Raises ConflictError when others went on with it."""
@@ -227,7 +240,7 @@ class _OpenClaim:
 
     @property
     def _hold(self) -> Hold:
-        return Hold(self.services, self.deadline, self.partition, self.claim.version, self.asked)
+        return self.starter.hold(self.partition, self.claim.version, self.deadline, self.asked)
 
     def _decision(self, done: Done) -> Decision:
         registration = replace(self.claim.registration, source="reconcile")

@@ -8,8 +8,11 @@ listed in WORKSPACES, is its baseline: it is marked as known, and never started 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from model_trigger.claims.claim import Baseline
+from model_trigger.deadline import Deadline
+from model_trigger.registrations.listing import ModelSummary
 from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import BrokenRule
 from model_trigger.rules.rule import Evaluation, Rule
@@ -21,20 +24,6 @@ SETTLING = timedelta(minutes=10)
 # The storage clock shows whole seconds, rounded down; Azure ML's shows fractions.
 _CLOCK_STEP = timedelta(seconds=1)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSummary:
-    """One model that is not archived, as its workspace lists it.
-
-    `latest_version` is the version that Azure ML calls the latest. `modified_at` is when the model
-    itself was changed: registering a version does not count as a change (recorded in
-    https://github.com/Azure/azure-sdk-for-python, sdk/ml/azure-ai-ml/tests/recordings/model).
-    """
-
-    name: str
-    latest_version: str | None
-    modified_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +93,40 @@ class Memory:
 
     rules: Mapping[str, RuleNote] = field(default_factory=dict[str, RuleNote])
     models: Mapping[str, ModelNote] = field(default_factory=dict[str, ModelNote])
+
+
+class NoteStore(Protocol):
+    """Keeps what reconcile notes. Every method raises LedgerError."""
+
+    def workspaces(self, deadline: Deadline) -> tuple[Mapping[str, WorkspaceNote], datetime]:
+        """Read the note of each workspace, by the workspace's key, with the storage time."""
+        ...
+
+    def note_workspace(self, note: WorkspaceNote, deadline: Deadline) -> None:
+        """Write the note of a workspace."""
+        ...
+
+    def forget_workspace(self, workspace: Workspace, deadline: Deadline) -> None:
+        """Remove the note of a workspace: when it returns, it is new."""
+        ...
+
+    def memory(self, workspace: Workspace, deadline: Deadline) -> Memory:
+        """Read the notes on the rules and models of a workspace."""
+        ...
+
+    def note_rule(
+        self, workspace: Workspace, rule: str, note: RuleNote, deadline: Deadline
+    ) -> None:
+        """Write since when a rule selects as it does in a workspace."""
+        ...
+
+    def forget_rule(self, workspace: Workspace, rule: str, deadline: Deadline) -> None:
+        """Remove the note on a rule: when it returns, it is new."""
+        ...
+
+    def note_model(self, workspace: Workspace, note: ModelNote, deadline: Deadline) -> None:
+        """Write how a model was listed, once all that was found in it is decided."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,7 @@ from azure.core.exceptions import (
 
 from model_trigger.deadline import Deadline
 from model_trigger.outbound import client_options
-from model_trigger.ports import AzureMLError, WorkspaceAccessError
-from model_trigger.reconcile.progress import ModelSummary
+from model_trigger.registrations.listing import AzureMLError, ModelSummary, WorkspaceAccessError
 from model_trigger.registrations.registration import (
     Registration,
     RejectedEventError,

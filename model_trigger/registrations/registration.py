@@ -58,7 +58,10 @@ class Workspace:
         Raises ValueError, with a sentence for users, when it is not one.
         """
         match = _WORKSPACE_ID.fullmatch(resource_id)
-        if match is None:
+        # No letter may become one of ASCII's in lower case, as the Kelvin sign does: it would name
+        # another workspace.
+        plain, lower = (_ascii(text) for text in (resource_id, resource_id.lower()))
+        if match is None or not resource_id.isprintable() or plain.lower() != lower:
             msg = (
                 f"{shown(resource_id)} is not the resource id of a workspace; expected "
                 "/subscriptions/<id>/resourceGroups/<group>/providers/"
@@ -66,6 +69,10 @@ class Workspace:
             )
             raise ValueError(msg)
         return cls(id=resource_id.rstrip("/"), **match.groupdict())
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "ignore").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
+from model_trigger.deadline import Deadline
 from model_trigger.targets.hosts import organization_of
 from model_trigger.text import quoted
 
@@ -200,6 +202,44 @@ class Candidates:
 
 
 Sighting = Found | Absent | Candidates
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDefaults:
+    """Where the targets are of rules that do not say so."""
+
+    organization_url: str | None
+    project: str | None
+
+
+class TargetClient(Protocol):
+    """Starts targets. The errors are TargetError (a person must act) and AzureDevOpsError."""
+
+    def definition(self, address: TargetAddress, deadline: Deadline) -> Definition:
+        """Read what is known of a target."""
+        ...
+
+    def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
+        """Send one POST; a refusal that only concerns the `key` comes with a corrected request."""
+        ...
+
+    def find(
+        self,
+        request: StartRequest,
+        key: str,
+        since: datetime,
+        began_after: float,
+        deadline: Deadline,
+    ) -> Sighting:
+        """Look for what a POST may have started, to the last page of the list.
+
+        The reading of the list begins at or after `began_after`, on the deadline's clock.
+        """
+        ...
+
+    def dry_run(self, request: StartRequest, deadline: Deadline) -> str:
+        """Do all of a start except starting; return what could not be verified."""
+        ...
 
 
 def organization_key(url: str) -> str:

@@ -78,7 +78,7 @@ def test_a_second_release_of_a_process_that_was_frozen_is_recorded_and_told(
         (told,) = frozen.wait_for("duplicate_release")
 
     first, second = azure_devops.releases
-    (claim,) = ledger.releases.query_entities("state eq 'started'")
+    (claim,) = ledger.claims.table.client.query_entities("state eq 'started'")
     assert (str(first["id"]), str(second["id"])) == (
         claim["release_id"],
         claim["second_release_id"],

@@ -10,12 +10,13 @@ from azure.data.tables import TableServiceClient
 
 from model_trigger import handlers
 from model_trigger.claims.claim import Partition, State
+from model_trigger.claims.store import LedgerError
 from model_trigger.handlers import DeliverAgainError, handle_event
-from model_trigger.ledger.table import Ledger
-from model_trigger.ports import LedgerError
+from model_trigger.ledger.ledger import Ledger
 from model_trigger.rules.sources import RulesUnreadableError
 from model_trigger.text import LONGEST_LINE
 from tests.support.build import WORKSPACE, WORKSPACE_ID, deadline, event, event_text, rulebook
+from tests.support.trial import with_changes
 
 DECISION = "decision "
 
@@ -34,7 +35,7 @@ def _decisions(caplog):
 
 
 def rows_of(services):
-    return list(services.ledger.decisions.list_entities())
+    return list(services.ledger.decisions.table.client.list_entities())
 
 
 def test_an_event_that_a_rule_wants_starts_its_release(make_services, azure_devops, decisions):
@@ -148,7 +149,7 @@ def test_a_broken_rule_harms_no_other_and_loses_no_registration(
     handle_event(event_text(17), services)
 
     told = {each["rule"]: each for each in decisions()}
-    kept = services.ledger.read(Partition("bad", WORKSPACE, "churn"), "17", deadline())
+    kept = services.ledger.claims.read(Partition("bad", WORKSPACE, "churn"), "17", deadline())
     assert ("started", "failed") == (told["good"]["outcome"], told["bad"]["outcome"])
     assert "did you mean 'newer'" in told["bad"]["reason"]
     assert (State.KEPT, None) == (kept.claim.state, kept.mark)
@@ -171,15 +172,15 @@ def test_an_unexpected_fault_of_one_rule_keeps_no_other_from_the_event(
         """A ledger that nobody has thought of, for one rule."""
 
         def __getattr__(self, name):
-            return getattr(services.ledger, name)
+            return getattr(services.ledger.claims, name)
 
         def read(self, partition, version, limit):
             if partition.rule == "odd":
                 raise ZeroDivisionError
-            return services.ledger.read(partition, version, limit)
+            return services.ledger.claims.read(partition, version, limit)
 
     with pytest.raises(DeliverAgainError, match=r"^odd: an unexpected fault .*ZeroDivisionError"):
-        handle_event(event_text(17), replace(services, ledger=Odd()))
+        handle_event(event_text(17), with_changes(services, claims=Odd()))
 
     assert {"odd": "pending", "good": "started"} == {
         each["rule"]: each["outcome"] for each in decisions()
@@ -197,7 +198,7 @@ def test_what_a_broken_rule_kept_is_started_once_it_is_mended(make_services, dec
     services = make_services(rules=partial(rulebook, churn={"start": "newst"}))
     handle_event(event_text(17), services)
     handle_event(event_text(17), services)
-    mended = replace(services, rules=partial(rulebook, churn={}))
+    mended = with_changes(services, rules=partial(rulebook, churn={}))
     handle_event(event_text(17), mended)
 
     assert ["failed", "failed", "started"] == [each["outcome"] for each in decisions()]
@@ -304,7 +305,7 @@ def test_what_is_delivered_again_is_said_on_one_line_of_a_length_that_is_kept(ma
             return fail
 
     with pytest.raises(DeliverAgainError) as raised:
-        handle_event(event_text(17), make_services(ledger=Broken()))
+        handle_event(event_text(17), make_services(claims=Broken()))
 
     assert str(raised.value).isprintable()
     assert LONGEST_LINE >= len(str(raised.value))

@@ -13,10 +13,11 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from model_trigger import identity, services
 from model_trigger.claims.claim import Partition
+from model_trigger.claims.store import LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.identity import Identity, azure_cli, managed_identity
-from model_trigger.ledger.table import Ledger
-from model_trigger.ports import AzureMLError, LedgerError, WorkspaceAccessError
+from model_trigger.ledger.ledger import Ledger
+from model_trigger.registrations.listing import AzureMLError, WorkspaceAccessError
 from model_trigger.settings import Settings
 from model_trigger.targets.azure_devops.answers import NoTokenError
 from model_trigger.targets.request import AzureDevOpsError, TargetAddress, TargetError
@@ -113,7 +114,7 @@ def _ask(request, endpoint):
 
     def ledger():
         with services._tables(settings) as tables:  # noqa: SLF001
-            Ledger.open(tables, "t").read(Partition("r", WORKSPACE, "m"), "1", limit)
+            Ledger.open(tables, "t").claims.read(Partition("r", WORKSPACE, "m"), "1", limit)
 
     passing = {"azure_devops": AzureDevOpsError, "azure_ml": AzureMLError, "ledger": LedgerError}
     lasting = {"azure_devops": TargetError, "azure_ml": WorkspaceAccessError, "ledger": LedgerError}

@@ -4,7 +4,7 @@ import json
 import logging
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.text import (
@@ -18,8 +18,8 @@ from model_trigger.text import (
     utf16_units,
     well_formed,
 )
+from tests.support.drawn import relaxed
 
-relaxed = settings(deadline=None)
 any_text = st.text(st.characters()) | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl"]))
 
 

@@ -28,7 +28,7 @@ _EMPTY = "import azure.functions"
 # The app, its settings and rules, and an event that no rule wants, up to the ledger.
 _OURS = """
 import function_app
-from model_trigger.events import parse_event
+from model_trigger.registrations.event_grid import parse_event
 from model_trigger.services import services
 registration = parse_event(open("tests/payloads/event_grid.json").read())
 assert not services().rules().evaluate(registration)

@@ -41,7 +41,10 @@ def _options() -> argparse.Namespace:
     add("--crashes", type=int, default=1, help="how many crashes at most (1)")
     add("--jumps", default="", help="spans of time that may pass at once, in seconds, with commas")
     add("--states", type=int, help="how many states at most")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.deliveries and not options.exhaustive:
+        parser.error("--deliveries describes a scenario: it needs --exhaustive")
+    return options
 
 
 def _scenarios(options: argparse.Namespace) -> dict[str, Scenario]:

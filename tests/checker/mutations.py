@@ -380,9 +380,9 @@ MUTATIONS = (
     ),
     Mutation(
         "rows are written whatever has changed meanwhile",
-        "ledger.table:_operation",
+        "ledger.table:conditional",
         _unconditional,
-        "started twice",
+        "started again though its release is recorded",
         scenario(ONE, ONE),
     ),
     Mutation(
@@ -415,14 +415,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a rule that returns is not new",
-        "ledger.table:Ledger.forget_rule",
+        "ledger.notes:Notes.forget_rule",
         _nothing_forgotten,
         "baseline started",
         scenario(passes=2, changes=("book removed", "register 18", "book base")),
     ),
     Mutation(
         "a workspace that returns is not new",
-        "ledger.table:Ledger.forget_workspace",
+        "ledger.notes:Notes.forget_workspace",
         _nothing_forgotten,
         "baseline started",
         scenario(passes=2, changes=("workspaces 1", "register 18", "workspaces 0")),
@@ -441,7 +441,7 @@ MUTATIONS = (
     ),
     Mutation(
         "open claims of a removed workspace are started",
-        "reconcile.open_claims:_OpenClaim.is_left_alone",
+        "reconcile.open_claims:_is_left_alone",
         _no,
         "started for a removed workspace",
         scenario(

@@ -15,8 +15,8 @@ import pytest
 from greenlet import getcurrent, greenlet
 
 import model_trigger.handlers  # and with it all that it imports
+from model_trigger.claims.store import LedgerError
 from model_trigger.handlers import DeliverAgainError
-from model_trigger.ports import LedgerError
 from model_trigger.rules.sources import RulesUnreadableError
 from tests.checker.calls import Call, ask
 

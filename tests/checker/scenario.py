@@ -2,23 +2,24 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 from model_trigger import handlers
-from model_trigger.ledger.table import Ledger
-from model_trigger.ports import Services
+from model_trigger.ledger.ledger import Ledger
 from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.sources import RulesUnreadableError
+from model_trigger.services import Services
+from model_trigger.targets.request import TargetDefaults
 from tests.checker.client import SimulatedTable
 from tests.checker.processes import Program, moment
 from tests.checker.targets import SimulatedAzureDevOps, SimulatedAzureML
-from tests.support.build import WORKSPACE, event, rulebook
+from tests.support.build import POLICY, WORKSPACE, event, rulebook
 
 RULE = "churn"
 MODEL = "churn"
@@ -101,25 +102,18 @@ class Programs:
 
     def _services(self, task: Task) -> Services:
         azure_devops, azure_ml = SimulatedAzureDevOps(), SimulatedAzureML()
-        settings = {
-            "ledger": ledger(),
-            "azure_devops": lambda: azure_devops,
-            "azure_ml": lambda: azure_ml,
-            "outcomes": None,
-            "rules": lambda: book(self.scenario, task.book),
-            "workspaces": tuple(WORKSPACES[index] for index in task.workspaces),
-            "organization_url": "https://dev.azure.com/contoso",
-            "project": "ml",
-            "mode": Mode.LIVE,
-            "claim_lease": timedelta(seconds=self.scenario.lease),
-            "list_lag": timedelta(seconds=self.scenario.lag),
-            "retry_pause": timedelta(minutes=5),
-            "retry_for": timedelta(days=1),
-            "reconcile_lookback": timedelta(days=1),
-            "decision_retention": timedelta(days=90),
-        }
-        known = {one.name for one in fields(Services)}
-        return Services(**{name: one for name, one in settings.items() if name in known})
+        lease, lag = (timedelta(seconds=each) for each in (self.scenario.lease, self.scenario.lag))
+        return Services(
+            ledger=ledger(),
+            targets=lambda: azure_devops,
+            models=lambda: azure_ml,
+            publisher=None,
+            rules=lambda: book(self.scenario, task.book),
+            workspaces=tuple(WORKSPACES[index] for index in task.workspaces),
+            defaults=TargetDefaults("https://dev.azure.com/contoso", "ml"),
+            mode=Mode.LIVE,
+            policy=replace(POLICY, claim_lease=lease, list_lag=lag),
+        )
 
 
 def ledger() -> Ledger:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from model_trigger.deadline import Deadline
-from model_trigger.reconcile.progress import ModelSummary
+from model_trigger.registrations.listing import ModelSummary
 from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.targets.request import (
     Definition,

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from model_trigger.claims.claim import Claim
-from model_trigger.ledger import rows
+from model_trigger.ledger.claims import read_claim
 from model_trigger.registrations.registration import Workspace
 from model_trigger.targets.pipeline import KEY_PARAMETER
 from model_trigger.targets.request import StartRequest
@@ -94,6 +94,9 @@ def _of_what_was_kept(scenario: Scenario, before: World, after: World) -> Iterat
     claims = dict(_read(after))
     for about, old in _read(before):
         new = claims.get(about)
+        is_taken = new is not None and new.state.value == "starting" and new.owner != old.owner
+        if is_taken and (old.release or old.second_release):
+            yield f"started again though its release is recorded: {about.version}"
         if new is None or _is_final(old) or not _is_final(new):
             continue
         state, what = new.state.value, f"{about.version}: {new.reason}"
@@ -327,7 +330,7 @@ def _read(world: World, *, observed: bool = False) -> Iterator[tuple[Delivery, C
 @lru_cache(10_000)
 def _read_row(etag: str, stored: Stored) -> tuple[Delivery, Claim]:
     workspace = Workspace.parse(stored.values["workspace"])
-    claim = rows.read_claim(stored.values, etag)
+    claim = read_claim(stored.values, etag)
     return Delivery(claim.version, WORKSPACES.index(workspace)), claim
 
 

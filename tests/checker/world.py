@@ -17,8 +17,7 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableErrorCode, TableTransactionError
 
-from model_trigger.ports import AzureMLError, WorkspaceAccessError
-from model_trigger.reconcile.progress import ModelSummary
+from model_trigger.registrations.listing import AzureMLError, ModelSummary, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration
 from model_trigger.targets.pipeline import KEY_PARAMETER, with_key, without_key
 from model_trigger.targets.release import key_mark

@@ -6,17 +6,12 @@ from functools import partial
 
 import pytest
 
-from model_trigger.claims import transitions
-from model_trigger.claims.claim import Done, State
-from model_trigger.decisions.decision import Outcome
+from model_trigger.claims.claim import State
 from model_trigger.handlers import DeliverAgainError
-from model_trigger.reconcile.missing import find_missing
-from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.fields import Mode
-from tests.support.build import WORKSPACE, deadline, rulebook
-from tests.support.trial import CHURN, LEASE
+from tests.support.build import OTHER, WORKSPACE, rulebook
+from tests.support.trial import CHURN, LEASE, with_changes
 
-OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 DAY = timedelta(days=1)
 
 
@@ -39,27 +34,6 @@ def throttle_once(settled):
     settled.let_pass(timedelta(minutes=1))
 
 
-def test_the_first_delivery_of_a_new_rule_is_not_taken_for_its_baseline(app):
-    app.azure_devops.fault("error", verb="GET", status=503, times=None)
-    app.register_before("churn", "17")
-    with pytest.raises(DeliverAgainError):
-        app.deliver("17")
-    app.azure_devops.clear_faults()
-    app.reconcile()
-
-    assert ["17"] == app.versions
-
-
-def test_the_baseline_itself_starts_when_its_event_arrives_and_what_is_older_does_not(app):
-    app.register_before("churn", "16")
-    app.register_before("churn", "17")
-    app.reconcile()
-    for version in ("16", "17"):
-        app.deliver(version)
-
-    assert ["17"] == app.versions
-
-
 def test_a_rule_that_is_removed_and_returns_starts_nothing_of_the_time_between(settled):
     settled.with_rules(other={"model": "x"}).reconcile()
     settled.azure_ml.register("churn", "17")
@@ -71,11 +45,11 @@ def test_a_rule_that_is_removed_and_returns_starts_nothing_of_the_time_between(s
 
 
 def test_a_workspace_that_is_removed_and_returns_starts_nothing_of_the_time_between(settled):
-    settled.services = replace(settled.services, workspaces=[])
+    settled.services = with_changes(settled.services, workspaces=[])
     for days, version in ((6, "17"), (3, "18")):
         settled.azure_ml.register("churn", version, created=datetime.now(UTC) - days * DAY)
     settled.reconcile()
-    settled.services = replace(settled.services, workspaces=[WORKSPACE])
+    settled.services = with_changes(settled.services, workspaces=[WORKSPACE])
     settled.reconcile()
 
     assert [] == settled.versions
@@ -85,19 +59,6 @@ def test_an_outage_is_no_absence(settled):
     settled.azure_ml.register("churn", "17", created=datetime.now(UTC) - 6 * DAY)
 
     assert [("churn", "17", "started")] == settled.reconcile()
-
-
-def test_a_rule_has_a_baseline_in_each_workspace_since_that_was_added(settled):
-    settled.services = replace(settled.services, workspaces=[OTHER])
-    settled.azure_ml.fault("error", verb="GET", status=403, times=None)
-    settled.reconcile()
-    settled.azure_ml.clear_faults()
-    settled.register_before("churn", "17")
-    settled.services = replace(settled.services, workspaces=[WORKSPACE])
-    settled.reconcile()
-
-    assert "17" == settled.services.ledger.read(CHURN, "17", deadline()).mark.baseline.version
-    assert [] == settled.versions
 
 
 @pytest.mark.parametrize(
@@ -129,7 +90,7 @@ def test_an_open_claim_is_left_alone_meanwhile_and_started_afterwards(
 
 def test_switching_the_app_off_loses_nothing_that_waits(settled):
     throttle_once(settled)
-    settled.services = replace(settled.services, rules=partial(rulebook, Mode.OFF, churn={}))
+    settled.services = with_changes(settled.services, rules=partial(rulebook, Mode.OFF, churn={}))
 
     assert [] == settled.reconcile()
     settled.with_rules(churn={}).deliver("17")
@@ -138,7 +99,7 @@ def test_switching_the_app_off_loses_nothing_that_waits(settled):
 
 def test_what_waits_for_a_removed_workspace_is_left_alone(settled):
     refuse_once(settled)
-    settled.services = replace(settled.services, workspaces=[OTHER])
+    settled.services = with_changes(settled.services, workspaces=[OTHER])
     settled.azure_ml.fault("error", verb="GET", status=403, times=None)
 
     assert [] == settled.reconcile()
@@ -161,10 +122,10 @@ def test_an_absence_that_has_ended_does_not_count_for_the_next_one(settled):
     refuse_once(settled)
     settled.with_rules(other={"model": "x"}).reconcile()
     settled.let_pass(2 * DAY)
-    settled.services = replace(settled.services, retry_for=10 * DAY)
+    settled.services = with_changes(settled.services, retry_for=10 * DAY)
     settled.azure_devops.fault("error", status=400)
     settled.with_rules(churn={}).reconcile()
-    settled.services = replace(settled.services, retry_for=DAY)
+    settled.services = with_changes(settled.services, retry_for=DAY)
     settled.let_pass(timedelta(hours=2))
 
     assert [] == settled.with_rules(other={"model": "x"}).reconcile()
@@ -184,7 +145,7 @@ def test_a_claim_is_never_closed_while_others_look_its_release_up(settled):
     settled.azure_devops.list_lag = 3600
     lose_the_answer(settled, commit=True)
     settled.with_rules(churn={"version": ">=100"})
-    real = settled.services.ledger
+    real = settled.services.ledger.claims
 
     class Meanwhile:
         """Another instance, which still has the former rule, writes to the claim."""
@@ -198,10 +159,10 @@ def test_a_claim_is_never_closed_while_others_look_its_release_up(settled):
             real.write(CHURN, replace(claim, reason="looked up meanwhile"), None, limit)
             return found
 
-    settled.services = replace(settled.services, ledger=Meanwhile())
+    settled.services = with_changes(settled.services, claims=Meanwhile())
     settled.reconcile()
     assert State.UNKNOWN is settled.claim().state
-    settled.services = replace(settled.services, ledger=real)
+    settled.services = with_changes(settled.services, claims=real)
     settled.azure_devops.list_lag = 0
     settled.reconcile()
 
@@ -217,20 +178,6 @@ def test_what_a_broken_rule_kept_is_observed_when_it_turns_out_to_observe(settle
     settled.with_rules(churn={})
     assert [] == settled.reconcile()
     assert [] == settled.versions
-
-
-def test_what_a_new_rule_kept_while_broken_is_not_taken_for_its_baseline(settled):
-    settled.with_rules(fresh={"model": "new-*", "start": "newst"}).reconcile()
-    for version in ("1", "2"):
-        settled.register_before("new-eu", version)
-    settled.deliver("1", model="new-eu")
-    settled.with_rules(fresh={"model": "new-*"})
-    settled.azure_devops.fault("error", verb="GET", path="definitions", status=503, times=None)
-    settled.reconcile()
-    settled.azure_devops.clear_faults()
-    settled.reconcile()
-
-    assert ["1"] == settled.versions
 
 
 def test_what_was_kept_in_any_order_never_steps_back(settled):
@@ -258,17 +205,6 @@ def test_an_unknown_start_is_given_up_only_long_after_its_last_post(settled):
     assert [("churn", "17", "pending")] == settled.reconcile()
     settled.azure_devops.list_lag = 0
     assert [("churn", "17", "started")] == settled.reconcile()
-
-
-def test_a_second_in_which_the_rule_became_known_belongs_to_its_baseline(app):
-    app.reconcile()
-    since = app.services.ledger.memory(WORKSPACE, deadline()).rules["churn"].since
-    app.azure_ml.register("churn", "17", created=since + timedelta(milliseconds=900))
-    app.reconcile()
-
-    assert [] == app.versions
-    app.deliver("17")
-    assert Outcome.STARTED == app.decisions[-1]["outcome"]
 
 
 def test_what_was_observed_before_the_rule_broke_never_starts(settled):
@@ -304,76 +240,6 @@ def test_what_came_while_the_rule_was_broken_is_evaluated_and_nothing_of_before(
     assert ["18"] == settled.versions
 
 
-def test_a_rule_whose_ordering_changes_starts_nothing_older_than_what_was_there(settled):
-    for version in ("16", "17"):
-        settled.register_before("churn", version)
-    settled.with_rules(fresh={}).reconcile()
-    settled.azure_ml.register("churn", "18", tags={"build": "9"})
-    settled.with_rules(fresh={"version_from": "tag:build"})
-    settled.let_a_pass_be(timedelta(minutes=5))
-    settled.reconcile()
-    settled.deliver("17", tags={"build": "8"})
-
-    assert ["superseded"] == [each["outcome"] for each in settled.decisions]
-    assert [] == settled.versions
-
-
-def test_a_rule_that_returns_has_a_baseline_beside_its_mark(settled):
-    settled.azure_ml.register("churn", "10")
-    settled.deliver("10")
-    settled.with_rules(other={"model": "x"}).reconcile()
-    for version in ("11", "12"):
-        settled.register_before("churn", version)
-    settled.with_rules(churn={}).reconcile()
-    for version in ("11", "12"):
-        settled.deliver(version)
-
-    assert ["10", "12"] == settled.versions
-
-
-def test_a_baseline_holds_after_something_older_that_was_kept_has_started(settled):
-    settled.with_rules(fresh={"start": "newst"}).reconcile()
-    settled.deliver("9")
-    for version in ("12", "17"):
-        settled.register_before("churn", version)
-    settled.with_rules(fresh={})
-    list(find_missing(settled.services.rules(), settled.services, deadline(100)))
-    settled.reconcile()
-    settled.deliver("12")
-
-    assert ["9"] == settled.versions
-
-
-def refuse_a_newer(churn):
-    """Leave 5 closed: it was refused, and then the rule did not want it any more."""
-    churn.azure_devops.fault("error", status=400)
-    churn.attend("5", tags={"build": "9"}, version_from="tag:build")
-    claim = churn.snapshot("5").claim
-    closed = transitions.settled(claim, Done(Outcome.CLOSED, "the rule no longer wants it"))
-    churn.services.ledger.write(churn.partition, closed, None, deadline())
-
-
-def supersede_a_newer(churn):
-    """Leave 5 superseded by 17, under another ordering."""
-    churn.attend("5", tags={"build": "9"})
-
-
-@pytest.mark.parametrize(
-    "leave",
-    [
-        pytest.param(supersede_a_newer, id="superseded"),
-        pytest.param(refuse_a_newer, id="closed"),
-    ],
-)
-def test_what_never_started_supersedes_nothing_under_another_ordering(churn, leave):
-    churn.attend("17", tags={"build": "1"})
-    leave(churn)
-    churn.attend("6", tags={"build": "0"})
-    done = churn.attend("18", tags={"build": "2"}, version_from="tag:build")
-
-    assert Outcome.STARTED is done.outcome
-
-
 def test_an_absence_ends_also_when_the_rule_returns_broken(settled):
     refuse_once(settled)
     settled.with_rules(other={"model": "x"}).reconcile()
@@ -394,7 +260,7 @@ def test_an_app_that_was_stopped_for_long_gives_nothing_up_for_one_fault(settled
 
 
 def test_an_unknown_start_is_looked_up_once_before_it_is_given_up_without_retries(settled):
-    settled.services = replace(settled.services, retry_for=timedelta(0))
+    settled.services = with_changes(settled.services, retry_for=timedelta(0))
     lose_the_answer(settled)
     settled.let_pass(LEASE * 2)
     settled.reconcile()

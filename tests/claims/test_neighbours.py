@@ -1,17 +1,15 @@
 """Whole passes: what goes wrong with one claim, rule or step keeps its neighbours from nothing."""
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from model_trigger.claims.claim import Partition, State
+from model_trigger.claims.store import LedgerError
 from model_trigger.handlers import DeliverAgainError, reconcile
-from model_trigger.ledger import rows
-from model_trigger.ports import AzureMLError, LedgerError
-from model_trigger.reconcile.missing import find_missing
-from model_trigger.reconcile.open_claims import finish_claims
+from model_trigger.ledger.claims import MARK_KEY, claim_key, partition_key
+from model_trigger.registrations.listing import AzureMLError
 from model_trigger.targets.request import AzureDevOpsError, Unknown
 from tests.ledger.test_unreadable_rows import change
 from tests.support.build import WORKSPACE, rulebook
@@ -24,7 +22,7 @@ from tests.support.slow import (
     claims_of,
     in_organization,
 )
-from tests.support.trial import Interposed, raising
+from tests.support.trial import Interposed, find_missed, finish, raising, with_changes
 
 SOON = datetime.now(UTC) + timedelta(minutes=9)
 
@@ -45,8 +43,8 @@ def _run(make_services, clock):
     def run(book, models, organizations):
         services = make_services(
             workspaces=[WORKSPACE],
-            azure_ml=lambda: models,
-            azure_devops=lambda: organizations,
+            models=lambda: models,
+            targets=lambda: organizations,
             rules=lambda: book,
         )
         for _ in range(3):
@@ -116,13 +114,37 @@ def test_an_unexpected_fault_of_one_rule_keeps_no_other_rule_from_a_model(clock,
     assert ["churn"] == organizations.started
 
 
-@pytest.mark.parametrize("row", [rows.MARK_KEY, rows.claim_key("16")])
+def test_storage_that_fails_for_one_rule_keeps_no_other_rule_from_a_model(settled, caplog):
+    whole = settled.services.ledger.claims
+
+    class Failing:
+        """A store of which one partition cannot be read."""
+
+        def __getattr__(self, name):
+            return getattr(whole, name)
+
+        def read(self, partition, version, limit):
+            if partition.rule == "a":
+                msg = "timed out"
+                raise LedgerError(msg)
+            return whole.read(partition, version, limit)
+
+    settled.with_rules(a={}, b={"release": {"definition": 2}}).reconcile()
+    settled.let_a_pass_be(timedelta(minutes=5))
+    settled.azure_ml.register("churn", "17")
+    settled.services = with_changes(settled.services, claims=Failing())
+
+    assert [("b", "17", "started")] == settled.reconcile()
+    assert "rule 'a', model 'churn': timed out" in caplog.text
+
+
+@pytest.mark.parametrize("row", [MARK_KEY, claim_key("16")])
 def test_a_row_of_one_rule_that_cannot_be_read_keeps_no_other_rule_from_a_model(settled, row):
     settled.register_before("churn", "16")
     settled.with_rules(a={}, b={"release": {"definition": 2}}).reconcile()
     settled.deliver("16")
-    partition = rows.partition_key(Partition("a", WORKSPACE, "churn"))
-    broken = {"ordering": None} if row == rows.MARK_KEY else {"registration": "{"}
+    partition = partition_key(Partition("a", WORKSPACE, "churn"))
+    broken = {"ordering": None} if row == MARK_KEY else {"registration": "{"}
     change(settled.services.ledger, partition, row, **broken)
     settled.let_a_pass_be(timedelta(minutes=5))
     settled.with_rules(a={"version": ">=1"}, b={"release": {"definition": 2}})
@@ -133,8 +155,10 @@ def test_a_row_of_one_rule_that_cannot_be_read_keeps_no_other_rule_from_a_model(
 
 def test_a_step_that_fails_unexpectedly_keeps_no_other_step_from_its_turn(settled):
     settled.azure_ml.register("churn", "17")
-    failing = Interposed(settled.services.ledger, "open_claims", before=raising(KeyError("value")))
-    settled.services = replace(settled.services, ledger=failing)
+    failing = Interposed(
+        settled.services.ledger.claims, "open_claims", before=raising(KeyError("value"))
+    )
+    settled.services = with_changes(settled.services, claims=failing)
 
     with pytest.raises(KeyError):
         settled.reconcile()
@@ -166,9 +190,9 @@ def test_a_look_up_that_the_ledger_fails_counts_as_tried(settled):
     settled.let_pass(timedelta(minutes=3))
     tried_at = settled.claim().tried_at
     failing = Interposed(
-        settled.services.azure_devops(), "find", before=raising(LedgerError("a scan took too long"))
+        settled.services.targets(), "find", before=raising(LedgerError("a scan took too long"))
     )
-    settled.services = replace(settled.services, azure_devops=lambda: failing)
+    settled.services = with_changes(settled.services, targets=lambda: failing)
 
     assert [("churn", "17", "pending")] == settled.reconcile()
     assert settled.claim().tried_at > tried_at
@@ -177,8 +201,10 @@ def test_a_look_up_that_the_ledger_fails_counts_as_tried(settled):
 def test_a_pass_that_has_used_up_its_time_leaves_deletion_to_the_next(settled, monkeypatch):
     clock = Clock()
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
-    slow = Interposed(settled.services.ledger, "note_workspace", after=lambda: clock.pass_by(1000))
-    settled.services = replace(settled.services, ledger=slow)
+    slow = Interposed(
+        settled.services.ledger.notes, "note_workspace", after=lambda: clock.pass_by(1000)
+    )
+    settled.services = with_changes(settled.services, notes=slow)
 
     assert [] == settled.reconcile()
 
@@ -187,7 +213,7 @@ def test_a_post_that_a_gateway_gives_up_on_slowly_holds_up_no_other_organization
     make_services, clock
 ):
     organizations = Organizations(clock)
-    services = make_services(azure_devops=lambda: organizations)
+    services = make_services(targets=lambda: organizations)
     book = claims_of(services, organizations, slow=(DEAD, 50), healthy=(HEALTHY, 1))
     whole = organizations.start
 
@@ -198,19 +224,19 @@ def test_a_post_that_a_gateway_gives_up_on_slowly_holds_up_no_other_organization
         return whole(request, limit, key)
 
     organizations.start = start
-    list(finish_claims(book, services, clock.deadline(120)))
+    list(finish(book, services, clock.deadline(120)))
 
     assert ["healthy-0"] == organizations.started
 
 
 def test_reading_many_claims_leaves_time_to_note_how_far_a_pass_has_come(make_services, clock):
     models = Models(clock, ["churn"], registered_at=SOON, many={"churn": 20})
-    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
-    slow = Interposed(services.ledger, "read", after=lambda: clock.pass_by(6))
+    services = make_services(workspaces=[WORKSPACE], models=lambda: models)
+    slow = Interposed(services.ledger.claims, "read", after=lambda: clock.pass_by(6))
     book = rulebook(churn={"start": "every"})
-    list(find_missing(book, replace(services, ledger=slow), clock.deadline(100)))
+    list(find_missed(book, with_changes(services, claims=slow), clock.deadline(100)))
 
-    assert "churn" in services.ledger.memory(WORKSPACE, clock.deadline()).models
+    assert "churn" in services.ledger.notes.memory(WORKSPACE, clock.deadline()).models
 
 
 def test_one_reading_of_a_list_serves_all_claims_of_a_pass(settled):

@@ -11,21 +11,17 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from model_trigger.claims import transitions
-from model_trigger.claims.attempt import attend
 from model_trigger.claims.claim import Partition, State
-from model_trigger.claims.lookup import Asked, Hold
+from model_trigger.claims.lookup import Asked
+from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
-from model_trigger.ledger.table import Ledger
-from model_trigger.ports import ConflictError, LedgerError
-from model_trigger.registrations.registration import Workspace
+from model_trigger.ledger.ledger import Ledger
 from tests.sandbox.flaky import FlakyProxy
-from tests.support.build import WORKSPACE, deadline, registration, rule
+from tests.support.build import OTHER, deadline, registration, rule
 from tests.support.organization import DEPLOY_CHURN, KEYLESS, changed, stand_in
 from tests.support.slow import Clock
-from tests.support.trial import CHURN, LEASE, Interposed, once, raising
-
-OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
+from tests.support.trial import CHURN, LEASE, Interposed, once, raising, with_changes
 
 
 def commit_and_lose(churn):
@@ -49,7 +45,7 @@ def losing_one_answer(azurite, ledger):
             address, address.replace(proxy.target, proxy.address)
         )
         with TableServiceClient.from_connection_string(through, retry_total=0) as tables:
-            prefix = ledger.releases.table_name.removesuffix("releases")
+            prefix = ledger.claims.table.client.table_name.removesuffix("releases")
             yield Ledger.open(tables, prefix), lambda: armed.append(True)
 
 
@@ -60,7 +56,7 @@ def test_a_delivery_whose_write_is_lost_never_sends_a_post_under_the_claim_of_an
         commit_and_lose(churn)
         first = churn.attend()
         arm()
-        second = churn.attend(services=replace(churn.services, ledger=ledger))
+        second = churn.attend(services=with_changes(churn.services, claims=ledger.claims))
         third = churn.attend()
 
     assert [Outcome.PENDING] * 3 == [each.outcome for each in (first, second, third)]
@@ -76,10 +72,11 @@ def test_whichever_answer_of_storage_is_lost_each_release_starts_once(churn, azu
             if next(counted) == write:
                 arm()
 
-        lossy = Interposed(ledger, "write", before=count)
+        lossy = Interposed(ledger.claims, "write", before=count)
         churn.azure_devops.fault("error", status=429, retry_after=0)
         outcomes = [
-            churn.attend(services=replace(churn.services, ledger=lossy)).outcome for _ in range(3)
+            churn.attend(services=with_changes(churn.services, claims=lossy)).outcome
+            for _ in range(3)
         ]
 
     assert Outcome.STARTED in outcomes
@@ -87,17 +84,17 @@ def test_whichever_answer_of_storage_is_lost_each_release_starts_once(churn, azu
 
 
 def test_a_turn_counts_from_before_the_reading_that_led_to_the_claim(churn):
-    services = replace(churn.services, claim_lease=timedelta(seconds=4))
-    slow = Interposed(services.ledger, "read", after=once(lambda: time.sleep(2.1)))
-    decision = churn.attend(services=replace(services, ledger=slow))
+    services = with_changes(churn.services, claim_lease=timedelta(seconds=4))
+    slow = Interposed(services.ledger.claims, "read", after=once(lambda: time.sleep(2.1)))
+    decision = churn.attend(services=with_changes(services, claims=slow))
 
     assert (Outcome.PENDING, State.WAITING, []) == (decision.outcome, churn.state(), churn.posts)
 
 
 def test_a_definition_that_is_read_slowly_uses_up_the_turn(churn):
-    services = replace(churn.services, claim_lease=timedelta(seconds=4))
-    slow = Interposed(services.azure_devops(), "definition", after=once(lambda: time.sleep(2.1)))
-    decision = churn.attend(services=replace(services, azure_devops=lambda: slow))
+    services = with_changes(churn.services, claim_lease=timedelta(seconds=4))
+    slow = Interposed(services.targets(), "definition", after=once(lambda: time.sleep(2.1)))
+    decision = churn.attend(services=with_changes(services, targets=lambda: slow))
 
     assert (Outcome.PENDING, []) == (decision.outcome, churn.posts)
     assert Outcome.STARTED is churn.attend().outcome
@@ -126,15 +123,15 @@ def test_a_version_that_waits_with_little_time_left_is_in_the_ledger_all_the_sam
     commit_and_lose(churn)
     churn.attend("17")
     clock = Clock()
-    slow = Interposed(churn.services.ledger, "read", after=lambda: clock.pass_by(0.3))
-    services = replace(churn.services, ledger=slow)
+    slow = Interposed(churn.services.ledger.claims, "read", after=lambda: clock.pass_by(0.3))
+    services = with_changes(churn.services, claims=slow)
     waiting = churn.attend("18", limit=clock.deadline(4), services=services)
 
     assert (Outcome.PENDING, State.WAITING) == (waiting.outcome, churn.state("18"))
 
 
 def test_only_so_many_threads_wait_for_another_start_at_once(churn):
-    services = replace(churn.services, waiting_room=threading.Semaphore(0))
+    services = with_changes(churn.services, waiting_room=threading.Semaphore(0))
     churn.azure_devops.fault("hang", path="releases", verb="POST", seconds=1)
     first = threading.Thread(target=churn.attend)
     first.start()
@@ -143,7 +140,7 @@ def test_only_so_many_threads_wait_for_another_start_at_once(churn):
     paused = []
     limit = replace(deadline(), sleep=paused.append)
     one = registration()
-    second = attend(rule().evaluate(one), one, services, limit)
+    second = services.starter.attend(rule().evaluate(one), one, limit)
     first.join()
 
     assert (Outcome.DUPLICATE, []) == (second.outcome, paused)
@@ -154,7 +151,7 @@ def started(version, services, name="churn", project=None, **fields):
     one = registration(version, **fields)
     target = {"id": DEPLOY_CHURN.id, **({"project": project} if project else {})}
     to_pipeline = rule(name, release=None, pipeline=target)
-    return attend(to_pipeline.evaluate(one), one, services, deadline())
+    return services.starter.attend(to_pipeline.evaluate(one), one, deadline())
 
 
 def test_a_refusal_of_the_key_alone_is_corrected_within_the_delivery(make_services):
@@ -163,7 +160,7 @@ def test_a_refusal_of_the_key_alone_is_corrected_within_the_delivery(make_servic
         first = started("16", services)
         with changed(azure_devops, KEYLESS):
             second = started("17", services)
-    claim = services.ledger.read(CHURN, "17", deadline()).claim
+    claim = services.ledger.claims.read(CHURN, "17", deadline()).claim
 
     assert [Outcome.STARTED] * 2 == [first.outcome, second.outcome]
     assert "modelTriggerKey" not in claim.request.body["templateParameters"]
@@ -179,15 +176,15 @@ def test_a_run_without_a_key_is_never_taken_from_another_claim(make_services):
             """The run of the other workspace is not in the ledger yet."""
 
             def __getattr__(self, name):
-                return getattr(services.ledger, name)
+                return getattr(services.ledger.claims, name)
 
             def write(self, partition, claim, mark, limit):
                 if claim and claim.state is State.STARTED:
                     msg = "storage is busy"
                     raise LedgerError(msg)
-                return services.ledger.write(partition, claim, mark, limit)
+                return services.ledger.claims.write(partition, claim, mark, limit)
 
-        busy = replace(services, ledger=LosesCompletion())
+        busy = with_changes(services, claims=LosesCompletion())
         second = started("17", busy, workspace=OTHER)
         third = started("17", services)
 
@@ -238,9 +235,9 @@ def test_a_run_without_a_key_is_not_taken_from_a_claim_that_was_given_up(make_se
         azure_devops.fault("error", verb="POST", path="runs", status=500, commit=True)
         started("17", services, workspace=OTHER)
         other = Partition("churn", OTHER, "churn")
-        claim = services.ledger.read(other, "17", deadline()).claim
+        claim = services.ledger.claims.read(other, "17", deadline()).claim
         given_up = replace(claim, state=State.GIVEN_UP)
-        services.ledger.write(other, given_up, None, deadline())
+        services.ledger.claims.write(other, given_up, None, deadline())
         azure_devops.list_lag = 0
         azure_devops.fault("error", verb="POST", path="runs", status=500)
         started("17", services)
@@ -269,10 +266,10 @@ def test_a_release_that_was_seen_is_recorded_whatever_others_write_meanwhile(chu
 
     def meanwhile():
         claim = write(churn.snapshot().claim)
-        churn.services.ledger.write(churn.partition, claim, None, deadline())
+        churn.services.ledger.claims.write(churn.partition, claim, None, deadline())
 
-    seeing = Interposed(churn.services.azure_devops(), "find", after=once(meanwhile))
-    done = churn.attend(services=replace(churn.services, azure_devops=lambda: seeing))
+    seeing = Interposed(churn.services.targets(), "find", after=once(meanwhile))
+    done = churn.attend(services=with_changes(churn.services, targets=lambda: seeing))
 
     assert (Outcome.STARTED, State.STARTED) == (done.outcome, churn.state())
     assert ["17"] == churn.versions
@@ -282,8 +279,8 @@ def test_a_claim_that_changes_while_it_is_looked_up_is_read_again(churn):
     commit_and_lose(churn)
     churn.attend()
     snapshot = churn.snapshot()
-    hold = Hold(churn.services, deadline(), churn.partition, "17", Asked(0.0))
-    churn.services.ledger.write(
+    hold = churn.services.starter.hold(churn.partition, "17", deadline(), Asked(0.0))
+    churn.services.ledger.claims.write(
         churn.partition, replace(snapshot.claim, reason="meanwhile"), None, deadline()
     )
 
@@ -294,9 +291,9 @@ def test_a_claim_that_changes_while_it_is_looked_up_is_read_again(churn):
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_a_lease_is_over_one_second_after_its_end(churn, seconds):
     commit_and_lose(churn)
-    gone = Interposed(churn.services.azure_devops(), "start", before=raising(KeyboardInterrupt()))
+    gone = Interposed(churn.services.targets(), "start", before=raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        churn.attend(services=replace(churn.services, azure_devops=lambda: gone))
+        churn.attend(services=with_changes(churn.services, targets=lambda: gone))
     claim = churn.snapshot().claim
 
     standing = claim.standing(claim.lease_until + timedelta(seconds=seconds))
@@ -320,7 +317,7 @@ def test_a_second_release_that_a_look_up_sees_is_recorded_and_reported(churn, ca
     commit_and_lose(churn)
     churn.attend()
     claim = churn.snapshot().claim
-    churn.services.azure_devops().start(claim.request, deadline(), claim.key)
+    churn.services.targets().start(claim.request, deadline(), claim.key)
     churn.azure_devops.list_lag = 0
     churn.attend()
 
@@ -333,9 +330,7 @@ def test_a_second_release_that_a_look_up_sees_is_recorded_and_reported(churn, ca
 def test_what_was_started_is_written_also_after_the_deadline(churn):
     now = [0.0]
     limit = Deadline(25, lambda: now[0], lambda _: None)
-    late = Interposed(
-        churn.services.azure_devops(), "start", after=partial(now.__setitem__, 0, 60.0)
-    )
-    churn.attend(limit=limit, services=replace(churn.services, azure_devops=lambda: late))
+    late = Interposed(churn.services.targets(), "start", after=partial(now.__setitem__, 0, 60.0))
+    churn.attend(limit=limit, services=with_changes(churn.services, targets=lambda: late))
 
     assert (State.STARTED, ["17"]) == (churn.state(), churn.versions)

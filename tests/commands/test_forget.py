@@ -2,7 +2,6 @@
 
 import pytest
 
-from model_trigger.claims.attempt import attend
 from model_trigger.claims.claim import Partition
 from model_trigger.commands.forget import InFlightError, forget
 from model_trigger.decisions.decision import Outcome
@@ -20,11 +19,11 @@ def _services(make_services):
 def start(services, version="17", **fields):
     of_version = registration(version)
     evaluation = rule(**fields).evaluate(of_version)
-    return attend(evaluation, of_version, services, deadline()).outcome
+    return services.starter.attend(evaluation, of_version, deadline()).outcome
 
 
 def forgotten(services, version=None):
-    return list(forget(CHURN, version, services.ledger, deadline()))
+    return list(forget(CHURN, version, services.ledger.claims, deadline()))
 
 
 def test_a_forgotten_claim_is_started_again(services, azure_devops):
@@ -62,7 +61,7 @@ def test_other_models_and_rules_are_left_alone(services):
     start(services)
     other = Partition("other", WORKSPACE, "churn")
 
-    assert [] == list(forget(other, None, services.ledger, deadline()))
+    assert [] == list(forget(other, None, services.ledger.claims, deadline()))
     assert Outcome.DUPLICATE == start(services)
 
 
@@ -72,4 +71,4 @@ def test_what_is_in_flight_is_not_forgotten(services, azure_devops):
 
     with pytest.raises(InFlightError, match=r"^version 17 is being started, or whether it was"):
         forgotten(services)
-    assert 1 == len(services.ledger.claims(CHURN, deadline()))
+    assert 1 == len(services.ledger.claims.all_in(CHURN, deadline()))

@@ -12,7 +12,7 @@ from model_trigger.commands.online import (
     check_workspaces,
     sample_registration,
 )
-from model_trigger.ports import AzureMLError, WorkspaceAccessError
+from model_trigger.registrations.listing import AzureMLError, WorkspaceAccessError
 from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
 from model_trigger.targets.azure_devops.connection import forget_locations
 from tests.sandbox.azure_devops.organization import (

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.decisions.decision import (
@@ -17,8 +17,7 @@ from model_trigger.rules.rule import Clause
 from model_trigger.targets.request import Release
 from model_trigger.text import utf16_units, well_formed
 from tests.support.build import WORKSPACE_ID, registration, rulebook
-
-relaxed = settings(deadline=None)
+from tests.support.drawn import relaxed
 
 
 def logged(decision: Decision, milliseconds: int = 42) -> dict[str, object]:
@@ -141,12 +140,6 @@ def test_what_was_started_twice_has_a_line_of_its_own_with_both_links():
         "second_release_id": 8,
         "second_release_url": "https://a/8",
     } == found
-
-
-def test_a_first_release_that_is_still_being_started_has_no_link_yet():
-    line = duplicate_line("churn", registration(), None, Release(8, "https://a/8"))
-
-    assert json.loads(line.removeprefix("duplicate_release "))["release_url"] is None
 
 
 def test_letters_of_all_languages_stay_readable_in_the_log_line():

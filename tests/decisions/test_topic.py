@@ -1,23 +1,21 @@
 """Others are told what was decided, by the real client over TLS."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
 import pytest
 from azure.core.exceptions import ServiceRequestError
 
-from model_trigger.decisions.decision import Decision, Outcome
+from model_trigger.decisions.decision import Decision, Outcome, OutcomeError
 from model_trigger.decisions.topic import OutcomeTopic
 from model_trigger.handlers import handle_event
-from model_trigger.ports import OutcomeError
 from model_trigger.targets.request import Release
 from tests.sandbox.azure_devops.messages import Answer
 from tests.sandbox.azure_ml.server import Authority, TlsServer
 from tests.sandbox.credentials import StaticCredential
 from tests.support.build import WORKSPACE_ID, deadline, event_text, registration
-from tests.support.trial import Interposed, raising
+from tests.support.trial import Interposed, raising, with_changes
 
 
 class Topic:
@@ -96,14 +94,14 @@ def test_a_topic_that_refuses_is_named_with_what_it_needs(topic, outcomes):
 
 
 def test_every_decision_of_an_event_is_sent(topic, outcomes, make_services):
-    handle_event(event_text(17), make_services(outcomes=outcomes))
+    handle_event(event_text(17), make_services(publisher=outcomes))
 
     assert ["started"] == [event["data"]["outcome"] for event in topic.events]
 
 
 def test_a_topic_that_cannot_be_reached_stops_nothing(topic, outcomes, make_services, caplog):
     topic.status = 500
-    handle_event(event_text(17), make_services(outcomes=outcomes))
+    handle_event(event_text(17), make_services(publisher=outcomes))
 
     assert "the outcome event was not accepted by" in caplog.text
     assert json.loads(topic.requests[0].body)
@@ -126,7 +124,7 @@ def test_an_error_without_words_is_named_by_its_kind(topic):
 def test_an_unexpected_fault_of_the_topic_stops_nothing(settled):
     topic = OutcomeTopic("https://topic.example/api/events", StaticCredential)
     odd = Interposed(topic, "publish", before=raising(ZeroDivisionError()))
-    settled.services = replace(settled.services, outcomes=odd)
+    settled.services = with_changes(settled.services, publisher=odd)
     for version in ("17", "18", "19"):
         settled.azure_ml.register("churn", version)
     settled.deliver("17")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from model_trigger.claims.attempt import attend
 from model_trigger.decisions.decision import Outcome
 from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.rules.warnings import warnings
@@ -42,8 +41,8 @@ def started(rules, definition, make_services, version="17", **tags):
     of_version = registration(version, tags=tags)
     with AzureDevOps((Organisation("fabrikam", (project,)),)) as azure_devops:
         adapter = Adapter(lambda _: "Basic OnBhdA==", time.monotonic)
-        services = make_services(azure_devops=lambda: adapter, organization_url=azure_devops.url)
-        decision = attend(rule.evaluate(of_version), of_version, services, deadline())
+        services = make_services(targets=lambda: adapter, organization_url=azure_devops.url)
+        decision = services.starter.attend(rule.evaluate(of_version), of_version, deadline())
         return decision, azure_devops.releases, azure_devops.runs
 
 

@@ -4,7 +4,7 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from model_trigger.handlers import handle_event
-from model_trigger.ledger.table import Ledger
+from model_trigger.ledger.ledger import Ledger
 from tests.sandbox.flaky import FlakyProxy
 from tests.support.build import event_text
 
@@ -16,7 +16,7 @@ def _counted(azurite, ledger, make_services):
     with FlakyProxy(address, seed=0, chance=0) as proxy:
         through = azurite.connection_string.replace(proxy.target, proxy.address)
         with TableServiceClient.from_connection_string(through, retry_total=0) as tables:
-            prefix = ledger.releases.table_name.removesuffix("releases")
+            prefix = ledger.claims.table.client.table_name.removesuffix("releases")
             services = make_services(ledger=Ledger.open(tables, prefix))
             handle_event(event_text(1), services)
             proxy.requests.clear()

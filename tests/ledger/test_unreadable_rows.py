@@ -5,18 +5,16 @@ from datetime import timedelta
 import pytest
 from azure.data.tables import UpdateMode
 
-from model_trigger.claims.attempt import attend
 from model_trigger.claims.claim import Partition
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError, status_page
-from model_trigger.ledger import rows
-from model_trigger.registrations.registration import Workspace
-from tests.support.build import NOON, WORKSPACE, deadline, registration, rule
+from model_trigger.ledger.claims import claim_key, partition_key
+from model_trigger.ledger.notes import WORKSPACES_KEY, workspace_key
+from tests.support.build import NOON, OTHER, WORKSPACE, deadline, registration, rule
 from tests.support.organization import KEYLESS, stand_in
 from tests.support.trial import CHURN
 
 FRAUD = Partition("fraud", WORKSPACE, "fraud")
-OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
 UNREADABLE = [
     pytest.param({"registration": "{"}, id="its registration is cut"),
     pytest.param({"workspace": "nonsense"}, id="its workspace is none"),
@@ -29,13 +27,13 @@ FIRST = {"tried_at": None, "post_until": NOON}
 
 def change(ledger, partition, row, **columns):
     """Change columns of a row; None removes one."""
-    entity = {**ledger.releases.get_entity(partition, row), **columns}
+    entity = {**ledger.claims.table.client.get_entity(partition, row), **columns}
     kept = {name: value for name, value in entity.items() if value is not None}
-    ledger.releases.update_entity(kept, UpdateMode.REPLACE)
+    ledger.claims.table.client.update_entity(kept, UpdateMode.REPLACE)
 
 
 def change_claim(ledger, partition=CHURN, **columns):
-    change(ledger, rows.partition_key(partition), rows.claim_key("17"), **columns)
+    change(ledger, partition_key(partition), claim_key("17"), **columns)
 
 
 def throttle(settled, model):
@@ -99,10 +97,11 @@ def test_a_run_is_not_taken_while_a_claim_that_may_hold_it_cannot_be_read(make_s
         ]
         azure_devops.fault("error", verb="POST", path="runs", status=500)
         outcomes = [
-            attend(evaluation, one, services, deadline()).outcome for evaluation in evaluations
+            services.starter.attend(evaluation, one, deadline()).outcome
+            for evaluation in evaluations
         ]
         change_claim(services.ledger, Partition("theirs", WORKSPACE, "churn"), registration="{")
-        looked_up = attend(evaluations[0], one, services, deadline())
+        looked_up = services.starter.attend(evaluations[0], one, deadline())
 
     assert [Outcome.PENDING, Outcome.STARTED] == outcomes
     assert Outcome.PENDING is looked_up.outcome
@@ -114,10 +113,10 @@ def test_a_run_is_not_taken_while_a_claim_that_may_hold_it_cannot_be_read(make_s
     [pytest.param(WORKSPACE, id="itself"), pytest.param(OTHER, id="one that was removed")],
 )
 def test_what_is_noted_of_a_workspace_that_cannot_be_read_stops_no_workspace(settled, workspace):
-    settled.services.ledger.releases.upsert_entity(
+    settled.services.ledger.claims.table.client.upsert_entity(
         {
-            "PartitionKey": rows.WORKSPACES_KEY,
-            "RowKey": rows.workspace_key(workspace),
+            "PartitionKey": WORKSPACES_KEY,
+            "RowKey": workspace_key(workspace),
             "workspace": workspace.id,
         },
         UpdateMode.REPLACE,
@@ -133,8 +132,8 @@ def test_what_is_noted_of_a_workspace_that_cannot_be_read_stops_no_workspace(set
 def test_what_is_noted_of_a_rule_or_a_model_that_cannot_be_read_stops_nothing(settled, kind):
     settled.register_before("churn", "16")
     settled.reconcile()
-    ledger, partition = settled.services.ledger, rows.workspace_key(WORKSPACE)
-    (note,) = ledger.releases.query_entities(
+    ledger, partition = settled.services.ledger, workspace_key(WORKSPACE)
+    (note,) = ledger.claims.table.client.query_entities(
         f"PartitionKey eq @partition and {kind} eq 'churn'", parameters={"partition": partition}
     )
     change(ledger, partition, note["RowKey"], since=None, listed_at=None)
@@ -149,8 +148,8 @@ def test_a_decision_that_cannot_be_read_hides_no_other_on_the_page(settled):
     settled.deliver("17")
     settled.deliver("17", model="fraud")
     ledger = settled.services.ledger
-    (row,) = ledger.decisions.query_entities("model eq 'churn'")
-    ledger.decisions.update_entity({**row, "clauses": "["}, UpdateMode.REPLACE)
+    (row,) = ledger.decisions.table.client.query_entities("model eq 'churn'")
+    ledger.decisions.table.client.update_entity({**row, "clauses": "["}, UpdateMode.REPLACE)
     answer = status_page({}, "application/json", lambda: settled.services)
 
     assert 200 == answer.status
@@ -183,10 +182,10 @@ def test_what_the_first_version_kept_for_a_broken_rule_is_evaluated_once_it_is_f
 
 
 def test_what_the_first_version_noted_of_a_model_is_listed_again_and_is_no_fault(settled):
-    row = {"PartitionKey": rows.workspace_key(WORKSPACE), "RowKey": "model|old"}
+    row = {"PartitionKey": workspace_key(WORKSPACE), "RowKey": "model|old"}
     noted = {"model": "old", "latest_version": "17", "seen_at": NOON}
-    settled.services.ledger.releases.upsert_entity({**row, **noted})
+    settled.services.ledger.claims.table.client.upsert_entity({**row, **noted})
     settled.reconcile()
 
     assert "cannot be read" not in settled.caplog.text
-    assert "old" in settled.services.ledger.memory(WORKSPACE, deadline()).models
+    assert "old" in settled.services.ledger.notes.memory(WORKSPACE, deadline()).models

@@ -5,12 +5,12 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.matching.conditions import Condition, Globs, fits, has_wildcard, literal_prefix
+from tests.support.drawn import relaxed
 
-relaxed = settings(deadline=None)
 names = st.text("ab-*?[]!\n", max_size=6)
 globs = st.text("ab-*?[]!", min_size=1, max_size=6)
 

@@ -21,7 +21,7 @@ def troubles(services):
 
 
 def told(services):
-    return [(one.what, one.needs_a_person, one.version) for one in troubles(services)]
+    return [(one.state, one.needs_a_person, one.version) for one in troubles(services)]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_claim_in_trouble_is_told_with_its_reason_and_next_attempt(
     keep_claim(services, state, reason="why", not_before=NOON + HOUR)
     (trouble,) = troubles(services)
 
-    assert (what, needs_a_person, "why") == (trouble.what, trouble.needs_a_person, trouble.reason)
+    assert (what, needs_a_person, "why") == (trouble.state, trouble.needs_a_person, trouble.reason)
     assert (NOON - HOUR, NOON + HOUR) == (trouble.since, trouble.next_attempt)
     assert trouble.next_step
 
@@ -74,8 +74,8 @@ def test_a_second_release_is_told_with_both(services):
     keep_claim(services, State.STARTED, release=RELEASE, second_release=second)
     (trouble,) = troubles(services)
 
-    assert ("duplicate_release", True) == (trouble.what, trouble.needs_a_person)
-    assert (RELEASE.url, second.url) == trouble.release_urls
+    assert ("duplicate_release", True) == (trouble.state, trouble.needs_a_person)
+    assert (RELEASE.url, second.url) == (trouble.release_url, trouble.second_release_url)
 
 
 def test_what_was_given_up_is_told_as_long_as_decisions_are_kept(make_services):
@@ -138,7 +138,7 @@ def test_a_decision_that_waits_without_a_claim_goes_on_by_itself(services):
     (trouble,) = troubles(services)
 
     assert ("pending", False, "throttled", 2) == (
-        trouble.what,
+        trouble.state,
         trouble.needs_a_person,
         trouble.reason,
         trouble.count,

@@ -14,7 +14,7 @@ from model_trigger import handlers
 from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import handle_event
-from model_trigger.ledger.table import Ledger
+from model_trigger.ledger.ledger import Ledger
 from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.explain import explain_http
 from model_trigger.rules.fields import Mode
@@ -245,7 +245,7 @@ def test_an_app_that_starts_nothing_says_so(make_services, mode):
 
 
 def test_the_json_of_explain_comes_from_the_rules_alone(make_services):
-    services = make_services(ledger=None)
+    services = make_services(claims=None, decisions=None)
     query = {**CHURN, "tag.stage": "prod"}
     code, expected = explain_http(services.rules(), query)
     answer = explanation(services, JSON, **query)
@@ -328,10 +328,10 @@ def test_an_event_imports_neither_jinja_nor_the_page():
 
 def test_the_templates_are_part_of_what_is_deployed(tmp_path):
     runpy.run_path(str(ROOT / "infra" / "package.py"))["copy_app"](tmp_path)
-    folder = ROOT / "model_trigger" / "templates"
+    folder = ROOT / "model_trigger" / "pages" / "templates"
 
     assert {path.name for path in folder.iterdir()} == {
-        path.name for path in (tmp_path / "model_trigger" / "templates").iterdir()
+        path.name for path in (tmp_path / "model_trigger" / "pages" / "templates").iterdir()
     }
 
 

@@ -1,15 +1,16 @@
 """The answer to "where is its release?", from claims and decisions in the real ledger."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from model_trigger.claims.claim import State
+from model_trigger.claims.store import LedgerError
 from model_trigger.decisions.decision import Outcome
 from model_trigger.decisions.history import Cursor
 from model_trigger.ledger import table as ledger_module
-from model_trigger.pages.lookup import Question, Reading, find, past_decisions
-from model_trigger.ports import LedgerError
+from model_trigger.pages.lookup import Question, find, past_decisions
 from model_trigger.registrations.registration import Workspace
 from tests.support.build import NOON, WORKSPACE_ID, deadline
 from tests.support.kept import DAY, HOUR, NO_TIME, RELEASE, keep_claim, keep_decision, reading
@@ -227,14 +228,14 @@ def test_a_day_in_the_future_is_today(services):
 
 def test_looking_back_stops_when_the_time_runs_out_and_can_be_gone_on_with(services):
     keep_decision(services, Outcome.STARTED)
-    hurried = Reading(services, NOON, deadline(1))
+    hurried = replace(reading(services), deadline=deadline(1))
 
     assert ([], "2026-11-23") == past_decisions(Question(), hurried)
 
 
 def test_a_claim_that_cannot_be_read_in_time_is_an_error(services):
     with pytest.raises(LedgerError, match="no time was left"):
-        find(Question("churn", "17"), Reading(services, NOON, deadline(0)))
+        find(Question("churn", "17"), replace(reading(services), deadline=deadline(0)))
 
 
 def test_the_question_is_read_from_the_query():

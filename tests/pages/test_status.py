@@ -1,5 +1,6 @@
 """What the page shows besides the one release: rules, workspaces, settings, and what is missing."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -7,17 +8,17 @@ import pytest
 
 from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Outcome
-from model_trigger.pages.lookup import Question, Reading
+from model_trigger.pages.lookup import Question
 from model_trigger.pages.status import gather
 from model_trigger.reconcile.progress import Progress, WorkspaceNote
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.sources import RulesUnreadableError
 from tests.support.build import NOON, WORKSPACE, deadline, rulebook
-from tests.support.kept import DAY, HOUR, keep_claim, keep_decision, reading
+from tests.support.kept import DAY, HOUR, configuration, keep_claim, keep_decision, reading
 
 
 def gathered(services, **question):
-    return gather(Question(**question), reading(services))
+    return gather(Question(**question), reading(services), configuration(services))
 
 
 def test_an_empty_ledger_is_no_error(make_services):
@@ -64,7 +65,11 @@ def test_rules_that_cannot_be_read_are_said_and_the_rest_is_shown(make_services)
 
 def test_a_ledger_that_cannot_be_read_is_said_and_the_rest_is_shown(make_services):
     services = make_services(workspaces=(WORKSPACE,))
-    overview = gather(Question("churn", "17"), Reading(services, NOON, deadline(0)))
+    overview = gather(
+        Question("churn", "17"),
+        replace(reading(services), deadline=deadline(0)),
+        configuration(services),
+    )
 
     assert "no time was left to reach the ledger" == overview.ledger_error
     assert (["churn"], [WORKSPACE.id]) == (
@@ -79,7 +84,7 @@ def test_a_workspace_shows_its_last_complete_check_and_how_far_the_present_one_i
 
     progress = Progress(models=2000, checked=430, failed=0, left=1570)
     note = WorkspaceNote(WORKSPACE, NOON - DAY, NOON, NOON - HOUR, progress)
-    services.ledger.note_workspace(note, deadline())
+    services.ledger.notes.note_workspace(note, deadline())
     (workspace,) = gathered(services).workspaces
     assert (NOON - DAY, NOON - HOUR) == (workspace.since, workspace.passed_at)
     assert (2000, 1570, 4) == (workspace.models, workspace.models_left, workspace.passes_left)

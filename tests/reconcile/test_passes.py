@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from model_trigger.claims.claim import State
+from model_trigger.claims.store import LedgerError
 from model_trigger.handlers import reconcile, status_page
-from model_trigger.ports import AzureMLError, LedgerError, WorkspaceAccessError
-from model_trigger.reconcile.missing import find_missing
-from model_trigger.reconcile.open_claims import finish_claims
 from model_trigger.reconcile.progress import WorkspaceNote
+from model_trigger.registrations.listing import AzureMLError, WorkspaceAccessError
 from model_trigger.registrations.registration import Workspace
-from tests.support.build import WORKSPACE, deadline, rulebook
+from tests.support.build import OTHER, WORKSPACE, deadline, rulebook
 from tests.support.kept import keep_claim
 from tests.support.slow import (
     DEAD,
@@ -28,9 +27,7 @@ from tests.support.slow import (
     in_organization,
     progress,
 )
-from tests.support.trial import Interposed, raising
-
-OTHER = Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", "ml-test-ws"))
+from tests.support.trial import Interposed, find_missed, finish, raising, with_changes
 
 
 @pytest.fixture(name="clock")
@@ -48,9 +45,9 @@ class Later:
     def __getattr__(self, name):
         return getattr(self.ledger, name)
 
-    def workspace_notes(self, limit):
+    def workspaces(self, limit):
         self.passes += 1
-        notes, now = self.ledger.workspace_notes(limit)
+        notes, now = self.ledger.workspaces(limit)
         return notes, now + self.passes * timedelta(minutes=5)
 
 
@@ -58,15 +55,15 @@ def test_a_large_workspace_is_checked_to_its_end_in_the_passes_that_are_announce
     make_services, clock
 ):
     models = Models(clock, [f"model-{number:04}" for number in range(2000)])
-    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
+    services = make_services(workspaces=[WORKSPACE], models=lambda: models)
     book = rulebook(all={"model": "*"})
-    list(find_missing(book, services, clock.deadline()))
+    list(find_missed(book, services, clock.deadline()))
     announced = progress(services).passes_left
     assert announced
     for left in reversed(range(announced)):
-        list(find_missing(book, services, clock.deadline()))
+        list(find_missed(book, services, clock.deadline()))
         assert left == progress(services).passes_left
-    notes, _ = services.ledger.workspace_notes(deadline())
+    notes, _ = services.ledger.notes.workspaces(deadline())
 
     assert notes[WORKSPACE.key].passed_at is not None
     assert sorted(models.names) == sorted(models.listed)
@@ -74,8 +71,8 @@ def test_a_large_workspace_is_checked_to_its_end_in_the_passes_that_are_announce
 
 def test_every_workspace_gets_its_turn_beside_one_that_takes_all_the_time(make_services, clock):
     models = Models(clock, [f"model-{number:03}" for number in range(100)], seconds=20)
-    services = make_services(workspaces=[WORKSPACE, OTHER], azure_ml=lambda: models)
-    list(find_missing(rulebook(all={"model": "*"}), services, clock.deadline()))
+    services = make_services(workspaces=[WORKSPACE, OTHER], models=lambda: models)
+    list(find_missed(rulebook(all={"model": "*"}), services, clock.deadline()))
 
     assert progress(services).checked
     assert progress(services, OTHER).checked
@@ -94,13 +91,13 @@ def test_one_model_stops_no_other(make_services, clock, fault, caplog):
     models = Models(clock, ["a", "b", "c"], registered_at=datetime.now(UTC) + timedelta(minutes=9))
     services = make_services(
         workspaces=[WORKSPACE],
-        azure_ml=lambda: models,
-        azure_devops=lambda: organizations,
+        models=lambda: models,
+        targets=lambda: organizations,
         organization_url=HEALTHY,
     )
     book = rulebook(all={"model": "*"})
     models.names, models.faults = ["a", "b", "c"], {"b": fault}
-    list(find_missing(book, services, clock.deadline()))
+    list(find_missed(book, services, clock.deadline()))
 
     assert ["a", "c"] == organizations.started
     assert "'b'" in caplog.text or str(fault) in caplog.text
@@ -110,8 +107,8 @@ def test_one_model_stops_no_other(make_services, clock, fault, caplog):
 def test_a_workspace_that_cannot_be_listed_at_all_is_not_asked_for_each_model(make_services, clock):
     names = [f"model-{number}" for number in range(50)]
     models = Models(clock, names, faults=dict.fromkeys(names, AzureMLError("503")))
-    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
-    list(find_missing(rulebook(all={"model": "*"}), services, clock.deadline()))
+    services = make_services(workspaces=[WORKSPACE], models=lambda: models)
+    list(find_missed(rulebook(all={"model": "*"}), services, clock.deadline()))
 
     assert 3 == len(models.listed)
 
@@ -128,11 +125,11 @@ def test_a_workspace_that_cannot_be_listed_at_all_is_not_asked_for_each_model(ma
 )
 def test_a_model_keeps_no_other_from_being_checked_again_and_again(make_services, clock, odd):
     models = Models(clock, [f"model-{number}" for number in range(9)], **odd)
-    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
-    later = Later(services.ledger)
+    services = make_services(workspaces=[WORKSPACE], models=lambda: models)
+    later = Later(services.ledger.notes)
     for number in range(4):
         new = {f"rule{number}": {"model": "*"}}
-        list(find_missing(rulebook(**new), replace(services, ledger=later), clock.deadline()))
+        list(find_missed(rulebook(**new), with_changes(services, notes=later), clock.deadline()))
 
     assert 2 <= min(models.listed.count(name) for name in models.names)
 
@@ -140,13 +137,13 @@ def test_a_model_keeps_no_other_from_being_checked_again_and_again(make_services
 def test_the_many_new_versions_of_a_model_are_read_at_once(make_services, clock):
     soon = datetime.now(UTC) + timedelta(minutes=9)
     models = Models(clock, ["a-sweep", "b"], registered_at=soon, many={"a-sweep": 40})
-    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
+    services = make_services(workspaces=[WORKSPACE], models=lambda: models)
     for model, number in (("a-sweep", 40), ("b", 1)):
         for version in range(1, number + 1):
             keep_claim(services, State.STARTED, str(version), rule="all", model=model)
-    slow = Interposed(services.ledger, "read", after=lambda: clock.pass_by(2))
+    slow = Interposed(services.ledger.claims, "read", after=lambda: clock.pass_by(2))
     book = rulebook(all={"model": "*"})
-    list(find_missing(book, replace(services, ledger=slow), clock.deadline(60)))
+    list(find_missed(book, with_changes(services, claims=slow), clock.deadline(60)))
 
     assert (2, 0) == (progress(services).checked, progress(services).left)
 
@@ -156,10 +153,10 @@ def test_every_workspace_has_its_turn_in_some_pass(make_services, clock):
     models = Models(clock, [f"model-{number}" for number in range(100)], seconds=9)
     services = make_services(
         workspaces=[Workspace.parse(WORKSPACE.id.replace("ml-prod-ws", one)) for one in names],
-        azure_ml=lambda: models,
+        models=lambda: models,
     )
     for _ in range(5):
-        list(find_missing(rulebook(all={"model": "*"}), services, clock.deadline()))
+        list(find_missed(rulebook(all={"model": "*"}), services, clock.deadline()))
 
     assert set(names) == models.workspaces
 
@@ -180,9 +177,9 @@ def test_models_that_cannot_be_listed_are_not_among_those_for_which_there_was_no
     make_services, clock
 ):
     models = Models(clock, ["a", "b", "c"], faults={"b": AzureMLError("500")})
-    services = make_services(workspaces=[WORKSPACE], azure_ml=lambda: models)
+    services = make_services(workspaces=[WORKSPACE], models=lambda: models)
     for _ in range(2):
-        list(find_missing(rulebook(all={"model": "*"}), services, clock.deadline()))
+        list(find_missed(rulebook(all={"model": "*"}), services, clock.deadline()))
 
     assert (1, 0, 0) == (
         progress(services).failed,
@@ -202,10 +199,10 @@ def test_a_healthy_organization_is_served_in_the_first_pass_beside_a_dead_one(
     make_services, clock, silence
 ):
     organizations = Organizations(clock, **silence)
-    services = make_services(azure_devops=lambda: organizations)
+    services = make_services(targets=lambda: organizations)
     book = claims_of(services, organizations, dead=(DEAD, 50), healthy=(HEALTHY, 1))
     organizations.dead = DEAD
-    list(finish_claims(book, services, clock.deadline(120)))
+    list(finish(book, services, clock.deadline(120)))
 
     assert ["healthy-0"] == organizations.started
     assert 1 == organizations.asked.count(DEAD)
@@ -213,15 +210,15 @@ def test_a_healthy_organization_is_served_in_the_first_pass_beside_a_dead_one(
 
 def test_a_claim_that_needs_no_list_is_finished_beside_a_workspace_that_hangs(make_services, clock):
     organizations = Organizations(clock)
-    services = make_services(azure_devops=lambda: organizations)
+    services = make_services(targets=lambda: organizations)
     claims_of(services, organizations, latest=(HEALTHY, 50), healthy=(HEALTHY, 1))
     models = Models(clock, [], endless=[f"latest-{number}" for number in range(50)])
     book = rulebook(
         latest=in_organization(HEALTHY, model="latest-*", start="latest"),
         healthy=in_organization(HEALTHY, model="healthy-*"),
     )
-    services = replace(services, azure_ml=lambda: models)
-    list(finish_claims(book, services, clock.deadline(120)))
+    services = with_changes(services, models=lambda: models)
+    list(finish(book, services, clock.deadline(120)))
 
     assert ["healthy-0"] == organizations.started
     assert 1 == len(models.listed)
@@ -235,13 +232,13 @@ def test_missed_registrations_for_a_dead_organization_do_not_hold_up_the_others(
     names = [*(f"dead-{number:02}" for number in range(12)), "healthy"]
     models = Models(clock, names, registered_at=soon)
     services = make_services(
-        workspaces=[WORKSPACE], azure_ml=lambda: models, azure_devops=lambda: organizations
+        workspaces=[WORKSPACE], models=lambda: models, targets=lambda: organizations
     )
     book = rulebook(
         dead=in_organization(DEAD, model="dead-*"),
         healthy=in_organization(HEALTHY, model="healthy"),
     )
-    list(find_missing(book, services, clock.deadline()))
+    list(find_missed(book, services, clock.deadline()))
 
     assert ["healthy"] == organizations.started
     assert 1 == organizations.asked.count(DEAD)
@@ -249,17 +246,15 @@ def test_missed_registrations_for_a_dead_organization_do_not_hold_up_the_others(
 
 def test_claims_that_keep_failing_take_turns(make_services, clock):
     organizations = Organizations(clock)
-    services = make_services(
-        azure_devops=lambda: organizations, retry_pause=timedelta(microseconds=1)
-    )
+    services = make_services(targets=lambda: organizations, retry_pause=timedelta(microseconds=1))
     book = claims_of(services, organizations, slow=(HEALTHY, 9))
     organizations.seconds, organizations.refuses = 20.0, True
     tried: list[str] = []
     for _ in range(3):
-        for partition, claim in services.ledger.open_claims(deadline())[0]:
+        for partition, claim in services.ledger.claims.open_claims(deadline())[0]:
             earlier = replace(claim, tried_at=claim.tried_at - timedelta(hours=1))
-            services.ledger.write(partition, earlier, None, deadline())
-        decisions = finish_claims(book, services, clock.deadline(120))
+            services.ledger.claims.write(partition, earlier, None, deadline())
+        decisions = finish(book, services, clock.deadline(120))
         tried += [one.registration.model for one in decisions]
 
     assert [f"slow-{number}" for number in range(9)] == sorted(set(tried))
@@ -269,7 +264,7 @@ def test_a_claim_with_an_unexpected_fault_is_logged_by_its_name_and_stops_no_oth
     make_services, clock, caplog
 ):
     organizations = Organizations(clock)
-    services = make_services(azure_devops=lambda: organizations)
+    services = make_services(targets=lambda: organizations)
     book = claims_of(services, organizations, odd=(HEALTHY, 2), fine=(HEALTHY, 1))
     whole = organizations.definition
 
@@ -280,7 +275,7 @@ def test_a_claim_with_an_unexpected_fault_is_logged_by_its_name_and_stops_no_oth
         return whole(address, limit)
 
     organizations.definition = definition
-    list(finish_claims(book, services, clock.deadline(120)))
+    list(finish(book, services, clock.deadline(120)))
 
     assert 2 == len(organizations.started)
     assert "'1' could not be finished" in caplog.text
@@ -292,8 +287,8 @@ def test_open_claims_leave_time_for_missed_registrations(make_services, monkeypa
     organizations = Organizations(clock)
     models = Models(clock, ["missed"], registered_at=datetime.now(UTC) + timedelta(minutes=9))
     services = make_services(
-        azure_devops=lambda: organizations,
-        azure_ml=lambda: models,
+        targets=lambda: organizations,
+        models=lambda: models,
         organization_url=HEALTHY,
         workspaces=[WORKSPACE],
     )
@@ -302,19 +297,25 @@ def test_open_claims_leave_time_for_missed_registrations(make_services, monkeypa
     slow = in_organization(HEALTHY, model="slow-*")
     book = partial(rulebook, slow=slow, missed={"model": "missed"})
 
-    reconcile(replace(services, rules=book))
+    reconcile(with_changes(services, rules=book))
 
     assert "missed" in organizations.started
-    assert State.WAITING in {one.state for _, one in services.ledger.open_claims(deadline())[0]}
+    assert State.WAITING in {
+        one.state for _, one in services.ledger.claims.open_claims(deadline())[0]
+    }
 
 
-@pytest.mark.parametrize("call", ["open_claims", "clean_up", "forget_workspace"])
-def test_a_call_of_storage_that_fails_keeps_nothing_else_from_its_turn(settled, call):
+@pytest.mark.parametrize(
+    ("store", "call"),
+    [("claims", "open_claims"), ("decisions", "delete_before"), ("notes", "forget_workspace")],
+)
+def test_a_call_of_storage_that_fails_keeps_nothing_else_from_its_turn(settled, store, call):
     removed = WorkspaceNote(OTHER, datetime.now(UTC))
-    settled.services.ledger.note_workspace(removed, deadline())
+    settled.services.ledger.notes.note_workspace(removed, deadline())
     settled.azure_ml.register("churn", "17")
-    failing = Interposed(settled.services.ledger, call, before=raising(LedgerError("timed out")))
-    settled.services = replace(settled.services, ledger=failing)
+    whole = getattr(settled.services.ledger, store)
+    failing = Interposed(whole, call, before=raising(LedgerError("timed out")))
+    settled.services = with_changes(settled.services, **{store: failing})
     with suppress(LedgerError):
         settled.reconcile()
 

@@ -9,7 +9,6 @@ from model_trigger.reconcile.progress import (
     SETTLING,
     Memory,
     ModelNote,
-    ModelSummary,
     Pass,
     Progress,
     RuleNote,
@@ -17,6 +16,7 @@ from model_trigger.reconcile.progress import (
     baseline_of,
     noted,
 )
+from model_trigger.registrations.listing import ModelSummary
 from tests.support.build import NOON, WORKSPACE, registration, rule, rulebook
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -11,9 +11,8 @@ import requests
 from azure.core.exceptions import ClientAuthenticationError
 
 from model_trigger.deadline import Deadline
-from model_trigger.ports import AzureMLError, WorkspaceAccessError
-from model_trigger.reconcile.progress import ModelSummary
 from model_trigger.registrations.azure_ml import AzureMachineLearning
+from model_trigger.registrations.listing import AzureMLError, ModelSummary, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration, Workspace
 from tests.sandbox.azure_ml.stand_in import AzureMachineLearning as Sandbox
 from tests.sandbox.azure_ml.workspaces import WORKSPACE
@@ -340,7 +339,7 @@ def printed(script, settings):
 def test_the_client_is_not_imported_before_a_list_is_read():
     script = """
 import sys, time
-from model_trigger.azure_ml import AzureMachineLearning
+from model_trigger.registrations.azure_ml import AzureMachineLearning
 from model_trigger.deadline import Deadline
 AzureMachineLearning(None).models(None, Deadline(1, time.monotonic, time.sleep))
 print([name for name in sys.modules if name.startswith("azure.ai")])
@@ -352,9 +351,9 @@ def test_the_client_writes_nothing_of_its_own_accord(sandbox):
     sandbox.register("churn")
     script = f"""
 import logging, time
-from model_trigger.azure_ml import AzureMachineLearning
+from model_trigger.registrations.azure_ml import AzureMachineLearning
 from model_trigger.deadline import Deadline
-from model_trigger.events import Workspace
+from model_trigger.registrations.registration import Workspace
 from tests.sandbox.credentials import StaticCredential
 deadline = Deadline(time.monotonic() + 25, time.monotonic, time.sleep)
 azure_ml = AzureMachineLearning(StaticCredential)

@@ -6,23 +6,17 @@ with a workspace's id filled in.
 """
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
+from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.registrations.event_grid import EVENT_TYPE, parse_event
-from model_trigger.registrations.registration import (
-    Registration,
-    RejectedEventError,
-    Workspace,
-    lookup,
-)
-from tests.support.build import WORKSPACE, WORKSPACE_ID, event, registration
+from model_trigger.registrations.event_grid import parse_event
+from model_trigger.registrations.registration import Registration, RejectedEventError, Workspace
+from tests.support.drawn import json_values, relaxed
+from tests.support.events import changed, payload, with_data
 
-PAYLOADS = Path(__file__).parents[1] / "payloads"
 MLW_PROD = (
     "/subscriptions/5a4c1f2e-7c0b-4b0e-9f3d-2d6c8a1b7e90/resourceGroups/rg-ml-prod"
     "/providers/Microsoft.MachineLearningServices/workspaces/mlw-prod"
@@ -35,25 +29,6 @@ REGRESSION = {
     "registered_at": datetime(2017, 6, 26, 18, 41, 0, 958410, UTC),
     "event_id": "831e1650-001e-001b-66ab-eeb76e069631",
 }
-relaxed = settings(deadline=None)
-
-
-def payload(name: str) -> str:
-    return (PAYLOADS / f"{name}.json").read_text("utf-8")
-
-
-def changed(**fields) -> str:
-    return json.dumps(event() | fields)
-
-
-def with_data(**data) -> str:
-    return changed(data=event()["data"] | data)
-
-
-def rejection(text: str) -> str:
-    with pytest.raises(RejectedEventError) as caught:
-        parse_event(text)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["event_grid", "cloud_event"])
@@ -176,162 +151,6 @@ def test_the_event_id_is_told_but_never_needed(event_id, expected):
     assert expected == parse_event(changed(id=event_id)).event_id
 
 
-TYPE_EXPECTED = (
-    'expected "Microsoft.MachineLearningServices.ModelRegistered": '
-    "let the event subscription include this type only"
-)
-ID_EXPECTED = (
-    "is not the resource id of a workspace; expected /subscriptions/<id>/resourceGroups/<group>"
-    "/providers/Microsoft.MachineLearningServices/workspaces/<name>"
-)
-REJECTED = [
-    pytest.param(
-        "", 'the event is not JSON (Expecting value: line 1 column 1 (char 0)): ""', id="nothing"
-    ),
-    pytest.param(
-        "model churn",
-        'the event is not JSON (Expecting value: line 1 column 1 (char 0)): "model churn"',
-        id="not-json",
-    ),
-    pytest.param(
-        '{"a": NaN}',
-        "the event is not JSON (Out of range float values are not JSON compliant: nan): "
-        '"{\\"a\\": NaN}"',
-        id="no-number",
-    ),
-    pytest.param(
-        '"\\ud800"',
-        "the event is not JSON ('utf-8' codec can't encode character '\\ud800' in position 1: "
-        'surrogates not allowed): "\\"\\\\ud800\\""',
-        id="half-a-character",
-    ),
-    pytest.param('"churn"', 'the event is "churn", expected a JSON object', id="text"),
-    pytest.param(
-        "[]",
-        "the delivery holds 0 events, expected one: "
-        "set maxEventsPerBatch of the event subscription to 1",
-        id="no-event",
-    ),
-    pytest.param(
-        payload("two_events"),
-        "the delivery holds 2 events, expected one: "
-        "set maxEventsPerBatch of the event subscription to 1",
-        id="two-events",
-    ),
-    pytest.param("[[]]", "the event is [], expected a JSON object", id="nested-list"),
-    pytest.param(
-        payload("not_an_event"), f"the event's type is null, {TYPE_EXPECTED}", id="no-type"
-    ),
-    pytest.param(
-        payload("run_completed"),
-        'the event\'s type is "Microsoft.MachineLearningServices.RunCompleted", ' + TYPE_EXPECTED,
-        id="other-type",
-    ),
-    pytest.param(
-        changed(eventType=5), f"the event's type is 5, {TYPE_EXPECTED}", id="type-no-text"
-    ),
-    pytest.param(
-        changed(topic=None),
-        "the event's topic is null, expected the resource id of a workspace",
-        id="no-workspace",
-    ),
-    pytest.param(
-        changed(topic="/subscriptions/1/resourceGroups/g"),
-        f'the event\'s topic "/subscriptions/1/resourceGroups/g" {ID_EXPECTED}',
-        id="other-resource",
-    ),
-    pytest.param(changed(data=[1]), "data is [1], expected a JSON object", id="data-no-object"),
-    pytest.param(
-        changed(subject=None, data={}),
-        "data.modelName is null, expected text; nor does the subject give it",
-        id="no-model",
-    ),
-    pytest.param(
-        changed(subject="models/churn", data={}),
-        "data.modelName is null, expected text; nor does the subject give it",
-        id="subject-without-version",
-    ),
-    pytest.param(
-        changed(subject="models/:7", data={}),
-        "data.modelName is null, expected text; nor does the subject give it",
-        id="subject-without-a-name",
-    ),
-    pytest.param(
-        changed(subject="endpoints/churn:7", data={}),
-        "data.modelName is null, expected text; nor does the subject give it",
-        id="subject-of-something-else",
-    ),
-    pytest.param(
-        with_data(ModelName=5),
-        "data.modelName is 5, expected text; nor does the subject give it",
-        id="model-number",
-    ),
-    pytest.param(
-        with_data(ModelName=False),
-        "data.modelName is false, expected text; nor does the subject give it",
-        id="model-false",
-    ),
-    pytest.param(
-        with_data(ModelVersion=1.5),
-        "data.modelVersion is 1.5, expected text; nor does the subject give it",
-        id="version-fraction",
-    ),
-    pytest.param(
-        with_data(ModelVersion=True),
-        "data.modelVersion is true, expected text; nor does the subject give it",
-        id="version-true",
-    ),
-    pytest.param(
-        changed(subject="models/churn:", data={"modelName": "churn", "modelVersion": ""}),
-        'data.modelVersion is "", expected text; nor does the subject give it',
-        id="version-nowhere",
-    ),
-    pytest.param(
-        with_data(ModelVersion="1" * 10_001),
-        "data.modelVersion has 10,001 characters, at most 10,000 are read",
-        id="version-long",
-    ),
-    pytest.param(
-        with_data(ModelTags=["a"]),
-        'data.modelTags is ["a"], expected a JSON object',
-        id="tags-list",
-    ),
-    pytest.param(
-        with_data(ModelProperties="a"),
-        'data.modelProperties is "a", expected a JSON object',
-        id="properties-text",
-    ),
-    pytest.param(
-        with_data(ModelTags={"note": "x" * 100_000}),
-        "data.modelTags has 100,012 characters as JSON, at most 100,000 are read",
-        id="tags-long",
-    ),
-    pytest.param(
-        with_data(ModelTags={f"t{number}": "x" * 1_000 for number in range(700)}),
-        "data.modelTags has 708,290 characters as JSON, at most 100,000 are read",
-        id="many-tags",
-    ),
-    pytest.param(
-        changed(
-            id="\N{GRINNING FACE}" * 10_000,
-            data={
-                "modelName": "\N{GRINNING FACE}" * 10_000,
-                "modelVersion": 1,
-                "modelTags": {"a": "x" * 50_000},
-            },
-        ),
-        "the registration has 290,311 characters as JSON, at most 250,000 are read",
-        id="long-altogether",
-    ),
-]
-
-
-@pytest.mark.parametrize(("text", "message"), REJECTED)
-def test_what_is_not_a_readable_event_is_rejected_with_the_reason(text, message):
-    # Python 3.11 does not name the number.
-    assert message.replace(": nan)", ")") == rejection(text).replace(": nan)", ")")
-
-
 @pytest.mark.parametrize(
     "time",
     [
@@ -351,101 +170,12 @@ def test_a_time_that_is_none_or_that_storage_does_not_keep_is_not_known(time):
     assert parse_event(changed(eventTime=time)).registered_at is None
 
 
-def test_only_ascii_letters_spell_the_provider_of_a_workspace():
-    with pytest.raises(ValueError, match="is not the resource id of a workspace"):
-        Workspace.parse(WORKSPACE_ID.replace("workspaces", "wor\N{KELVIN SIGN}spaces"))
-
-
-def test_half_an_event_is_rejected_with_what_came():
-    message = rejection(payload("truncated"))
-
-    assert message.startswith("the event is not JSON (Unterminated string starting at: line ")
-    assert message.endswith("…")
-    assert message.isprintable()
-
-
-def test_what_is_nested_too_deeply_to_be_read_is_said_to_be_so():
-    assert "the event is nested too deeply to be read" == rejection("[" * 300_000 + "]" * 300_000)
-
-
-@pytest.mark.parametrize("depth", [50, 300, 900, 3_000, 30_000])
-@pytest.mark.parametrize(
-    "nested",
-    ["{}", '{{"eventType": {}}}', '{{"eventType": "' + EVENT_TYPE + '", "topic": {}}}'],
-    ids=["event", "type", "topic"],
-)
-def test_deep_nesting_is_rejected_whatever_the_depth(depth, nested):
-    rejection(nested.format("[" * depth + "]" * depth))
-
-
-@pytest.mark.parametrize("depth", [50, 300, 900, 3_000, 30_000])
-def test_a_deep_tag_is_read_or_rejected(depth):
-    deep = '{"a":' * depth + "1" + "}" * depth
-    text = with_data(ModelTags={"deep": "HERE"}).replace('"HERE"', deep)
-    try:
-        read = parse_event(text)
-    except RejectedEventError:
-        return
-    assert json.loads(deep) == json.loads(read.tags["deep"])
-
-
 def test_as_much_is_read_as_can_be_kept():
     text = "x" * 10_000
     tags = {"note": "x" * (100_000 - len('{"note": ""}'))}
     read = parse_event(with_data(ModelName=text, ModelVersion=text, ModelTags=tags))
 
     assert (text, text, tags) == (read.model, read.version, read.tags)
-
-
-@pytest.mark.parametrize("digits", [4_300, 5_000, 100_000])
-def test_a_huge_number_is_read_or_rejected(digits):
-    text = changed(data={}, id="HERE", eventTime="HERE").replace('"HERE"', "9" * digits)
-    try:
-        assert "" == parse_event(text).event_id
-    except RejectedEventError as error:
-        assert str(error).startswith("the event is not JSON (")  # noqa: PT017 - either is right
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=10,
-)
-OUTER = ("topic", "source", "subject", "eventType", "type", "eventTime", "time", "id", "data")
-INNER = ("modelName", "modelVersion", "modelTags", "modelProperties")
-
-
-def read_or_rejected(text: str) -> None:
-    try:
-        read = parse_event(text)
-    except RejectedEventError as error:
-        assert str(error).isprintable()  # noqa: PT017 - either is right
-        return
-    read.to_json().encode()
-    assert read.model
-    assert read.version
-
-
-@relaxed
-@given(st.text())
-def test_any_text_is_read_or_rejected(text):
-    read_or_rejected(text)
-
-
-@relaxed
-@given(json_values)
-def test_any_json_is_read_or_rejected(value):
-    read_or_rejected(json.dumps(value))
-
-
-@relaxed
-@given(
-    st.dictionaries(st.sampled_from(OUTER), json_values),
-    st.dictionaries(st.sampled_from(INNER), json_values),
-)
-def test_an_event_with_anything_in_its_fields_is_read_or_rejected(outer, inner):
-    data = {"modelName": "churn", "modelVersion": 17}
-    read_or_rejected(json.dumps(event() | {"data": data | inner} | outer))
 
 
 def test_a_tag_that_is_a_list_or_a_map_becomes_its_json():
@@ -466,82 +196,3 @@ def test_tags_become_text_that_still_says_what_they_were(tags):
     assert shown == {
         key: text if isinstance(shown[key], str) else json.loads(text) for key, text in read.items()
     }
-
-
-@pytest.mark.parametrize(
-    "resource_id",
-    [
-        WORKSPACE_ID,
-        f"{WORKSPACE_ID}/",
-        WORKSPACE_ID.upper(),
-        WORKSPACE_ID.replace("resourceGroups", "resourcegroups"),
-    ],
-    ids=["as-documented", "trailing-slash", "upper-case", "lower-case-word"],
-)
-def test_the_ids_of_one_workspace_have_one_key(resource_id):
-    assert WORKSPACE.key == Workspace.parse(resource_id).key
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "mlw-prod",
-        WORKSPACE_ID.lstrip("/"),
-        WORKSPACE_ID + "/models/churn",
-        WORKSPACE_ID + " x",
-        WORKSPACE_ID + "x" * 260,
-        "https://management.azure.com" + WORKSPACE_ID,
-    ],
-    ids=["empty", "name", "no-slash", "longer", "space", "long-name", "address"],
-)
-def test_what_is_not_a_workspace_is_said_so(text):
-    with pytest.raises(ValueError, match="is not the resource id of a workspace; expected /sub"):
-        Workspace.parse(text)
-
-
-def test_the_key_of_a_workspace_is_its_id_in_lower_case():
-    assert WORKSPACE_ID.lower() == Workspace.parse(f"{WORKSPACE_ID}/").key
-    assert WORKSPACE_ID == Workspace.parse(f"{WORKSPACE_ID}/").id
-
-
-@pytest.mark.parametrize(
-    ("key", "expected"),
-    [
-        pytest.param("Stage", "exact", id="exact-spelling-first"),
-        pytest.param("STAGE", "lower", id="any-case"),
-        pytest.param("GITHUB_REPOSITORY", "churn", id="as-the-wire-camel-cases"),
-        pytest.param("stages", None, id="absent"),
-    ],
-)
-def test_a_key_is_found_without_case(key, expected):
-    tags = {"stage": "lower", "Stage": "exact", "githuB_REPOSITORY": "churn"}
-
-    assert expected == lookup(tags, key)
-
-
-def test_the_uri_is_the_short_form():
-    assert "azureml:churn:17" == registration().uri
-
-
-texts = st.text(max_size=20)
-tags = st.dictionaries(texts, texts, max_size=3)
-zones = st.integers(-720, 720).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-registrations = st.builds(
-    Registration,
-    workspace=st.just(WORKSPACE),
-    model=texts,
-    version=texts,
-    tags=tags,
-    properties=tags,
-    registered_at=st.none()
-    | st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=zones),  # noqa: DTZ001 - zones are drawn
-    event_id=texts,
-    source=st.sampled_from(["event", "reconcile"]),
-)
-
-
-@relaxed
-@given(registrations)
-def test_a_registration_is_read_back_as_it_was_written(written):
-    assert written == Registration.from_json(written.to_json())

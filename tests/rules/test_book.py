@@ -3,15 +3,15 @@
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.rules.fields import Mode
 from model_trigger.rules.rule import Rule
 from tests.support.build import registration, rulebook
+from tests.support.drawn import relaxed
 
-relaxed = settings(deadline=None)
 RELEASE = {"definition": 1}
 ALLOWED = (
     "is not a rule name; allowed: at most 24 of a-z, 0-9 and single _, "

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from model_trigger.claims.claim import Claim, State
+from model_trigger.claims.policy import Policy
 from model_trigger.deadline import Deadline
 from model_trigger.registrations.event_grid import EVENT_TYPE
 from model_trigger.registrations.registration import Registration, Workspace
@@ -19,7 +20,19 @@ WORKSPACE_ID = (
     "/providers/Microsoft.MachineLearningServices/workspaces/ml-prod-ws"
 )
 WORKSPACE = Workspace.parse(WORKSPACE_ID)
+# The durations of the app's own defaults.
+POLICY = Policy(
+    claim_lease=timedelta(minutes=2),
+    list_lag=timedelta(minutes=2),
+    retry_pause=timedelta(minutes=5),
+    retry_for=timedelta(days=1),
+    reconcile_lookback=timedelta(days=1),
+    decision_retention=timedelta(days=90),
+)
+OTHER = Workspace.parse(WORKSPACE_ID.replace("ml-prod-ws", "ml-test-ws"))
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CONTOSO = "https://dev.azure.com/contoso"
+NEVER_SHOWN = "s3cr3t-never-shown"
 
 
 def registration(version: str = "17", model: str = "churn", **fields: Any) -> Registration:

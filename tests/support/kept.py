@@ -6,7 +6,8 @@ from typing import Any
 from model_trigger.claims.claim import Claim, Partition, State
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.pages.lookup import Reading
-from model_trigger.ports import Services
+from model_trigger.pages.status import Configuration
+from model_trigger.services import Services
 from model_trigger.targets.request import Release
 from tests.support.build import NOON, WORKSPACE, deadline, registration
 
@@ -18,7 +19,14 @@ RELEASE = Release(7, "https://dev.azure.com/contoso/ml/_release?releaseId=7")
 
 def reading(services: Services) -> Reading:
     """Read the ledger at noon."""
-    return Reading(services, NOON, deadline())
+    ledger = services.ledger
+    return Reading(ledger.claims, ledger.decisions, services.policy, NOON, deadline())
+
+
+def configuration(services: Services) -> Configuration:
+    """Return what a page shows of the app itself."""
+    app = services.rules, services.ledger.notes, services.workspaces
+    return Configuration(*app, services.mode, services.defaults)
 
 
 def keep_claim(
@@ -40,7 +48,7 @@ def keep_claim(
         key="key",
         **{"claimed_at": when, "lease_until": when, "tried_at": when, **fields},
     )
-    services.ledger.write(partition, claim, None, deadline())
+    services.ledger.claims.write(partition, claim, None, deadline())
 
 
 def keep_decision(
@@ -51,4 +59,4 @@ def keep_decision(
     found = registration(**{name: fields.pop(name, value) for name, value in about.items()})
     when = NOON - fields.pop("ago", HOUR)
     decision = Decision(outcome, reason, **{"rule": "churn", "registration": found, **fields})
-    services.ledger.record(decision, 12, when, deadline())
+    services.ledger.decisions.record(decision, 12, when, deadline())

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from model_trigger.claims.attempt import attend
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
-from model_trigger.ports import AzureMLError
-from model_trigger.reconcile.progress import ModelSummary
+from model_trigger.registrations.listing import AzureMLError, ModelSummary
 from model_trigger.targets.request import (
     Absent,
     AzureDevOpsError,
@@ -119,7 +117,7 @@ class Organizations:
 
 
 def progress(services, workspace=WORKSPACE):
-    notes, _ = services.ledger.workspace_notes(deadline())
+    notes, _ = services.ledger.notes.workspaces(deadline())
     return notes[workspace.key].progress
 
 
@@ -141,7 +139,7 @@ def claims_of(services, organizations, **models_of):
         for each in range(number):
             one = registration("1", f"{rule}-{each}")
             (evaluation,) = book.evaluate(one)
-            decision = attend(evaluation, one, services, organizations.clock.deadline(25))
+            decision = services.starter.attend(evaluation, one, organizations.clock.deadline(25))
             assert Outcome.PENDING is decision.outcome
     del organizations.start
     organizations.asked.clear()

@@ -1,21 +1,56 @@
 """The app in its surroundings, and one rule on trial: what the tests of the protocol act on."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Semaphore
 from typing import Any
 
-from model_trigger.claims.attempt import attend
 from model_trigger.claims.claim import Partition
 from model_trigger.claims.lookup import Asked
+from model_trigger.claims.policy import Policy
 from model_trigger.handlers import handle_event, reconcile
+from model_trigger.ledger.ledger import Ledger
+from model_trigger.reconcile.missing import find_missing
+from model_trigger.reconcile.open_claims import finish_claims
+from model_trigger.targets.request import TargetDefaults
 from tests.support.build import WORKSPACE, deadline, event_text, registration, rule, rulebook
 
 DECISION = "decision "
 LEASE = timedelta(minutes=2)
 CHURN = Partition("churn", WORKSPACE, "churn")
+
+
+_DURATIONS = {one.name for one in fields(Policy)}
+_DEFAULTS = {one.name for one in fields(TargetDefaults)}
+_STORES = {one.name for one in fields(Ledger)}
+
+
+def with_changes(services, **changes):
+    """Return services with other settings, parts or stores, each by its own name."""
+
+    def of(names):
+        return {name: changes.pop(name) for name in names & changes.keys()}
+
+    return replace(
+        services,
+        policy=replace(services.policy, **of(_DURATIONS)),
+        defaults=replace(services.defaults, **of(_DEFAULTS)),
+        ledger=changes.pop("ledger", None) or replace(services.ledger, **of(_STORES)),
+        **changes,
+    )
+
+
+def find_missed(book, services, limit):
+    """Look for missed registrations, as a pass of reconcile does."""
+    notes, workspaces = services.ledger.notes, services.workspaces
+    return find_missing(book, services.starter, notes, workspaces, limit)
+
+
+def finish(book, services, limit):
+    """Finish open claims, as a pass of reconcile does."""
+    return finish_claims(book, services.starter, services.workspaces, limit)
 
 
 @dataclass
@@ -28,7 +63,7 @@ class App:
     caplog: Any
 
     def with_rules(self, **rules):
-        self.services = replace(self.services, rules=partial(rulebook, **rules))
+        self.services = with_changes(self.services, rules=partial(rulebook, **rules))
         return self
 
     def deliver(self, version="17", **options):
@@ -55,7 +90,7 @@ class App:
         return [each["variables"]["modelVersion"]["value"] for each in self.azure_devops.releases]
 
     def claim(self, version="17", partition=CHURN):
-        return self.services.ledger.read(partition, version, deadline()).claim
+        return self.services.ledger.claims.read(partition, version, deadline()).claim
 
     def let_pass(self, passed, version="17", partition=CHURN):
         """Let time pass for a claim, by writing all its times earlier."""
@@ -72,23 +107,23 @@ class App:
             )
             if getattr(claim, name)
         }
-        self.services.ledger.write(partition, replace(claim, **earlier), None, deadline())
+        self.services.ledger.claims.write(partition, replace(claim, **earlier), None, deadline())
 
     def let_a_pass_be(self, older_by):
         """Let the rules, the workspace and its last pass be that much older."""
         ledger = self.services.ledger
-        notes, _ = ledger.workspace_notes(deadline())
+        notes, _ = ledger.notes.workspaces(deadline())
         note = notes[WORKSPACE.key]
         passed_at = note.passed_at and note.passed_at - older_by
         older = replace(note, since=note.since - older_by, passed_at=passed_at)
-        ledger.note_workspace(older, deadline())
-        memory = ledger.memory(WORKSPACE, deadline())
+        ledger.notes.note_workspace(older, deadline())
+        memory = ledger.notes.memory(WORKSPACE, deadline())
         for name, noted in memory.rules.items():
             earlier = replace(noted, since=noted.since - older_by)
-            ledger.note_rule(WORKSPACE, name, earlier, deadline())
+            ledger.notes.note_rule(WORKSPACE, name, earlier, deadline())
         for model in memory.models.values():
             times = {name: getattr(model, name) - older_by for name in ("listed_at", "settles_at")}
-            ledger.note_model(WORKSPACE, replace(model, **times), deadline())
+            ledger.notes.note_model(WORKSPACE, replace(model, **times), deadline())
 
 
 @dataclass
@@ -104,17 +139,18 @@ class Trial:
 
     def attend_at_once(self, version):
         """Deliver a version that finds no place to wait for another one's start."""
-        return self.attend(version, services=replace(self.services, waiting_room=Semaphore(0)))
+        return self.attend(version, services=with_changes(self.services, waiting_room=Semaphore(0)))
 
     def attend(self, version="17", *, limit=None, retry=False, tags=None, services=None, **fields):
         of_version = registration(version, tags=tags or {})
         evaluation = rule(**fields).evaluate(of_version)
         limit = limit or deadline()
         asked = Asked(limit.clock()) if retry else None
-        return attend(evaluation, of_version, services or self.services, limit, retry=asked)
+        starter = (services or self.services).starter
+        return starter.attend(evaluation, of_version, limit, retry=asked)
 
     def snapshot(self, version="17"):
-        return self.services.ledger.read(self.partition, version, deadline())
+        return self.services.ledger.claims.read(self.partition, version, deadline())
 
     def state(self, version="17"):
         return self.snapshot(version).claim.state
@@ -138,7 +174,9 @@ class Trial:
         }
         if mark.in_flight_until:
             mark = replace(mark, in_flight_until=mark.in_flight_until - time)
-        self.services.ledger.write(self.partition, replace(claim, **earlier), mark, deadline())
+        self.services.ledger.claims.write(
+            self.partition, replace(claim, **earlier), mark, deadline()
+        )
 
 
 class Interposed:

@@ -14,8 +14,8 @@ from model_trigger.targets.hosts import (
     is_loopback,
     organization_problem,
 )
+from tests.support.build import CONTOSO
 
-CONTOSO = "https://dev.azure.com/contoso"
 OLDER = "https://contoso.visualstudio.com"
 SERVER = "https://tfs.contoso.com:8443/tfs/DefaultCollection"
 SANDBOX = "http://127.0.0.1:8099/fabrikam"

@@ -37,6 +37,7 @@ from model_trigger.targets.kinds import KINDS
 from model_trigger.targets.request import Absent, Definition, Found, Release
 from model_trigger.targets.values import fill_all
 from tests.support.build import deadline, registration, rulebook
+from tests.support.organization import adapter
 from tests.support.page import Page
 
 HOOK = {"hook": "deploy", "payload": {"model": "{model_name} {tag.stage}"}}
@@ -277,11 +278,10 @@ def test_what_it_is_changes_nothing_of_what_selects():
         ),
     ],
 )
-def test_it_is_checked_online(hook, finding, azure_devops, make_services):
-    client = make_services().azure_devops()
-    rules = [hooked(webhook=hook)]
+def test_it_is_checked_online(hook, finding):
+    rules, url = [hooked(webhook=hook)], "https://hooks.example"
 
-    assert [finding] == list(check_rules(rules, client, azure_devops.url, "ml", deadline))
+    assert [finding] == list(check_rules(rules, adapter(), url, "ml", deadline))
 
 
 def test_it_is_matched_claimed_and_started_once(hooked_app, service):

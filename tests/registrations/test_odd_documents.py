@@ -5,95 +5,15 @@ Through the real client, over TLS, from the stand-in.
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
-from itertools import islice
 
 import hypothesis
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from model_trigger.deadline import Deadline
-from model_trigger.ports import AzureMLError, WorkspaceAccessError
-from model_trigger.reconcile.progress import ModelSummary
-from model_trigger.registrations.azure_ml import AzureMachineLearning
-from model_trigger.registrations.registration import Registration, Workspace
-from tests.sandbox.azure_devops.messages import answer
-from tests.sandbox.azure_ml.service import Service
-from tests.sandbox.azure_ml.stand_in import AzureMachineLearning as Sandbox
-from tests.sandbox.azure_ml.workspaces import WORKSPACE, Model
-from tests.sandbox.credentials import StaticCredential
-
-NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
-FABRIKAM = Workspace.parse(WORKSPACE)
-
-
-class Trial:
-    """A workspace whose documents can be changed, and what the app makes of its lists."""
-
-    def __init__(self, sandbox, monkeypatch, caplog):
-        self.sandbox = sandbox
-        self.register = sandbox.register
-        self.azure_ml = AzureMachineLearning(StaticCredential)
-        self.pauses = []
-        self.monkeypatch = monkeypatch
-        self._caplog = caplog
-
-    def deadline(self):
-        """Make a deadline on a clock that advances only during pauses."""
-        return Deadline(25, lambda: sum(self.pauses), self.pauses.append)
-
-    def models(self):
-        return self.azure_ml.models(FABRIKAM, self.deadline())
-
-    def versions(self, model="evil"):
-        return self.azure_ml.versions(FABRIKAM, model, self.deadline())
-
-    @property
-    def lines(self):
-        """What the app has logged."""
-        return [one.getMessage() for one in self._caplog.records if one.name == "model_trigger"]
-
-    def change_model(self, change):
-        """Change the document of the model `evil`."""
-        self._change("document", change, lambda model: model.name == "evil")
-
-    def change_version(self, change):
-        """Change the document of version 1 of each model."""
-        self._change("version_document", change, lambda _, version: version.name == "1")
-
-    def _change(self, method, change, is_meant):
-        plain = getattr(Model, method)
-
-        def document(*about):
-            made = plain(*about)
-            if not is_meant(*about):
-                return made
-            if isinstance(change, str):
-                return json.loads(change)
-            change(made)
-            return made
-
-        self.monkeypatch.setattr(Model, method, document)
-
-    def change_page(self, change):
-        """Change the answer to every request from now on."""
-        plain = Service.answer
-        self.monkeypatch.setattr(
-            Service, "answer", lambda service, request: change(plain(service, request), request)
-        )
-
-
-@pytest.fixture
-def trial(monkeypatch, caplog):
-    caplog.set_level("INFO", "model_trigger")
-    with Sandbox((FABRIKAM.id,), page_size=2, clock=lambda: NOON) as sandbox:
-        for name, value in sandbox.settings.items():
-            monkeypatch.setenv(name, value)
-        # The client sets this one itself; so it is taken back.
-        monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
-        yield Trial(sandbox, monkeypatch, caplog)
-
+from model_trigger.registrations.listing import ModelSummary
+from model_trigger.registrations.registration import Registration
+from tests.support.listing import FABRIKAM, NOON
 
 EMOJI = "\N{GRINNING FACE}"
 
@@ -307,73 +227,3 @@ def test_whatever_one_document_is_the_others_are_listed(trial, model, version):
 
     assert {"churn", "a", "z"} <= models
     assert {"0", "2"} <= versions
-
-
-UNREADABLE_PAGES = [
-    b"",
-    b"null",
-    b"[]",
-    b"{}",
-    b'{"value": null}',
-    b'{"value": {}}',
-    b'{"value": [], "nextLink": {}}',
-    b'{"value": [], "nextLink": "https://[x"}',
-    b'{"value": [' + b"[" * 200_000,
-    b'{"value": [' + b"[" * 200_000 + b"]" * 200_000 + b"]}",
-    b"\xff",
-]
-
-
-@pytest.mark.parametrize("page", [0, 2], ids=["first", "second"])
-@pytest.mark.parametrize("body", UNREADABLE_PAGES, ids=range(len(UNREADABLE_PAGES)))
-def test_a_page_that_cannot_be_read_never_ends_the_list_early(trial, page, body):
-    for _ in range(4):
-        trial.register("churn")
-    versions = trial.versions("churn")
-    assert page == len(list(islice(versions, page)))
-    trial.change_page(lambda made, _: replace(made, body=body))
-
-    with pytest.raises(AzureMLError, match="could not list the versions of model 'churn' in work"):
-        list(versions)
-
-
-@pytest.mark.parametrize(
-    "link", ["http://localhost/x", "https://127.0.0.1@example.com/x", "//example.com/x", "5"]
-)
-def test_a_link_to_another_host_does_not_get_the_token(trial, link):
-    trial.change_page(lambda *_: answer({"value": [], "nextLink": link}))
-    with pytest.raises(AzureMLError, match="would hand the token to another host"):
-        list(trial.versions("churn"))
-    assert 1 == len(trial.sandbox.requests)
-
-
-def test_a_list_that_links_back_to_itself_is_an_error_and_no_endless_list(trial):
-    for _ in range(3):
-        trial.register("churn")
-
-    def linked(made, request):
-        link = f"{trial.sandbox.url}{request.path}?$skip=2"
-        return answer({**json.loads(made.body), "nextLink": link})
-
-    trial.change_page(linked)
-    with pytest.raises(AzureMLError, match="a page of the list links to one before it"):
-        list(trial.versions("churn"))
-
-
-@pytest.mark.parametrize("seconds", ["600", "9" * 12, "9" * 400, "1e99", "-1"])
-@pytest.mark.parametrize("status", [429, 503])
-def test_however_long_the_service_asks_to_wait_the_deadline_holds(trial, status, seconds):
-    trial.sandbox.fault("error", status=status, retry_after=seconds, times=None)
-    with pytest.raises(AzureMLError):
-        list(trial.models())
-    assert sum(trial.pauses) <= 25
-
-
-def test_what_went_wrong_is_said_on_one_short_line(trial):
-    message = "x" * 10_000 + "\u2028decision {}\x1b[2J"
-    error = {"error": {"code": "a\ud800", "message": message}}
-    trial.change_page(lambda *_: answer(error, 400))
-    with pytest.raises(WorkspaceAccessError) as caught:
-        list(trial.versions("it's\n" * 500))
-    assert str(caught.value).isprintable()
-    assert len(str(caught.value)) < 2_000

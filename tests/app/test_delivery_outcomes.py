@@ -8,14 +8,14 @@ from functools import partial
 
 import pytest
 
-from model_trigger.claims.claim import Partition, State
+from model_trigger.claims.claim import State
 from model_trigger.handlers import DeliverAgainError, handle_event
 from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
 from tests.sandbox.azure_devops.organization import FABRIKAM, Identity
 from tests.sandbox.azure_devops.stand_in import AzureDevOps
-from tests.support.build import WORKSPACE, deadline, event_text, rulebook
+from tests.support.build import deadline, event_text, rulebook
+from tests.support.trial import CHURN
 
-PARTITION = Partition("churn", WORKSPACE, "churn")
 RENEW = "renew AZURE_DEVOPS_PAT, or add the app's managed identity to the organisation"
 TARGETS = {
     "classic release": {"release": {"definition": "Deploy churn"}},
@@ -209,7 +209,7 @@ def test_what_is_seen_held_got_and_started(row, target, authorization, make_serv
     with AzureDevOps((replace(FABRIKAM, identities=(identity,)),)) as azure_devops:
         adapter = Adapter(lambda _: header, time.monotonic)
         services = make_services(
-            azure_devops=lambda: adapter,
+            targets=lambda: adapter,
             organization_url=azure_devops.url,
             rules=partial(rulebook, churn=TARGETS[target]),
         )
@@ -217,7 +217,7 @@ def test_what_is_seen_held_got_and_started(row, target, authorization, make_serv
         for fault in row.faults:
             azure_devops.fault(**fault)
         first = deliver(services)
-        claim = services.ledger.read(PARTITION, "17", deadline()).claim
+        claim = services.ledger.claims.read(CHURN, "17", deadline()).claim
         made = [each["id"] for each in azure_devops.releases + azure_devops.runs]
         azure_devops.clear_faults()
         again = deliver(services)

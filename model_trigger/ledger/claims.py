@@ -1,0 +1,269 @@
+"""Claims and marks as rows of `<prefix>releases`: a partition per (rule, workspace, model).
+
+A partition holds a row `mark`, and a row for each claim.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from model_trigger.claims.claim import OPEN, Baseline, Claim, Mark, Partition, Snapshot, State
+from model_trigger.deadline import Deadline
+from model_trigger.ledger.table import (
+    Row,
+    Table,
+    conditional,
+    digest,
+    gathered,
+    parsed,
+    readable,
+    readable_key,
+    shortened,
+    spread,
+    utc,
+    utc_or_none,
+    without_none,
+)
+from model_trigger.registrations.registration import Registration, Workspace
+from model_trigger.targets.kinds import read_request
+from model_trigger.targets.request import Release, StartRequest
+
+MARK_KEY = "mark"
+# More claims than this are not shown, and not read.
+_MOST_CLAIMS = 1000
+# In bytes of an entity.
+_LONGEST_REASON = 120_000
+
+# Rows of the first version: it called `kept` otherwise, had no `tried_at`, and in `lease_until` the
+# end of a look-up, beside `post_until`.
+_FORMER_STATES = {"unreadable": "kept"}
+_OPEN_STATES = (*OPEN, *_FORMER_STATES)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The claims and marks in a table. Every method raises LedgerError."""
+
+    table: Table
+
+    def read(self, partition: Partition, version: str, deadline: Deadline) -> Snapshot:
+        """Read the claim of one version and the mark, in one call, with the storage time."""
+        found, read_at = self.table.query_at(
+            # Without brackets: the SDK takes a parameter for a word, and `@claim)` for another.
+            "PartitionKey eq @partition and RowKey eq @mark "
+            "or PartitionKey eq @partition and RowKey eq @claim",
+            {
+                "partition": partition_key(partition),
+                "mark": MARK_KEY,
+                "claim": claim_key(version),
+            },
+            deadline,
+        )
+        by_key = {row["RowKey"]: row for row in found}
+        claim, mark = by_key.get(claim_key(version)), by_key.get(MARK_KEY)
+        return Snapshot(
+            claim=parsed(read_claim, claim) if claim else None,
+            mark=parsed(read_mark, mark) if mark else None,
+            read_at=read_at,
+        )
+
+    def all_in(self, partition: Partition, deadline: Deadline) -> list[Claim]:
+        """Read all claims of a partition."""
+        found = self.table.query(
+            "PartitionKey eq @partition and RowKey ne @mark",
+            {"partition": partition_key(partition), "mark": MARK_KEY},
+            deadline,
+        )
+        return [parsed(read_claim, row) for row in found]
+
+    def write(
+        self, partition: Partition, claim: Claim | None, mark: Mark | None, deadline: Deadline
+    ) -> tuple[Claim | None, Mark | None]:
+        """Write a claim, a mark or both in one transaction; return them with their new etags.
+
+        What carries no etag must not exist yet. Raises ConflictError when one of them has changed
+        since it was read.
+        """
+        operations = [conditional(claim_row(partition, claim), claim.etag)] if claim else []
+        operations += [conditional(mark_row(partition, mark), mark.etag)] if mark else []
+        etags = self.table.submit(operations, deadline)
+        return (
+            replace(claim, etag=etags[0]) if claim else None,
+            replace(mark, etag=etags[-1]) if mark else None,
+        )
+
+    def open_claims(self, deadline: Deadline) -> tuple[list[tuple[Partition, Claim]], datetime]:
+        """Read the claims of all partitions that are not final, with the storage time."""
+        found, read_at = self.table.query_at(_any_state(_OPEN_STATES), {}, deadline)
+        return list(_with_partitions(found)), read_at
+
+    def of_model(
+        self, model: str, version: str, deadline: Deadline
+    ) -> list[tuple[Partition, Claim]]:
+        """Read up to a thousand claims of a model, or of one version of it."""
+        # The rows of models as they are listed have no state.
+        text, parameters = "model eq @model and state ge @any", {"model": model, "any": ""}
+        if version:
+            text, parameters = f"{text} and version eq @version", {**parameters, "version": version}
+        return self._first(text, parameters, deadline)
+
+    def troubled(self, deadline: Deadline) -> list[tuple[Partition, Claim]]:
+        """Read up to a thousand claims that are open, were given up, or started twice."""
+        states = _any_state((*_OPEN_STATES, State.GIVEN_UP))
+        return self._first(f"{states} or second_release_url ge @any", {"any": ""}, deadline)
+
+    def on_target(self, request: StartRequest, deadline: Deadline) -> list[tuple[Partition, Claim]]:
+        """Read the claims on the request's definition that started something, or may have."""
+        found = self.table.pages("target eq @target", {"target": target_key(request)}, deadline)
+        # None may be left out: a run that it holds could be taken for another's.
+        return [parsed(_with_partition, row) for row in found]
+
+    def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
+        """Remove one claim, or all claims and the mark; return the keys of the removed rows."""
+        text, parameters = "PartitionKey eq @partition", {"partition": partition_key(partition)}
+        if version is not None:
+            text = f"{text} and RowKey eq @row"
+            parameters["row"] = claim_key(version)
+        found = self.table.query(text, parameters, deadline)
+        return [row["RowKey"] for row in found if self.table.remove_unchanged(row, deadline)]
+
+    def _first(
+        self, text: str, parameters: Mapping[str, str], deadline: Deadline
+    ) -> list[tuple[Partition, Claim]]:
+        found = self.table.pages(text, parameters, deadline)
+        return list(islice(_with_partitions(found), _MOST_CLAIMS))
+
+
+def _any_state(states: Iterable[str]) -> str:
+    return " or ".join(f"state eq '{state}'" for state in states)
+
+
+def _with_partition(row: Row, etag: str) -> tuple[Partition, Claim]:
+    workspace = Workspace.parse(row["workspace"])
+    partition = Partition(row["rule"], workspace, row["model"], row["observed"])
+    return partition, read_claim(row, etag)
+
+
+def _with_partitions(rows: Iterable[Any]) -> Iterator[tuple[Partition, Claim]]:
+    return readable(_with_partition, rows)
+
+
+def partition_key(partition: Partition) -> str:
+    """Return the key of a partition: readable, and unique by its digest."""
+    observe = ["observe"] if partition.observed else []
+    name = partition.workspace.name.lower()
+    shown = readable_key(*observe, partition.rule, name, partition.model)
+    return f"{shown}|{digest(partition.rule, partition.workspace.key, partition.model)}"
+
+
+def claim_key(version: str) -> str:
+    """Return the row key of a version's claim."""
+    shown = readable_key(version)
+    return f"claim|{version}" if shown == version else f"claim|{shown}|{digest(version)}"
+
+
+def claim_row(partition: Partition, claim: Claim) -> Row:
+    """Write a claim."""
+    request, release, second = claim.request, claim.release, claim.second_release
+    row: dict[str, Any] = {
+        "PartitionKey": partition_key(partition),
+        "RowKey": claim_key(claim.version),
+        "rule": partition.rule,
+        "observed": partition.observed,
+        "workspace": partition.workspace.id,
+        "model": partition.model,
+        "version": claim.version,
+        "state": claim.state.value,
+        "owner": claim.owner,
+        "key": claim.key,
+        "claimed_at": claim.claimed_at,
+        "lease_until": claim.lease_until,
+        "tried_at": claim.tried_at,
+        "release_id": str(release.id) if release else None,
+        "release_url": release.url if release else None,
+        "second_release_id": str(second.id) if second else None,
+        "second_release_url": second.url if second else None,
+        "attempts": claim.attempts,
+        "failed_since": claim.failed_since,
+        "not_before": claim.not_before,
+        "absent_since": claim.absent_since,
+        "target": target_key(request) if request else None,
+        **spread("reason", shortened(claim.reason, _LONGEST_REASON)),
+        **spread("registration", claim.registration.to_json()),
+        **spread("request", request.to_json() if request else ""),
+    }
+    return without_none(row)
+
+
+def read_claim(row: Row, etag: str) -> Claim:
+    """Read what `claim_row` wrote."""
+    request = gathered(row, "request")
+    return Claim(
+        registration=Registration.from_json(gathered(row, "registration")),
+        state=State(_FORMER_STATES.get(row["state"], row["state"])),
+        owner=row["owner"],
+        key=row["key"],
+        claimed_at=utc(row["claimed_at"]),
+        lease_until=utc(row.get("post_until", row["lease_until"])),
+        tried_at=utc(row.get("tried_at", row["claimed_at"])),
+        request=read_request(request) if request else None,
+        release=_release(row, "release"),
+        second_release=_release(row, "second_release"),
+        reason=gathered(row, "reason"),
+        attempts=row["attempts"],
+        failed_since=utc_or_none(row.get("failed_since")),
+        not_before=utc_or_none(row.get("not_before")),
+        absent_since=utc_or_none(row.get("absent_since")),
+        etag=etag,
+    )
+
+
+def _release(row: Row, name: str) -> Release | None:
+    number = row.get(f"{name}_id")
+    return Release(int(number), row[f"{name}_url"]) if number else None
+
+
+def mark_row(partition: Partition, mark: Mark) -> Row:
+    """Write a mark."""
+    baseline = mark.baseline
+    row: dict[str, Any] = {
+        "PartitionKey": partition_key(partition),
+        "RowKey": MARK_KEY,
+        "version": mark.version,
+        "compared": mark.compared,
+        "ordering": mark.ordering,
+        "baseline_version": baseline and baseline.version,
+        "baseline_compared": baseline and baseline.compared,
+        "baseline_ordering": baseline and baseline.ordering,
+        "in_flight": mark.in_flight,
+        "in_flight_until": mark.in_flight_until,
+    }
+    return without_none(row)
+
+
+def read_mark(row: Row, etag: str) -> Mark:
+    """Read what `mark_row` wrote."""
+    mark = Mark(
+        version=row["version"],
+        compared=row.get("compared"),
+        ordering=row["ordering"],
+        baseline=_baseline(row),
+        in_flight=row["in_flight"],
+        in_flight_until=utc_or_none(row.get("in_flight_until")),
+        etag=etag,
+    )
+    # The first version wrote a baseline as the mark itself.
+    return replace(mark, version="", compared=None) if row.get("baseline") else mark
+
+
+def _baseline(row: Row) -> Baseline | None:
+    prefix = "" if row.get("baseline") else "baseline_"
+    names = [f"{prefix}{name}" for name in ("version", "compared", "ordering")]
+    return Baseline(*(row[name] for name in names)) if names[1] in row and row[names[1]] else None
+
+
+def target_key(request: StartRequest) -> str:
+    """Return a digest of what a request starts."""
+    return digest(*map(str, request.target))

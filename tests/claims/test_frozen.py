@@ -1,0 +1,155 @@
+"""A process that was frozen between its last check and the POST, and what the others make of it."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from model_trigger.claims import sighting, transitions
+from model_trigger.claims.claim import Done, State
+from model_trigger.claims.lookup import Asked
+from model_trigger.claims.store import LedgerError
+from model_trigger.decisions.decision import Outcome
+from model_trigger.handlers import DeliverAgainError
+from model_trigger.targets.request import Found, Release, StartRequest
+from tests.support.build import POLICY, claim, deadline
+from tests.support.slow import Clock
+from tests.support.trial import CHURN, Crash, Interposed, raising, with_changes
+
+LATER = timedelta(minutes=5)
+RELEASE = Release(7, "https://dev.azure.com/contoso/ml/_release?releaseId=7")
+SECOND = Release(8, "https://dev.azure.com/contoso/ml/_release?releaseId=8")
+THIRD = Release(9, "https://dev.azure.com/contoso/ml/_release?releaseId=9")
+
+
+@dataclass
+class Frozen:
+    """A store whose every write is answered a minute later."""
+
+    store: Any
+    clock: Clock
+
+    def read(self, *arguments):
+        return self.store.read(*arguments)
+
+    def write(self, *arguments):
+        try:
+            return self.store.write(*arguments)
+        finally:
+            self.clock.pass_by(60)
+
+
+def recorded_beside_a_dead_owner(churn):
+    """Let a frozen process record its release on the claim of one that died before its own POST."""
+    targets = churn.services.targets()
+
+    def meanwhile():
+        churn.let_pass(LATER)
+        dying = Interposed(targets, "start", before=raising(Crash()))
+        with pytest.raises(Crash):
+            churn.attend(services=with_changes(churn.services, targets=lambda: dying))
+
+    frozen = Interposed(targets, "start", before=meanwhile)
+    churn.attend(services=with_changes(churn.services, targets=lambda: frozen))
+    churn.let_pass(LATER)
+
+
+def test_a_release_that_a_frozen_process_recorded_is_not_started_again(churn, caplog):
+    recorded_beside_a_dead_owner(churn)
+    churn.azure_devops.list_lag = 3600
+    decision = churn.attend()
+
+    (release,) = churn.azure_devops.releases
+    assert (Outcome.STARTED, release["id"]) == (decision.outcome, decision.release.id)
+    assert (State.STARTED, None) == (churn.state(), churn.snapshot().claim.second_release)
+    assert "duplicate_release" not in caplog.text
+
+
+def test_a_release_that_a_frozen_process_recorded_is_never_given_up(settled):
+    settled.azure_devops.fault("error", status=500, commit=True)
+    settled.azure_devops.list_lag = 3600
+    with pytest.raises(DeliverAgainError):
+        settled.deliver()
+    unknown = replace(settled.claim(), second_release=SECOND)
+    settled.services.ledger.claims.write(CHURN, unknown, None, deadline())
+    settled.azure_devops.fault("error", verb="GET", path="releases", status=503, times=100)
+    settled.let_pass(LATER)
+    settled.reconcile()
+    settled.let_pass(2 * POLICY.retry_for)
+
+    assert [("churn", "17", "started")] == settled.reconcile()
+    assert SECOND == settled.claim().release
+
+
+@pytest.mark.parametrize("call", ["write", "read"])
+def test_a_process_that_is_frozen_again_while_it_records_its_release_goes_on(churn, call):
+    churn.attend()
+    clock, stale = Clock(), churn.snapshot()
+    churn.let_pass(timedelta(seconds=1))
+    whole = churn.services.ledger.claims
+    frozen = Interposed(whole, "read", after=lambda: clock.pass_by(60))
+    slow = frozen if call == "read" else Frozen(whole, clock)
+    starter = with_changes(churn.services, claims=slow).starter
+    hold = starter.hold(churn.partition, "17", clock.deadline(25), Asked(0.0))
+    clock.pass_by(60)
+    late = replace(transitions.started(stale.claim, SECOND), owner="a frozen one")
+    hold.complete(late, stale.mark, Done(Outcome.STARTED, "", SECOND))
+
+    assert SECOND == churn.snapshot().claim.second_release
+
+
+def request(definition):
+    return StartRequest("pipeline", "https://dev.azure.com/contoso", "ml", definition, {})
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.FAILED, State.UNKNOWN, State.GIVEN_UP])
+def test_what_is_found_is_recorded_with_the_request_by_which_it_was_found(state):
+    current = claim(state, owner="a later turn", request=request(6))
+    seen = sighting.after_sighting(current, claim(owner="me", request=request(5)), Found(RELEASE))
+
+    assert request(5) == seen.request
+
+
+@pytest.mark.parametrize(
+    ("current", "found", "second"),
+    [
+        pytest.param(
+            claim(State.STARTED, release=RELEASE), Found(RELEASE, SECOND), SECOND, id="of the list"
+        ),
+        pytest.param(
+            claim(State.UNKNOWN, second_release=SECOND),
+            Found(RELEASE),
+            SECOND,
+            id="recorded before",
+        ),
+        pytest.param(
+            claim(State.STARTED, release=RELEASE, second_release=SECOND),
+            Found(THIRD),
+            None,
+            id="full",
+        ),
+    ],
+)
+def test_a_second_release_is_neither_passed_over_nor_overwritten(current, found, second):
+    seen = sighting.after_sighting(current, claim(owner="other"), found)
+
+    assert second == (seen and seen.second_release)
+
+
+@pytest.mark.parametrize("state", [State.UNKNOWN, State.WAITING, State.FAILED])
+def test_what_another_frozen_process_recorded_stays_recorded(state):
+    current = claim(state, owner="a later turn", second_release=SECOND, etag="new")
+    written = transitions.after_conflict(current, transitions.started(claim(owner="me"), RELEASE))
+
+    assert (RELEASE, SECOND) == (written.release, written.second_release)
+
+
+def test_a_look_up_that_cannot_read_the_other_claims_finds_nothing_at_once(churn):
+    churn.azure_devops.fault("error", status=500, commit=True)
+    whole = churn.services.ledger.claims
+    blind = Interposed(churn.services.targets(), "find", before=raising(LedgerError("busy")))
+    services = with_changes(churn.services, targets=lambda: blind, claims=whole)
+    decision = churn.attend(services=services)
+
+    assert (Outcome.PENDING, State.UNKNOWN) == (decision.outcome, churn.state())
