@@ -1,15 +1,57 @@
-"""Forget a claim, or all claims and the mark, so that something is started again on purpose."""
+"""`forget`: remove a claim, or all claims and the mark, so that something is started again."""
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 
 from model_trigger.claims.claim import Claim, Partition, State
 from model_trigger.claims.store import ClaimStore
+from model_trigger.commands.common import (
+    MISTAKE,
+    AddCommand,
+    described,
+    new_deadline,
+    text,
+    workspace,
+)
 from model_trigger.deadline import Deadline
+
+_ABOUT = """\
+Remove a claim from the ledger, or all claims of a model and the mark of its
+newest version, and print what was removed: so that the next event starts it
+again. Needs the app's storage settings; AzureWebJobsStorage or
+AzureWebJobsStorage__accountName.
+
+Exit code: 0 when something was removed, 1 when nothing was or may be, 2 on
+a usage error.
+"""
 
 
 class InFlightError(Exception):
     """A start is in flight, or its outcome is unknown: forgetting it could start it twice."""
+
+
+def add(add_command: AddCommand) -> None:
+    """Add the command."""
+    about = "let something be started again: remove its claim from the ledger"
+    command = add_command("forget", help=about, **described(_ABOUT))
+    option = command.add_argument
+    option("--rule", metavar="NAME", type=text, required=True, help="the rule's name")
+    option("--workspace", metavar="ID", type=workspace, required=True, help="its resource id")
+    option("--model", metavar="NAME", type=text, required=True, help="the model's name")
+    option("--version", metavar="V", type=text, help="one version; without it, all and the mark")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Remove a claim, or all claims and the mark of a model, and print what was removed."""
+    from model_trigger.services import services  # noqa: PLC0415 - it imports the SDKs
+
+    partition = Partition(options.rule, options.workspace, options.model)
+    claims = services().ledger.claims
+    removed = list(forget(partition, options.version, claims, new_deadline()))
+    print("\n".join(removed or ["nothing to forget"]))
+    return 0 if removed else MISTAKE
 
 
 def forget(

@@ -33,7 +33,7 @@ TABLE = {
     "services": "*",
     "handlers": "*",
     "commands": "*",
-    "__main__": "commands",
+    "__main__": "*",
 }
 SDKS = {
     "identity": "azure",
