@@ -252,8 +252,7 @@ class _Attempt:
         return step.done
 
     def _address(self) -> TargetAddress:
-        defaults = self.starter.defaults
-        return self.rule.address(defaults.organization_url, defaults.project)
+        return self.rule.address(self.starter.defaults)
 
     def _request(self, key: str) -> StartRequest:
         address = self._address()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from model_trigger.deadline import Deadline
 from model_trigger.matching.conditions import Condition, has_wildcard
@@ -12,8 +11,9 @@ from model_trigger.rules.rule import Rule
 from model_trigger.targets.request import (
     AzureDevOpsError,
     Definition,
-    StartRequest,
     TargetAddress,
+    TargetClient,
+    TargetDefaults,
     TargetError,
 )
 from model_trigger.targets.values import UnsafeValueError
@@ -36,35 +36,16 @@ class Finding:
     sentence: str
 
 
-class Targets(Protocol):
-    """What this module asks of Azure DevOps.
-
-    The errors are TargetError (a person must act) and AzureDevOpsError (may pass).
-    """
-
-    def definition(self, address: TargetAddress, deadline: Deadline) -> Definition:
-        """Read what is known of a target."""
-        ...
-
-    def dry_run(self, request: StartRequest, deadline: Deadline) -> str:
-        """Do all of a start except starting; return what could not be verified."""
-        ...
-
-
 def check_rules(
     rules: Iterable[Rule],
-    targets: Targets,
-    organization_url: str | None,
-    project: str | None,
+    targets: TargetClient,
+    defaults: TargetDefaults,
     new_deadline: Callable[[], Deadline],
 ) -> Iterator[Finding]:
-    """Check of each rule whether its target is there, takes what it is given, may be started.
-
-    `organization_url` and `project` are those of rules that name none.
-    """
+    """Check of each rule whether its target is there, takes what it is given, may be started."""
     for rule in rules:
         try:
-            address = rule.address(organization_url, project)
+            address = rule.address(defaults)
             yield _Check(rule, address, targets, new_deadline()).finding()
         except TargetError as error:
             yield Finding(rule.name, ok=False, sentence=str(error))
@@ -91,7 +72,7 @@ class _Check:
 
     rule: Rule
     address: TargetAddress
-    targets: Targets
+    targets: TargetClient
     deadline: Deadline
 
     def finding(self) -> Finding:

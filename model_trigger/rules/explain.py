@@ -8,6 +8,7 @@ from model_trigger.registrations.registration import LABELS, Registration, Works
 from model_trigger.rules.book import BrokenRule, RuleBook
 from model_trigger.rules.fields import Mode, Start
 from model_trigger.rules.rule import Clause, Evaluation, Rule
+from model_trigger.targets.request import TargetDefaults
 from model_trigger.targets.values import UnsafeValueError
 
 ANY_WORKSPACE = Workspace(id="", subscription_id="", resource_group="", name="")
@@ -187,7 +188,8 @@ def _refusal(rule: Rule, registration: Registration) -> str | None:
     # Only Azure DevOps knows the definition: taken is one that lets the rule set what it sets.
     definition = rule.kind.accepting(rule.target)
     try:
-        rule.request(registration, rule.address("any", "any"), definition, key="")
+        address = rule.address(TargetDefaults("any", "any"))
+        rule.request(registration, address, definition, key="")
     except UnsafeValueError as error:
         return str(error)
     return None

@@ -20,7 +20,7 @@ from model_trigger.rules.fields import (
 from model_trigger.targets.fields import TargetFields
 from model_trigger.targets.kind import Kind
 from model_trigger.targets.kinds import KINDS
-from model_trigger.targets.request import Definition, StartRequest, TargetAddress
+from model_trigger.targets.request import Definition, StartRequest, TargetAddress, TargetDefaults
 from model_trigger.targets.values import Values
 from model_trigger.text import excerpt, quoted
 
@@ -92,9 +92,9 @@ class Rule:
         """What the rule starts: fields of its kind."""
         return getattr(self.fields, self.kind.name)
 
-    def address(self, organization_url: str | None, project: str | None) -> TargetAddress:
+    def address(self, defaults: TargetDefaults) -> TargetAddress:
         """Complete the target with the organization and project of the app. Raises TargetError."""
-        return self.kind.address(self.target, self.name, organization_url, project)
+        return self.kind.address(self.target, self.name, defaults)
 
     def request(
         self, registration: Registration, address: TargetAddress, definition: Definition, key: str

@@ -8,7 +8,13 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from pydantic import BaseModel
 
 from model_trigger.targets.fields import TargetFields
-from model_trigger.targets.request import Definition, StartRequest, TargetAddress, TargetError
+from model_trigger.targets.request import (
+    Definition,
+    StartRequest,
+    TargetAddress,
+    TargetDefaults,
+    TargetError,
+)
 from model_trigger.targets.values import Placeholder, Template, Values
 from model_trigger.text import quoted
 
@@ -84,15 +90,13 @@ class Kind(Protocol[Fields_contra]):
         for template in self.templates(fields):
             yield from template.placeholders
 
-    def address(
-        self, fields: Fields_contra, rule: str, organization_url: str | None, project: str | None
-    ) -> TargetAddress:
+    def address(self, fields: Fields_contra, rule: str, defaults: TargetDefaults) -> TargetAddress:
         """Complete the target of a rule with the organization and project of the app.
 
         Raises TargetError when one of them is missing in both.
         """
-        organization_url = fields.organization_url or organization_url
-        project = fields.project or project
+        organization_url = fields.organization_url or defaults.organization_url
+        project = fields.project or defaults.project
         if not organization_url or not project:
             setting = "AZURE_DEVOPS_PROJECT" if organization_url else "AZURE_DEVOPS_ORG_URL"
             wanted = "project" if organization_url else "organization_url"

@@ -13,7 +13,7 @@ from model_trigger.deadline import Deadline
 from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
 from model_trigger.targets.azure_devops.connection import forget_locations
 from model_trigger.targets.pipeline import with_key
-from model_trigger.targets.request import TargetAddress
+from model_trigger.targets.request import TargetAddress, TargetDefaults
 from tests.sandbox.azure_devops.messages import Answer
 from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
@@ -72,7 +72,7 @@ def address(azure_devops, definition, kind=RELEASE, project="ml", branch=None):
 def request(azure_devops, using, key=KEY, version="17", **fields):
     """Make the request that a rule for churn makes, with what the adapter reads."""
     of_rule = rule(**fields)
-    where = of_rule.address(azure_devops.url, "ml")
+    where = of_rule.address(TargetDefaults(azure_devops.url, "ml"))
     definition = using.definition(where, deadline())
     return of_rule.request(registration(version), where, definition, key)
 

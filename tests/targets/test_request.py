@@ -13,6 +13,7 @@ from model_trigger.targets.request import (
     NotStarted,
     StartRequest,
     TargetAddress,
+    TargetDefaults,
     TargetError,
     organization_key,
 )
@@ -45,7 +46,7 @@ from tests.support.drawn import relaxed
 def test_a_target_is_in_the_organisation_and_project_of_the_rule_or_else_of_the_app(
     fields, expected
 ):
-    assert expected == rule(**fields).address("https://dev.azure.com/app/", "app")
+    assert expected == rule(**fields).address(TargetDefaults("https://dev.azure.com/app/", "app"))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_a_target_is_in_the_organisation_and_project_of_the_rule_or_else_of_the_
 )
 def test_a_target_that_is_nowhere_is_told_with_both_places_to_name_it(fields, url, project, told):
     with pytest.raises(TargetError) as caught:
-        rule(**fields).address(url, project)
+        rule(**fields).address(TargetDefaults(url, project))
     assert told == str(caught.value)
 
 

@@ -34,7 +34,7 @@ from model_trigger.targets.fields import (
 )
 from model_trigger.targets.kind import Kind
 from model_trigger.targets.kinds import KINDS
-from model_trigger.targets.request import Absent, Definition, Found, Release
+from model_trigger.targets.request import Absent, Definition, Found, Release, TargetDefaults
 from model_trigger.targets.values import fill_all
 from tests.support.build import deadline, registration, rulebook
 from tests.support.organization import adapter
@@ -279,9 +279,9 @@ def test_what_it_is_changes_nothing_of_what_selects():
     ],
 )
 def test_it_is_checked_online(hook, finding):
-    rules, url = [hooked(webhook=hook)], "https://hooks.example"
+    rules, defaults = [hooked(webhook=hook)], TargetDefaults("https://hooks.example", "ml")
 
-    assert [finding] == list(check_rules(rules, adapter(), url, "ml", deadline))
+    assert [finding] == list(check_rules(rules, adapter(), defaults, deadline))
 
 
 def test_it_is_matched_claimed_and_started_once(hooked_app, service):
