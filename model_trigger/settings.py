@@ -25,9 +25,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleSource
-from model_trigger.rules.fields import Mode, OrganizationUrl
+from model_trigger.rules.fields import Mode
 from model_trigger.rules.problems import Problem, problem, unresolved, wording
 from model_trigger.rules.sources import RulesUnreadableError, find_setting, gather
+from model_trigger.targets.fields import OrganizationUrl
 from model_trigger.targets.hosts import Origin, Recipients
 from model_trigger.text import quoted, shown
 

@@ -38,8 +38,6 @@ from model_trigger.targets.request import (
     TargetDefaults,
     TargetError,
     Unknown,
-    address_of,
-    request_for,
 )
 from model_trigger.targets.values import UnsafeValueError
 
@@ -254,14 +252,13 @@ class _Attempt:
         return step.done
 
     def _address(self) -> TargetAddress:
-        defaults = self.starter.defaults
-        return address_of(self.rule, defaults.organization_url, defaults.project)
+        return self.rule.address(self.starter.defaults)
 
     def _request(self, key: str) -> StartRequest:
         address = self._address()
         within = self.hold.before_reserve
         definition = self.starter.targets().definition(address, within)
-        return request_for(self.rule, self.candidate.registration, address, definition, key)
+        return self.rule.request(self.candidate.registration, address, definition, key)
 
     def _unavailable(self, error: AzureDevOpsError | AzureMLError, began: float) -> Done:
         """Answer that a service could not be asked just now."""

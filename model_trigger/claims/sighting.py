@@ -12,6 +12,7 @@ from model_trigger.claims.claim import (
 from model_trigger.claims.transitions import (
     started,
 )
+from model_trigger.targets.kinds import may_be_mistaken
 from model_trigger.targets.request import Absent, Candidates, Found, Sighting, StartRequest
 
 # What may have started something that the ledger does not know.
@@ -69,7 +70,7 @@ def resolve(
 def _may_have_started_the_same(claim: Claim, request: StartRequest) -> bool:
     if claim.state not in _MAY_HAVE_STARTED or claim.release or claim.request is None:
         return False
-    return request.may_be_mistaken_for(claim.request)
+    return may_be_mistaken(request, claim.request)
 
 
 def sighted(claim: Claim, found: Found) -> Claim:

@@ -140,9 +140,6 @@ def _find_online(book: RuleBook) -> Iterator[Finding]:
     from model_trigger.services import services  # noqa: PLC0415 - it imports the SDKs
 
     parts = services()
-    rules, defaults = book.rules.values(), parts.defaults
-    yield from check_rules(
-        rules, parts.targets(), defaults.organization_url, defaults.project, new_deadline
-    )
+    yield from check_rules(book.rules.values(), parts.targets(), parts.defaults, new_deadline)
     if parts.workspaces:
         yield from check_workspaces(parts.workspaces, parts.models().models, new_deadline)

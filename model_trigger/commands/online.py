@@ -2,26 +2,21 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from model_trigger.deadline import Deadline
 from model_trigger.matching.conditions import Condition, has_wildcard
 from model_trigger.registrations.listing import AzureMLError, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration, Workspace
-from model_trigger.rules.fields import ReleaseFields
 from model_trigger.rules.rule import Rule
 from model_trigger.targets.request import (
-    KEY_PARAMETER,
     AzureDevOpsError,
     Definition,
-    StartRequest,
     TargetAddress,
+    TargetClient,
+    TargetDefaults,
     TargetError,
-    TargetKind,
-    address_of,
-    request_for,
 )
-from model_trigger.targets.values import Template, UnsafeValueError
+from model_trigger.targets.values import UnsafeValueError
 from model_trigger.text import quoted
 
 # Stands for what only a registration has; as text and as a number it is harmless.
@@ -41,35 +36,16 @@ class Finding:
     sentence: str
 
 
-class Targets(Protocol):
-    """What this module asks of Azure DevOps.
-
-    The errors are TargetError (a person must act) and AzureDevOpsError (may pass).
-    """
-
-    def definition(self, address: TargetAddress, deadline: Deadline) -> Definition:
-        """Read what is known of a target."""
-        ...
-
-    def rehearse(self, request: StartRequest, deadline: Deadline) -> str:
-        """Do all of a start but the starting; give what could not be verified."""
-        ...
-
-
 def check_rules(
     rules: Iterable[Rule],
-    targets: Targets,
-    organization_url: str | None,
-    project: str | None,
+    targets: TargetClient,
+    defaults: TargetDefaults,
     new_deadline: Callable[[], Deadline],
 ) -> Iterator[Finding]:
-    """Check of each rule whether its target is there, takes what it is given, may be started.
-
-    `organization_url` and `project` are those of rules that name none.
-    """
+    """Check of each rule whether its target is there, takes what it is given, may be started."""
     for rule in rules:
         try:
-            address = address_of(rule, organization_url, project)
+            address = rule.address(defaults)
             yield _Check(rule, address, targets, new_deadline()).finding()
         except TargetError as error:
             yield Finding(rule.name, ok=False, sentence=str(error))
@@ -96,14 +72,14 @@ class _Check:
 
     rule: Rule
     address: TargetAddress
-    targets: Targets
+    targets: TargetClient
     deadline: Deadline
 
     def finding(self) -> Finding:
-        """Ask, and say in one sentence what was found. Raises TargetError when it is not there."""
+        """Ask, and put into one sentence what was found. Raises TargetError if it is not there."""
         try:
             definition = self.targets.definition(self.address, self.deadline)
-            found, refused = self._rehearsed(definition)
+            found, refused = self._tried(definition)
         except AzureDevOpsError as error:
             return Finding(self.rule.name, ok=False, sentence=self._unreachable(error))
         problems = [*self._doubled(definition), *refused]
@@ -121,36 +97,47 @@ class _Check:
         if any(model is None or self.rule.fits_model(model) for model in models):
             yield definition.doubled
 
-    def _rehearsed(self, definition: Definition) -> tuple[str, Sequence[str]]:
-        """Do all of a start but the starting, with a registration that the rule could be about.
+    def _tried(self, definition: Definition) -> tuple[str, Sequence[str]]:
+        """Do all of a start except starting, with a registration that the rule could be about.
 
-        Gives what was found, and the problems. Raises AzureDevOpsError.
+        Return what was found, and the problems. Raises AzureDevOpsError.
         """
-        sample, told = sample_registration(self.rule), _called(self.address, definition)
+        kind, sample, called = (
+            self.rule.kind,
+            sample_registration(self.rule),
+            self._called(definition),
+        )
         try:
-            request = request_for(self.rule, sample, self.address, definition, "check")
-            unverified = self.targets.rehearse(request, self.deadline)
+            request = self.rule.request(sample, self.address, definition, "check")
+            unverified = self.targets.dry_run(request, self.deadline)
         except (TargetError, UnsafeValueError) as error:
-            return told, [str(error)]
-        if _says_nothing(request):
-            return told, [_untold(definition)]
-        told = f"{told} takes what the rule gives it"
+            return called, [str(error)]
+        problem, hint = kind.problem(request, definition), kind.hint(definition)
+        if problem:
+            return called, [problem]
+        told = f"{called} takes what the rule gives it"
         if unverified:
             return f"{told}; not verified: {unverified}", []
-        return f"{told}, and the app's identity may start it{_hint(request, definition)}", []
+        return f"{told}, and the app's identity may start it{f' ({hint})' if hint else ''}", []
+
+    def _called(self, definition: Definition) -> str:
+        named = f"{quoted(definition.name)} ({definition.id})"
+        shown = named if definition.name != str(definition.id) else str(definition.id)
+        return f"{self.rule.kind.what} {shown} of project {quoted(self.address.project)}"
 
 
 def sample_registration(rule: Rule) -> Registration:
     """Return a registration that the rule could be about, with every tag that it hands over."""
     fields = rule.fields
-    keys = [name.partition(".") for name in _placeholders(rule)]
+    placeholders = rule.kind.placeholders(rule.target)
+    labels = [one.label for one in placeholders if one.label]
     return Registration(
         workspace=_sample_workspace(fields.workspace),
         model=next((one for one in fields.model.included if not has_wildcard(one)), "model"),
         version=_ANY,
-        tags=_sample_texts((key for kind, _, key in keys if kind == "tag"), fields.tags),
+        tags=_sample_texts((one.key for one in labels if one.kind == "tag"), fields.tags),
         properties=_sample_texts(
-            (key for kind, _, key in keys if kind == "property"), fields.properties
+            (one.key for one in labels if one.kind == "property"), fields.properties
         ),
     )
 
@@ -171,48 +158,3 @@ def _sample_text(condition: Condition | None) -> str:
     """Return a text that a condition asks for word for word, where there is one."""
     plain = (test for test in (condition.tests if condition else ()) if test[:1] not in "!<>")
     return next((test for test in plain if test and not has_wildcard(test)), _ANY)
-
-
-def _placeholders(rule: Rule) -> Iterator[str]:
-    """Yield the placeholders in everything that the rule hands over."""
-    target = rule.target
-    templates: list[Template] = [*target.variables.values()]
-    if isinstance(target, ReleaseFields):
-        templates += target.artifacts.values()
-    else:
-        templates += (target.parameters or {}).values()
-    for template in templates:
-        yield from (name for _, name in template.parts if name)
-
-
-def _says_nothing(request: StartRequest) -> bool:
-    """Whether a release is handed nothing that could say which model it is about.
-
-    A pipeline is always handed something, unless the rule says that it is not.
-    """
-    is_release = request.kind is TargetKind.RELEASE
-    return is_release and not (request.body["variables"] or request.body["artifacts"])
-
-
-def _untold(definition: Definition) -> str:
-    return (
-        f"release definition {quoted(definition.name)} ({definition.id}) is not told which model "
-        "to deploy: add the variables modelName and modelVersion at scope Release and tick "
-        "Settable at release time, or give it variables or artifacts in the rule"
-    )
-
-
-def _called(address: TargetAddress, definition: Definition) -> str:
-    what = "release definition" if address.kind is TargetKind.RELEASE else "pipeline"
-    named = f"{quoted(definition.name)} ({definition.id})"
-    shown = named if definition.name != str(definition.id) else str(definition.id)
-    return f"{what} {shown} of project {quoted(address.project)}"
-
-
-def _hint(request: StartRequest, definition: Definition) -> str:
-    if request.kind is TargetKind.RELEASE or definition.takes_key:
-        return ""
-    return (
-        f" (it does not declare the parameter {KEY_PARAMETER}: when the answer to a start is lost, "
-        "its run is told by what it was given)"
-    )

@@ -27,6 +27,7 @@ from model_trigger.ledger.table import (
     without_none,
 )
 from model_trigger.registrations.registration import Registration, Workspace
+from model_trigger.targets.kinds import read_request
 from model_trigger.targets.request import Release, StartRequest
 
 MARK_KEY = "mark"
@@ -207,7 +208,7 @@ def read_claim(row: Row, etag: str) -> Claim:
         claimed_at=utc(row["claimed_at"]),
         lease_until=utc(row.get("post_until", row["lease_until"])),
         tried_at=utc(row.get("tried_at", row["claimed_at"])),
-        request=StartRequest.from_json(request) if request else None,
+        request=read_request(request) if request else None,
         release=_release(row, "release"),
         second_release=_release(row, "second_release"),
         reason=gathered(row, "reason"),

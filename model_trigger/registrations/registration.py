@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from model_trigger.text import shown, well_formed
+from model_trigger.text import quoted, shown, well_formed
 
 _WORKSPACE_ID = re.compile(
     # `a`: without it the Kelvin sign would pass for a k, and another id for this workspace's.
@@ -23,6 +23,8 @@ _LONGEST_TAGS = 100_000
 _LONGEST_REGISTRATION = 250_000
 # Years that Table Storage keeps; those at the ends of the calendar stand for "not set" and "never".
 _FIRST_YEAR, _LAST_YEAR = 1601, 9998
+# The kinds of labels, and the fields of a registration and of a rule that hold them.
+LABELS = {"tag": "tags", "property": "properties"}
 
 
 class RejectedEventError(ValueError):
@@ -117,6 +119,21 @@ class Registration:
         fields["workspace"] = Workspace.parse(fields["workspace"])
         fields["registered_at"] = read_time(fields["registered_at"])
         return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A tag or a property, by its kind (one of LABELS) and its key."""
+
+    kind: str
+    key: str
+
+    def of(self, registration: Registration) -> str | None:
+        """Return the value in a registration; None when it is absent."""
+        return lookup(getattr(registration, LABELS[self.kind]), self.key)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {quoted(self.key)}"
 
 
 def lookup(texts: Mapping[str, str], key: str) -> str | None:

@@ -13,14 +13,14 @@ from pydantic import ValidationError
 
 from model_trigger.matching.conditions import Globs, has_wildcard, literal_prefix
 from model_trigger.registrations.registration import Registration
-from model_trigger.rules.fields import Mode, RuleFields, read_globs
+from model_trigger.rules.fields import Mode, read_globs, rule_fields
 from model_trigger.rules.problems import Problem, explain, problem
 from model_trigger.rules.rule import Evaluation, Rule
+from model_trigger.targets.kinds import KINDS
 from model_trigger.text import shown
 
 _NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
 _LONGEST_NAME = 24
-_TARGETS = ("release", "pipeline")
 _NEIGHBOURS = 20
 _NO_MODEL = Globs((), ())
 
@@ -40,9 +40,9 @@ class RuleSource:
 
 @dataclass(frozen=True, slots=True)
 class BrokenRule:
-    """A rule that cannot be used until a person mends it.
+    """A rule that cannot be used until a person fixes it.
 
-    `globs` tells which models it is about, when at least that can be read.
+    `globs` are those of the models it is about, when at least that can be read.
     """
 
     name: str
@@ -50,11 +50,11 @@ class BrokenRule:
     globs: Globs | None
 
     def may_want(self, registration: Registration) -> bool:
-        """Tell whether the rule, once mended, might want this registration."""
+        """Whether the rule, once fixed, might want this registration."""
         return self.may_be_about(registration.model)
 
     def may_be_about(self, model: str) -> bool:
-        """Tell whether the rule, once mended, might be about this model."""
+        """Whether the rule, once fixed, might be about this model."""
         return self.globs is None or self.globs.fit(model)
 
     @property
@@ -92,20 +92,20 @@ class RuleBook:
         return tuple(one for rule in self.broken.values() for one in rule.problems)
 
     def evaluate(self, registration: Registration) -> tuple[Evaluation, ...]:
-        """Hold the registration against every rule about its model, in the order they stand in."""
+        """Check the registration against every rule about its model, in the order of the rules."""
         return tuple(rule.evaluate(registration) for rule in self._fitting(registration.model))
 
     def evaluate_all(self, registration: Registration) -> tuple[Evaluation, ...]:
-        """Hold the registration against every rule, in the order they stand in."""
+        """Check the registration against every rule, in the order of the rules."""
         return tuple(rule.evaluate(registration) for rule in self.rules.values())
 
     def about(self, model: str) -> tuple[Rule | BrokenRule, ...]:
-        """Give the rules that are about a model, and the broken ones that may be."""
+        """Return the rules that are about a model, and the broken ones that may be."""
         broken = (rule for rule in self.broken.values() if rule.may_be_about(model))
         return (*self._fitting(model), *broken)
 
     def unreadable_for(self, registration: Registration) -> tuple[BrokenRule, ...]:
-        """Give the broken rules that might want this registration."""
+        """Return the broken rules that might want this registration."""
         return tuple(rule for rule in self.broken.values() if rule.may_want(registration))
 
     def closest(self, registration: Registration) -> Evaluation | None:
@@ -120,7 +120,7 @@ class RuleBook:
         return similar.evaluate(registration) if similar else None
 
     def _fitting(self, model: str) -> Iterator[Rule]:
-        """Give the rules that are about a model, in the order they stand in."""
+        """Yield the rules that are about a model, in the order of the rules."""
         for place in sorted(set(self._index.candidates(model))):
             rule = self._index.rules[place]
             if rule.fits_model(model):
@@ -156,7 +156,7 @@ class _Index:
         return cls(ordered, by_name, by_prefix, sorted(set(map(len, by_prefix))))
 
     def candidates(self, model: str) -> Iterator[int]:
-        """Give the places of all rules that may be about the model, and of few others."""
+        """Yield the places of all rules that may be about the model, and of few others."""
         yield from self.by_name.get(model, ())
         for length in self.lengths:
             if length <= len(model):
@@ -206,7 +206,7 @@ def _read_rule(name: str, source: RuleSource, mode: Mode) -> Rule | BrokenRule:
         *_target_problems(path, source.fields),
     ]
     try:
-        fields = RuleFields.model_validate(source.fields)
+        fields = rule_fields().model_validate(source.fields)
     except ValidationError as error:
         problems += explain(error, path, source.origins)
     else:
@@ -228,17 +228,18 @@ def _name_problems(name: str, path: str) -> Iterator[Problem]:
 
 
 def _target_problems(name: str, fields: object) -> Iterator[Problem]:
-    """Complain unless there is one target, whatever else is wrong."""
+    """Yield a problem unless there is one target, whatever else is wrong."""
     if not isinstance(fields, dict):
         return
     named = cast("dict[str, object]", fields)
-    given = [target for target in _TARGETS if named.get(target) is not None]
+    given = [kind for kind in KINDS if named.get(kind) is not None]
     if not given:
-        yield problem(
-            name, 'has no target; add release or pipeline, such as "release": {"definition": 12}'
-        )
+        first = next(iter(KINDS.values()))
+        example = f'"{first.name}": {first.example}'
+        yield problem(name, f"has no target; add {' or '.join(KINDS)}, such as {example}")
     elif len(given) > 1:
-        yield problem(name, "has two targets, release and pipeline; keep one of the two")
+        count = "two" if len(given) == 2 else str(len(given))  # noqa: PLR2004
+        yield problem(name, f"has {count} targets, {' and '.join(given)}; keep one of the {count}")
 
 
 def _globs(fields: object, mode: Mode) -> Globs | None:

@@ -1,15 +1,14 @@
-"""Say what each rule would do with a registration, and why: from the rules alone."""
+"""Explain what each rule would do with a registration, and why: from the rules alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from model_trigger.registrations.registration import Registration, Workspace
+from model_trigger.registrations.registration import LABELS, Registration, Workspace
 from model_trigger.rules.book import BrokenRule, RuleBook
 from model_trigger.rules.fields import Mode, Start
 from model_trigger.rules.rule import Clause, Evaluation, Rule
-from model_trigger.rules.summary import target_text
-from model_trigger.targets.request import Definition, address_of, request_for
+from model_trigger.targets.request import TargetDefaults
 from model_trigger.targets.values import UnsafeValueError
 
 ANY_WORKSPACE = Workspace(id="", subscription_id="", resource_group="", name="")
@@ -52,7 +51,7 @@ class Verdict:
         return all(clause.met for clause in self.clauses if clause.clause == "model")
 
     def to_dict(self) -> dict[str, object]:
-        """Give the verdict as JSON values."""
+        """Return the verdict as JSON values."""
         clauses = [
             {
                 "clause": clause.clause,
@@ -75,7 +74,7 @@ class Explanation:
     closest: str | None
 
     def to_dict(self) -> dict[str, object]:
-        """Give the explanation as JSON values; `workspace` is null when none was given."""
+        """Return the explanation as JSON values; `workspace` is null when none was given."""
         registration = self.registration
         return {
             "registration": {
@@ -124,7 +123,7 @@ def _registration(query: Mapping[str, str]) -> Registration:
         if not query.get(name):
             msg = f"the parameter {name} is missing: ask for ?model=<name>&version=<version>"
             raise ValueError(msg)
-    keyed = {"tag": dict[str, str](), "property": dict[str, str]()}
+    keyed = {kind: dict[str, str]() for kind in LABELS}
     for name, value in query.items():
         kind, _, key = name.partition(".")
         if kind in keyed and key:
@@ -157,7 +156,7 @@ def _in_any_workspace(evaluation: Evaluation, registration: Registration) -> Eva
 
 def _verdict(evaluation: Evaluation, registration: Registration) -> Verdict:
     rule = evaluation.rule
-    target = target_text(rule.target)
+    target = rule.kind.describe(rule.target)
     if not evaluation.matched:
         outcome, reason = Expected.NOT_MATCHED, evaluation.reason
     elif refusal := _refusal(rule, registration):
@@ -171,7 +170,7 @@ def _verdict(evaluation: Evaluation, registration: Registration) -> Verdict:
 
 
 def _provisos(evaluation: Evaluation, registration: Registration) -> Iterator[str]:
-    """Say what else must hold, which the rules alone cannot tell."""
+    """Yield what else must hold, which the rules alone do not show."""
     rule = evaluation.rule
     if registration.workspace is ANY_WORKSPACE and rule.fields.workspace:
         yield f"the workspace fits {rule.fields.workspace!r}"
@@ -185,11 +184,12 @@ def _provisos(evaluation: Evaluation, registration: Registration) -> Iterator[st
 
 
 def _refusal(rule: Rule, registration: Registration) -> str | None:
-    """Say which value the rule could not hand over; None when all can be."""
+    """Return why a value cannot be handed over; None when all can be."""
     # Only Azure DevOps knows the definition: taken is one that lets the rule set what it sets.
-    definition = Definition(0, "", dict.fromkeys(rule.target.variables, True))
+    definition = rule.kind.accepting(rule.target)
     try:
-        request_for(rule, registration, address_of(rule, "any", "any"), definition, key="")
+        address = rule.address(TargetDefaults("any", "any"))
+        rule.request(registration, address, definition, key="")
     except UnsafeValueError as error:
         return str(error)
     return None

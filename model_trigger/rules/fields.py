@@ -3,36 +3,60 @@
 The JSON Schema that completes rules in editors is made from these classes.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, cast
+from functools import cache
+from typing import Annotated, Any, cast
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PlainValidator,
     StrictStr,
     ValidationInfo,
     WithJsonSchema,
+    create_model,
     field_validator,
 )
-from pydantic_core import PydanticKnownError
 
 from model_trigger.matching.conditions import Condition, Globs
 from model_trigger.matching.ranges import Range
 from model_trigger.matching.versions import Scheme
-from model_trigger.targets.hosts import organization_problem
-from model_trigger.targets.values import Template, placeholder_problem
+from model_trigger.registrations.registration import LABELS, Label, Registration
+from model_trigger.targets.fields import Fields, NonEmpty, read_text
+from model_trigger.targets.kinds import KINDS
+from model_trigger.targets.values import Placeholder
 from model_trigger.text import nearest
 
-_SOURCE = re.compile(r"version|(?P<kind>tag|property):(?P<key>.+)", re.IGNORECASE | re.DOTALL)
-_DIGITS = re.compile(r"[0-9]+")
-# Ids are 32-bit integers in the REST API of Azure DevOps.
-_HIGHEST_ID = 2**31 - 1
-_MOST_DIGITS = 11
+
+@dataclass(frozen=True, slots=True)
+class VersionSource:
+    """Where the version to compare stands: in a label, or else it is the registered version."""
+
+    label: Label | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "VersionSource":
+        """Read `version`, `tag:<key>` or `property:<key>`.
+
+        Raises ValueError for anything else; its message continues a sentence that begins with it.
+        """
+        kind, _, key = text.partition(":")
+        if kind.lower() in LABELS and key:
+            return cls(Label(kind.lower(), key))
+        if text.lower() == "version":
+            return cls()
+        near = ("version", *(f"{one}:{key}" for one in LABELS if key))
+        msg = f"is not version, tag:<key> or property:<key>{nearest(text, near)}"
+        raise ValueError(msg)
+
+    def of(self, registration: Registration) -> str | None:
+        """Return the version to compare, as text; None when the label is absent."""
+        return self.label.of(registration) if self.label else registration.version
+
+    def __str__(self) -> str:
+        return f"{self.label.kind}:{self.label.key}" if self.label else "version"
 
 
 class Start(StrEnum):
@@ -59,17 +83,10 @@ class Mode(StrEnum):
 # The messages of the errors below continue a sentence that begins with the value.
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        kind = "string_type"
-        raise PydanticKnownError(kind)
-    return value
-
-
 def _texts(value: object) -> list[str]:
     """Read a text, or a list of texts."""
     if not isinstance(value, list):
-        return [_text(value)]
+        return [read_text(value)]
     items = cast("list[object]", value)
     if not all(isinstance(item, str) for item in items):
         msg = "is not a list of texts; write each in quotes"
@@ -86,46 +103,8 @@ def _condition(value: object) -> Condition:
     return Condition.parse(_texts(value))
 
 
-def _template(value: object) -> Template:
-    return Template.parse(_text(value))
-
-
 def _placeholder(name: str) -> str:
-    problem = placeholder_problem(name)
-    if problem:
-        raise ValueError(problem)
-    return name
-
-
-def _id_or_name(value: object) -> int | str:
-    """Read an id, or a name; digits alone are an id, since settings are text."""
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        value = int(value[:_MOST_DIGITS])
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _HIGHEST_ID:
-        return value
-    msg = "is neither an id, the number in the address of its page, nor a name"
-    raise ValueError(msg)
-
-
-def _version_source(value: object) -> str:
-    match = _SOURCE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        _, colon, key = str(value).partition(":")
-        near = ("version", *(f"{kind}:{key}" for kind in ("tag", "property") if colon and key))
-        msg = f"is not version, tag:<key> or property:<key>{nearest(str(value), near)}"
-        raise ValueError(msg)
-    kind = match["kind"]
-    return f"{kind.lower()}:{match['key']}" if kind else "version"
-
-
-def _organization_url(value: object) -> str:
-    url = value.rstrip("/") if isinstance(value, str) else ""
-    problem = organization_problem(url)
-    if problem:
-        raise ValueError(problem)
-    return url
+    return Placeholder.parse(name).name
 
 
 def _version(value: str) -> str:
@@ -139,70 +118,17 @@ GlobsField = Annotated[Globs, PlainValidator(read_globs, json_schema_input_type=
 ConditionField = Annotated[
     Condition, PlainValidator(_condition, json_schema_input_type=str | list[str])
 ]
-TemplateField = Annotated[Template, PlainValidator(_template, json_schema_input_type=str)]
-IdOrName = Annotated[int | str, PlainValidator(_id_or_name, json_schema_input_type=int | str)]
-OrganizationUrl = Annotated[str, PlainValidator(_organization_url, json_schema_input_type=str)]
+VersionSourceField = Annotated[
+    VersionSource,
+    PlainValidator(lambda value: VersionSource.parse(str(value)), json_schema_input_type=str),
+]
 VersionRange = Annotated[
     StrictStr, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": r"\S"})
 ]
-NonEmpty = Annotated[StrictStr, Field(min_length=1)]
-Placeholder = Annotated[NonEmpty, AfterValidator(_placeholder)]
+PlaceholderName = Annotated[NonEmpty, AfterValidator(_placeholder)]
 
 
-class _Fields(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ReleaseFields(_Fields):
-    """A classic release definition, and what a release is given."""
-
-    definition: IdOrName = Field(
-        description="Id or name of the release definition; a name may carry its path: \\ml\\Deploy."
-    )
-    project: NonEmpty | None = Field(
-        default=None, description="Project; AZURE_DEVOPS_PROJECT when absent."
-    )
-    organization_url: OrganizationUrl | None = Field(
-        default=None, description="Organisation; AZURE_DEVOPS_ORG_URL when absent."
-    )
-    variables: Mapping[NonEmpty, TemplateField] = Field(
-        default={},
-        description="Release variables and their values, besides those that every release gets: "
-        "modelName, modelVersion, modelUri, workspaceName, resourceGroup, subscriptionId, each "
-        "where the definition declares it settable at release time.",
-    )
-    artifacts: Mapping[NonEmpty, TemplateField] = Field(
-        default={}, description="Artifact alias and the version it gets."
-    )
-    description: TemplateField | None = Field(
-        default=None, description="Text of the release's description."
-    )
-
-
-class PipelineFields(_Fields):
-    """A YAML pipeline, and what a run is given."""
-
-    id: IdOrName = Field(description="Id or name of the pipeline; a name may carry its folder.")
-    project: NonEmpty | None = Field(
-        default=None, description="Project; AZURE_DEVOPS_PROJECT when absent."
-    )
-    organization_url: OrganizationUrl | None = Field(
-        default=None, description="Organisation; AZURE_DEVOPS_ORG_URL when absent."
-    )
-    branch: NonEmpty | None = Field(
-        default=None, description="Branch to run; the pipeline's default branch when absent."
-    )
-    parameters: Mapping[NonEmpty, TemplateField] | None = Field(
-        default=None,
-        description="Runtime parameters and their values. When absent: modelName and modelVersion.",
-    )
-    variables: Mapping[NonEmpty, TemplateField] = Field(
-        default={}, description="Variables (settable at queue time) and their values."
-    )
-    stages_to_skip: tuple[NonEmpty, ...] = Field(default=(), description="Stages not to run.")
-
-
-class RuleFields(_Fields):
+class RuleFields(Fields):
     """Which registrations start which target; RuleBook sees to it that there is exactly one."""
 
     model: GlobsField = Field(
@@ -215,11 +141,10 @@ class RuleFields(_Fields):
     version: VersionRange = Field(
         default="*", description="Which versions: a range such as >=10, 10 - 20 or ^1.4; * is any."
     )
-    version_from: Annotated[str, PlainValidator(_version_source, json_schema_input_type=str)] = (
-        Field(
-            default="version",
-            description="Where the version to compare stands: version, tag:<key>, property:<key>.",
-        )
+    version_from: VersionSourceField = Field(
+        default=VersionSource(),
+        json_schema_extra={"default": str(VersionSource())},
+        description="Where the version to compare stands: version, tag:<key>, property:<key>.",
     )
     start: Start = Field(
         default=Start.NEWER,
@@ -236,11 +161,15 @@ class RuleFields(_Fields):
         default=Mode.LIVE,
         description="live; observe: everything but the start; off: matches nothing.",
     )
-    allow_unsafe: tuple[Placeholder, ...] = Field(
+    allow_unsafe: tuple[PlaceholderName, ...] = Field(
         default=(), description="Placeholders whose values may hold any character: tag.notes."
     )
-    release: ReleaseFields | None = Field(default=None, description="A classic release definition.")
-    pipeline: PipelineFields | None = Field(default=None, description="A YAML pipeline.")
+
+    @property
+    def labels(self) -> Iterator[tuple[Label, Condition]]:
+        """The tags and properties that the rule asks for, each with its condition."""
+        for kind, conditions in (("tag", self.tags), ("property", self.properties)):
+            yield from ((Label(kind, key), condition) for key, condition in conditions.items())
 
     @field_validator("version")
     @classmethod
@@ -249,3 +178,19 @@ class RuleFields(_Fields):
         if "scheme" in info.data:
             Range.parse(version, info.data["scheme"])
         return version
+
+
+@cache
+def rule_fields() -> type[RuleFields]:
+    """Return the class of all fields of a rule, with one for the target of each kind."""
+    targets: dict[str, Any] = {
+        kind.name: (kind.fields | None, Field(default=None, description=kind.about))
+        for kind in KINDS.values()
+    }
+    return create_model(
+        "RuleFields",
+        __base__=RuleFields,
+        __doc__=RuleFields.__doc__,
+        __cls_kwargs__={"defer_build": False},
+        **targets,
+    )

@@ -125,7 +125,7 @@ def _workspaces_meet(one: str | None, other: str | None) -> bool:
 
 def _versions_meet(one: Rule, other: Rule) -> bool:
     first, second = one.fields, other.fields
-    if first.version_from.lower() != second.version_from.lower():
+    if str(first.version_from).lower() != str(second.version_from).lower():
         return True
     if first.scheme is not second.scheme:
         return False

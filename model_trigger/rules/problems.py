@@ -8,7 +8,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from model_trigger.matching.ranges import RangeError
-from model_trigger.rules.fields import PipelineFields, ReleaseFields, RuleFields
+from model_trigger.rules.fields import rule_fields
+from model_trigger.targets.kinds import KINDS
 from model_trigger.text import nearest, one_line, shown
 
 
@@ -119,9 +120,8 @@ def _about_fields(complaint: ErrorDetails) -> str:
 
 def _owner(loc: tuple[int | str, ...]) -> type[BaseModel]:
     """Find the class whose field a complaint is about."""
-    if loc[:1] == ("release",):
-        return ReleaseFields
-    return PipelineFields if loc[:1] == ("pipeline",) else RuleFields
+    kind = KINDS.get(str(loc[0])) if loc else None
+    return kind.fields if kind else rule_fields()
 
 
 def _not_one_of(complaint: ErrorDetails) -> str:

@@ -5,26 +5,27 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 from model_trigger.matching.conditions import Condition, Globs, fits
 from model_trigger.matching.ranges import Range
 from model_trigger.matching.versions import Version, VersionError, parse_version
-from model_trigger.registrations.registration import Registration, Workspace, lookup
-from model_trigger.rules.fields import Mode, PipelineFields, ReleaseFields, RuleFields, Start
+from model_trigger.registrations.registration import LABELS, Label, Registration, Workspace
+from model_trigger.rules.fields import (
+    Mode,
+    RuleFields,
+    Start,
+    VersionSource,
+)
+from model_trigger.targets.fields import TargetFields
+from model_trigger.targets.kind import Kind
+from model_trigger.targets.kinds import KINDS
+from model_trigger.targets.request import Definition, StartRequest, TargetAddress, TargetDefaults
+from model_trigger.targets.values import Values
 from model_trigger.text import excerpt, quoted
 
-_SELECTORS = (
-    "model",
-    "workspace",
-    "scheme",
-    "version",
-    "version_from",
-    "start",
-    "tags",
-    "properties",
-)
-_KINDS = {"tag": "tags", "property": "properties"}
+# Every other field selects, except those of the targets.
+_SELECT_NOTHING = ("allow_unsafe",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,30 @@ class Rule:
         """Which of the matching versions start the target."""
         return self.fields.start
 
+    @cached_property
+    def kind(self) -> Kind[Any]:
+        """The kind of target that the rule starts: a valid rule has one target."""
+        return next(kind for kind in KINDS.values() if getattr(self.fields, kind.name) is not None)
+
     @property
-    def target(self) -> ReleaseFields | PipelineFields:
-        """What the rule starts."""
-        target = self.fields.release or self.fields.pipeline
-        assert target is not None, "a valid rule has one target"  # noqa: S101
-        return target
+    def target(self) -> TargetFields:
+        """What the rule starts: fields of its kind."""
+        return getattr(self.fields, self.kind.name)
+
+    def address(self, defaults: TargetDefaults) -> TargetAddress:
+        """Complete the target with the organization and project of the app. Raises TargetError."""
+        return self.kind.address(self.target, self.name, defaults)
+
+    def request(
+        self, registration: Registration, address: TargetAddress, definition: Definition, key: str
+    ) -> StartRequest:
+        """Fill the target from a registration; `key` finds again what was started.
+
+        Raises UnsafeValueError for a value that may not be handed over, and TargetError where the
+        definition does not take what the rule says.
+        """
+        values = Values(registration, self.name, self.fields.allow_unsafe)
+        return self.kind.request(self.target, values, address, definition, key)
 
     @property
     def ordering(self) -> str:
@@ -97,9 +116,11 @@ class Rule:
     def selectors(self) -> str:
         """A digest of all that selects registrations: it changes when a field of these does.
 
-        The mode is one of them, so that going live starts nothing that was registered earlier.
+        The mode that counts is one of them, so that going live starts nothing that was registered
+        earlier.
         """
-        fields = {name: _plain(getattr(self.fields, name)) for name in _SELECTORS}
+        selecting = [name for name in RuleFields.model_fields if name not in _SELECT_NOTHING]
+        fields = {name: _plain(getattr(self.fields, name)) for name in selecting}
         text = json.dumps({**fields, "mode": self.mode}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -108,7 +129,7 @@ class Rule:
         return Range.parse(self.fields.version, self.fields.scheme)
 
     def fits_model(self, model: str) -> bool:
-        """Tell whether the rule is about this model at all."""
+        """Whether the rule is about this model at all."""
         return self.fields.model.fit(model)
 
     def read_version(self, registration: Registration) -> Version:
@@ -116,25 +137,25 @@ class Rule:
 
         Raises VersionError when it is absent or cannot be read under the rule's scheme.
         """
-        kind, _, key = self.fields.version_from.partition(":")
-        text = self._version_text(registration)
+        source = self.fields.version_from
+        text = source.of(registration)
         if text is None:
-            msg = f"the version stands in {kind} {quoted(key)}, which is absent"
+            msg = f"the version stands in {source.label}, which is absent"
             raise VersionError(msg)
         try:
             return parse_version(text, self.fields.scheme)
         except VersionError as error:
-            msg = f"in {kind} {quoted(key)}, {error}" if key else str(error)
+            msg = f"in {source.label}, {error}" if source.label else str(error)
             raise VersionError(msg) from error
 
     def evaluate(self, registration: Registration) -> Evaluation:
-        """Hold the registration against every clause."""
+        """Check the registration against every clause."""
         version_clause, version = self._version(registration)
         clauses = (
             self._model(registration.model),
             *self._workspace(registration.workspace),
             version_clause,
-            *self._texts(registration),
+            *self._labels(registration),
             *self._mode(),
         )
         return Evaluation(self, clauses, version)
@@ -159,33 +180,24 @@ class Rule:
         yield _clause("workspace", pattern, actual, told, met=met)
 
     def _version(self, registration: Registration) -> tuple[Clause, Version | None]:
-        wanted = self.fields.version.strip() or "*"
+        wanted, source = self.fields.version.strip() or "*", self.fields.version_from
         try:
             version = self.read_version(registration)
         except VersionError as error:
-            actual = self._version_text(registration)
+            actual = source.of(registration)
             actual = "absent" if actual is None else actual
             return _clause("version", wanted, actual, str(error), met=False), None
         met = self._range.admits(version)
-        kind, _, key = self.fields.version_from.partition(":")
-        source = f" from {kind} {quoted(key)}" if key else ""
+        place = f" from {source.label}" if source.label else ""
         verb = "is in" if met else "is not in"
-        told = f"version {excerpt(version.text)}{source} {verb} {excerpt(wanted)}"
+        told = f"version {excerpt(version.text)}{place} {verb} {excerpt(wanted)}"
         surprise = None if met else self._range.explain(version)
         told = f"{told}: {surprise}" if surprise else told
         return _clause("version", wanted, version.text, told, met=met), version
 
-    def _version_text(self, registration: Registration) -> str | None:
-        kind, _, key = self.fields.version_from.partition(":")
-        if kind == "version":
-            return registration.version
-        return lookup(registration.tags if kind == "tag" else registration.properties, key)
-
-    def _texts(self, registration: Registration) -> Iterator[Clause]:
-        for key, condition in self.fields.tags.items():
-            yield _text_clause("tag", key, condition, lookup(registration.tags, key))
-        for key, condition in self.fields.properties.items():
-            yield _text_clause("property", key, condition, lookup(registration.properties, key))
+    def _labels(self, registration: Registration) -> Iterator[Clause]:
+        for label, condition in self.fields.labels:
+            yield _label_clause(label, condition, label.of(registration))
 
     def _mode(self) -> Iterator[Clause]:
         if self.mode is Mode.OFF:
@@ -196,10 +208,16 @@ class Rule:
 
 def _plain(value: object) -> object:
     """Write a selector as JSON can, without an order that says nothing."""
-    if isinstance(value, Mapping):
-        conditions = cast("Mapping[str, Condition]", value)
-        return {key: sorted(condition.tests) for key, condition in conditions.items()}
-    return [sorted(value.included), sorted(value.excluded)] if isinstance(value, Globs) else value
+    match value:
+        case Mapping():
+            conditions = cast("Mapping[str, Condition]", value)
+            return {key: sorted(condition.tests) for key, condition in conditions.items()}
+        case Globs():
+            return [sorted(value.included), sorted(value.excluded)]
+        case VersionSource():
+            return str(value)
+        case _:
+            return value
 
 
 def _clause(name: str, expected: str, actual: str, sentence: str, *, met: bool) -> Clause:
@@ -207,11 +225,11 @@ def _clause(name: str, expected: str, actual: str, sentence: str, *, met: bool) 
     return Clause(name, excerpt(expected), excerpt(actual), met, sentence)
 
 
-def _text_clause(kind: str, key: str, condition: Condition, value: str | None) -> Clause:
+def _label_clause(label: Label, condition: Condition, value: str | None) -> Clause:
     met = condition.holds(value)
-    stated = f"{kind} {quoted(key)} is {'absent' if value is None else quoted(value)}"
+    stated = f"{label} is {'absent' if value is None else quoted(value)}"
     if not met and condition.wants_number(value):
         stated = f"{stated}, which is not a number"
     told = f"{stated}, {'which meets' if met else 'expected'} {excerpt(str(condition))}"
     actual = "absent" if value is None else value
-    return _clause(f"{_KINDS[kind]}.{key}", str(condition), actual, told, met=met)
+    return _clause(f"{LABELS[label.kind]}.{label.key}", str(condition), actual, told, met=met)

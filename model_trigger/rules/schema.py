@@ -1,9 +1,10 @@
-"""Make the JSON Schema of a rules file, which completes and checks rules in editors."""
+"""Write the JSON Schema of a rules file, which completes and checks rules in editors."""
 
 import json
 from typing import Any, cast
 
-from model_trigger.rules.fields import RuleFields
+from model_trigger.rules.fields import rule_fields
+from model_trigger.targets.kinds import KINDS
 
 Schema = dict[str, Any]
 
@@ -12,12 +13,12 @@ _LONGEST_NAME = 24
 
 
 def rules_schema() -> Schema:
-    """Make the schema of a JSON object of rules by name; `$schema` is allowed beside them.
+    """Return the schema of a JSON object of rules by name; `$schema` is allowed beside them.
 
     What the app accepts is valid. Some of what it refuses is valid too, such as a range that its
-    scheme cannot read: `python -m model_trigger check` tells.
+    scheme cannot read: `python -m model_trigger check` reports it.
     """
-    rule = _tidy(RuleFields.model_json_schema())
+    rule = _tidy(rule_fields().model_json_schema())
     parts = rule.pop("$defs")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -29,7 +30,7 @@ def rules_schema() -> Schema:
         },
         "propertyNames": {"pattern": rf"^(\$schema|{_RULE_NAME})$", "maxLength": _LONGEST_NAME},
         "additionalProperties": {"$ref": "#/$defs/Rule"},
-        "$defs": {"Rule": rule | {"oneOf": [_only("release"), _only("pipeline")]}, **parts},
+        "$defs": {"Rule": rule | {"oneOf": [_only(kind) for kind in KINDS]}, **parts},
     }
 
 
@@ -39,7 +40,7 @@ def schema_text() -> str:
 
 
 def _only(target: str) -> Schema:
-    """Ask for one target; null is as good as absent."""
+    """Require one target; null is as good as absent."""
     return {"required": [target], "properties": {target: {"type": "object"}}}
 
 

@@ -12,22 +12,15 @@ from typing import Any, cast
 
 from model_trigger.rules.book import RuleSource
 from model_trigger.rules.problems import GivenTwice, Problem, problem, unresolved
+from model_trigger.targets.kinds import KINDS
 from model_trigger.text import nearest
 
 _PREFIX = "RULES__"
-_TARGETS = ("release", "pipeline")
-# The fields that are given as JSON, each with an example.
+# The fields that are given as JSON, each with an example, besides those of the targets.
 _AS_JSON = {
     "tags": '{"stage": "prod"}',
     "properties": '{"accuracy": ">=0.9"}',
     "allow_unsafe": '["tag.notes"]',
-    "release": '{"definition": 12}',
-    "release.variables": '{"stage": "{tag.stage}"}',
-    "release.artifacts": '{"_churn": "{model_version}"}',
-    "pipeline": '{"id": 12}',
-    "pipeline.parameters": '{"stage": "{tag.stage}"}',
-    "pipeline.variables": '{"stage": "{tag.stage}"}',
-    "pipeline.stages_to_skip": '["test"]',
 }
 
 
@@ -116,6 +109,14 @@ class _Override:
     def path(self) -> str:
         return ".".join(self.steps)
 
+    @property
+    def example(self) -> str | None:
+        """An example of the field, where it is given as JSON."""
+        kind = KINDS.get(self.steps[0])
+        if kind is None:
+            return _AS_JSON.get(self.path)
+        return kind.examples.get(self.steps[1]) if self.steps[1:] else kind.example
+
 
 def _overrides(settings: Mapping[str, str]) -> dict[str, list[_Override]]:
     """Find the settings that give fields, by rule; a whole target before a field of it."""
@@ -180,7 +181,7 @@ def _check_steps(override: _Override) -> None:
     if not override.steps or not all(override.steps):
         msg = f"is for no field; name the setting {_PREFIX}<rule>__<field>"
         raise ValueError(msg)
-    deepest = 2 if override.steps[0] in _TARGETS else 1
+    deepest = 2 if override.steps[0] in KINDS else 1
     if len(override.steps) > deepest:
         setting = "__".join(override.setting.split("__")[: 2 + deepest])
         msg = (
@@ -200,7 +201,7 @@ def _inner(fields: dict[str, object], owner: str) -> dict[str, object]:
 
 def _value(override: _Override) -> object:
     """Read the text of a setting: text stays the text it is, maps and lists are JSON."""
-    text, example = override.text.strip(), _AS_JSON.get(override.path)
+    text, example = override.text.strip(), override.example
     wrong = _unquoted(override) or unresolved(text)
     if wrong:
         raise ValueError(wrong)

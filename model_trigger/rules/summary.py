@@ -1,29 +1,18 @@
-"""Say in one line what a rule does."""
+"""Summarize in one line what a rule does."""
 
-import json
 from collections.abc import Iterator
 
 from model_trigger.matching.versions import Scheme
-from model_trigger.rules.fields import Mode, PipelineFields, ReleaseFields, RuleFields
+from model_trigger.registrations.registration import LABELS
+from model_trigger.rules.fields import Mode, RuleFields
 from model_trigger.rules.rule import Rule
 
 
 def summarize(rule: Rule) -> str:
-    """Say what the rule does: `churn*, versions >=10, newer → release 1 in ml`."""
+    """Summarize a rule: `churn*, versions >=10, newer → release 1 in ml`."""
     mode = "" if rule.mode is Mode.LIVE else f" (mode {rule.mode})"
     selects = ", ".join(_selectors(rule.fields))
-    return f"{selects} → {target_text(rule.target)}{mode}"
-
-
-def target_text(target: ReleaseFields | PipelineFields) -> str:
-    """Name a target: an id as a number, a name in quotes; project and organisation if given."""
-    if isinstance(target, ReleaseFields):
-        text = f"release {_id_or_name(target.definition)}"
-    else:
-        text = f"pipeline {_id_or_name(target.id)}"
-    project = f" in {target.project}" if target.project else ""
-    organization = f" at {target.organization_url}" if target.organization_url else ""
-    return f"{text}{project}{organization}"
+    return f"{selects} → {rule.kind.describe(rule.target)}{mode}"
 
 
 def _selectors(fields: RuleFields) -> Iterator[str]:
@@ -31,20 +20,14 @@ def _selectors(fields: RuleFields) -> Iterator[str]:
     if fields.workspace:
         yield f"workspace {fields.workspace}"
     yield _versions(fields)
-    for key, condition in fields.tags.items():
-        yield f"tags.{key} {condition}"
-    for key, condition in fields.properties.items():
-        yield f"properties.{key} {condition}"
+    for label, condition in fields.labels:
+        yield f"{LABELS[label.kind]}.{label.key} {condition}"
     yield fields.start.value
 
 
 def _versions(fields: RuleFields) -> str:
     scheme = "semver " if fields.scheme is Scheme.SEMVER else ""
-    source = "" if fields.version_from == "version" else f" from {fields.version_from}"
+    source = f" from {fields.version_from}" if fields.version_from.label else ""
     if fields.version.strip() in ("", "*"):
         return f"any {scheme}version{source}"
     return f"{scheme}versions {fields.version}{source}"
-
-
-def _id_or_name(target: int | str) -> str:
-    return json.dumps(target, ensure_ascii=False)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from model_trigger.matching.conditions import has_wildcard, literal_prefix
 from model_trigger.matching.ranges import Range
 from model_trigger.matching.versions import Scheme
+from model_trigger.registrations.registration import LABELS, Label
 from model_trigger.rules.book import BrokenRule, RuleBook, RuleSource
-from model_trigger.rules.fields import Mode, ReleaseFields
+from model_trigger.rules.fields import Mode
 from model_trigger.rules.overlap import common_globs, covers
 from model_trigger.rules.problems import Problem, path_to, problem
 from model_trigger.rules.rule import Rule
-from model_trigger.rules.summary import target_text
 from model_trigger.targets.hosts import Recipients
 from model_trigger.text import shown
 
@@ -48,16 +48,14 @@ def _refused(
         url = rule.target.organization_url
         refusal = recipients.refusal(url) if url else ""
         if refusal:
-            kind = "release" if isinstance(rule.target, ReleaseFields) else "pipeline"
-            path = path_to(name, (kind, "organization_url"), sources[name].origins)
+            path = path_to(name, (rule.kind.name, "organization_url"), sources[name].origins)
             yield name, BrokenRule(name, (problem(path, refusal, url),), rule.fields.model)
 
 
 def _of_rule(rule: Rule) -> Iterator[Problem]:
     yield from _never(rule)
     yield from _excluded(rule)
-    yield from _spelled_in_two_ways(rule, "tag", rule.fields.tags)
-    yield from _spelled_in_two_ways(rule, "property", rule.fields.properties)
+    yield from _spelled_in_two_ways(rule)
 
 
 def _never(rule: Rule) -> Iterator[Problem]:
@@ -71,7 +69,7 @@ def _never(rule: Rule) -> Iterator[Problem]:
     if never:
         message = f"{never}; change the range, or switch the rule off with mode: off"
         yield Problem(f"{rule.name}.version", "", message)
-    if fields.scheme is Scheme.SEMVER and fields.version_from == "version":
+    if fields.scheme is Scheme.SEMVER and not fields.version_from.label:
         message = (
             "matches no version: Azure ML numbers the versions of a model 1, 2, 3, which are not "
             "semantic versions; say where those stand with version_from: tag:<key> or "
@@ -89,22 +87,21 @@ def _excluded(rule: Rule) -> Iterator[Problem]:
             yield Problem(f"{rule.name}.model", shown(glob), message)
 
 
-def _spelled_in_two_ways(
-    rule: Rule, kind: str, conditions: Mapping[str, object]
-) -> Iterator[Problem]:
+def _spelled_in_two_ways(rule: Rule) -> Iterator[Problem]:
     """Warn of one key in two spellings: keys are compared without case, but an exact one first."""
-    field_name = {"tag": "tags", "property": "properties"}[kind]
-    places = [(f"{field_name}.{key}", key) for key in conditions]
-    source, _, source_key = rule.fields.version_from.partition(":")
-    if source == kind:
-        places.append(("version_from", source_key))
-    first: dict[str, tuple[str, str]] = {}
-    for place, key in places:
-        other_place, other_key = first.setdefault(key.lower(), (place, key))
-        if key != other_key:
+    places = [(f"{LABELS[label.kind]}.{label.key}", label) for label, _ in rule.fields.labels]
+    source = rule.fields.version_from.label
+    if source:
+        places.append(("version_from", source))
+    first: dict[Label, tuple[str, Label]] = {}
+    for place, label in places:
+        folded = Label(label.kind, label.key.lower())
+        other_place, other = first.setdefault(folded, (place, label))
+        if label != other:
             message = (
-                f"names the {kind} {shown(key)}, which {other_place} spells {shown(other_key)}: "
-                "both find it in either spelling, but apart where a model has both; spell it alike"
+                f"names the {label.kind} {shown(label.key)}, which {other_place} spells "
+                f"{shown(other.key)}: both find it in either spelling, but apart where a model has "
+                "both; spell it alike"
             )
             yield Problem(f"{rule.name}.{place}", "", message)
 
@@ -121,10 +118,9 @@ def _started_twice(rules: Iterable[Rule]) -> Iterator[Problem]:
 
 def _target_key(rule: Rule) -> tuple[object, ...]:
     """Return what identifies a target; Azure DevOps compares names without case."""
-    target = rule.target
-    definition = target.definition if isinstance(target, ReleaseFields) else target.id
-    named = (target.organization_url or "", target.project or "", definition)
-    return type(target), *(part.lower() if isinstance(part, str) else part for part in named)
+    kind, target = rule.kind, rule.target
+    named = (target.organization_url or "", target.project or "", kind.named(target))
+    return kind.name, *(part.lower() if isinstance(part, str) else part for part in named)
 
 
 def _same_models(rules: list[Rule], budget: Iterator[int]) -> Iterator[Problem]:
@@ -143,9 +139,10 @@ def _same_models(rules: list[Rule], budget: Iterator[int]) -> Iterator[Problem]:
 
 
 def _twice(rule: Rule, other: Rule, glob: str, other_glob: str) -> Problem:
+    target = rule.kind.describe(rule.target)
     message = (
         f"is also wanted by rule {other.name} ({shown(other_glob)}), and both start "
-        f"{target_text(rule.target)}: it starts twice for a version that both match; tell them "
+        f"{target}: it starts twice for a version that both match; tell them "
         "apart by model, version, workspace, tags or properties, unless two starts are meant"
     )
     return Problem(f"{rule.name}.model", shown(glob), message)

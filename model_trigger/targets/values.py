@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from model_trigger.registrations.registration import Registration, lookup
+from model_trigger.registrations.registration import LABELS, Label, Registration
 from model_trigger.text import nearest, quoted
 
 PLACEHOLDERS = (
@@ -22,7 +22,6 @@ PLACEHOLDERS = (
     "registered_at",
     "rule",
 )
-KEYED_PLACEHOLDERS = ("tag", "property")
 
 _TOKEN = re.compile(r"(?P<literal>(?:[^{}]|\{\{|\}\})+)|\{(?P<name>[^{}]*)\}|(?P<lone>[{}])")
 # After a space `-` begins an option of a command, and azure-cli reads `@path` and `key=@path` as
@@ -45,11 +44,42 @@ class UnsafeValueError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Placeholder:
+    """What stands in braces: `model_name`; or `tag.stage`, which is a `label`."""
+
+    name: str
+    label: Label | None = None
+
+    @classmethod
+    def parse(cls, name: str) -> "Placeholder":
+        """Read a placeholder.
+
+        Raises ValueError when there is no such one; its message continues a sentence that begins
+        with the name.
+        """
+        if name in PLACEHOLDERS:
+            return cls(name)
+        kind, _, key = name.partition(".")
+        if kind in LABELS and key:
+            return cls(name, Label(kind, key))
+        allowed = ", ".join([*PLACEHOLDERS, *(f"{one}.<key>" for one in LABELS)])
+        keyed = [f"{one}.{key.strip('{}') or '<key>'}" for one in LABELS]
+        hint = nearest(name, [*PLACEHOLDERS, *keyed])
+        msg = f"is not a placeholder; allowed: {allowed}{hint}"
+        raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """Text with placeholders in braces: `{model_name}`, `{tag.stage}`; `{{` is a brace."""
 
     text: str
-    parts: tuple[tuple[str, str | None], ...]
+    parts: tuple[str | Placeholder, ...]
+
+    @property
+    def placeholders(self) -> Iterator[Placeholder]:
+        """The placeholders, in their order."""
+        return (part for part in self.parts if isinstance(part, Placeholder))
 
     @classmethod
     def parse(cls, text: str) -> "Template":
@@ -59,20 +89,6 @@ class Template:
         continues a sentence that begins with the text.
         """
         return cls(text, tuple(_parts(text)))
-
-
-def placeholder_problem(name: str) -> str | None:
-    """Return why a name is not a placeholder, continuing a sentence that begins with it.
-
-    None when it is one.
-    """
-    kind, _, key = name.partition(".")
-    if name in PLACEHOLDERS or (kind in KEYED_PLACEHOLDERS and key):
-        return None
-    keyed = [f"{one}.{key.strip('{}') or '<key>'}" for one in KEYED_PLACEHOLDERS]
-    allowed = ", ".join([*PLACEHOLDERS, *(f"{one}.<key>" for one in KEYED_PLACEHOLDERS)])
-    hint = nearest(name, [*PLACEHOLDERS, *keyed])
-    return f"is not a placeholder; allowed: {allowed}{hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +107,13 @@ class Values:
         """
         filled = ""
         before = None
-        for literal, name in template.parts:
-            if name is None and before and not self._is_allowed(before):
-                _check_seam(before, filled[-1:] + literal[:1])
-            filled += literal if name is None else self.safe(name)
-            before = name
+        for part in template.parts:
+            if isinstance(part, Placeholder):
+                filled, before = filled + self.safe(part), part
+                continue
+            if before and not self._is_allowed(before):
+                _check_seam(before, filled[-1:] + part[:1])
+            filled, before = filled + part, None
         return filled
 
     def describe(self, template: Template) -> str:
@@ -107,43 +125,41 @@ class Values:
         key of a release.
         """
         described = ""
-        for place, (literal, name) in enumerate(template.parts):
-            text = _CONTROL.sub(" ", literal) if name is None else _harmless(self.raw(name) or "")
-            if name is None and place and _UNSAFE_SEAM.fullmatch(described[-1:] + text[:1]):
+        for place, part in enumerate(template.parts):
+            if isinstance(part, Placeholder):
+                described += _harmless(self.raw(part) or "")
+                continue
+            text = _CONTROL.sub(" ", part)
+            if place and _UNSAFE_SEAM.fullmatch(described[-1:] + text[:1]):
                 text = f"_{text[1:]}"
             described += text
         described = _KEY_MARK.sub("(", described)
         is_long = len(described) > _LONGEST_DESCRIPTION
         return f"{described[:_LONGEST_DESCRIPTION]}…" if is_long else described
 
-    def safe(self, name: str) -> str:
+    def safe(self, placeholder: Placeholder) -> str:
         """Return the value of a placeholder, refused when it could harm a deployment script.
 
         Raises UnsafeValueError.
         """
-        value = self.raw(name)
+        value = self.raw(placeholder)
         if value is None:
-            kind, _, key = name.partition(".")
-            msg = f"{{{name}}} has no value: the model has no {kind} {quoted(key)}"
+            msg = f"{{{placeholder.name}}} has no value: the model has no {placeholder.label}"
             raise UnsafeValueError(msg)
         unsafe = _UNSAFE.search(value)
-        if unsafe and not self._is_allowed(name):
+        if unsafe and not self._is_allowed(placeholder):
             where = "begins with" if unsafe[0] in ("-", "@", " ") else "holds"
-            raise _refusal(name, f"{where} {unsafe[0]!r}")
+            raise _refusal(placeholder, f"{where} {unsafe[0]!r}")
         return value
 
-    def raw(self, name: str) -> str | None:
+    def raw(self, placeholder: Placeholder) -> str | None:
         """Return the value of a placeholder as it was registered; None when it is absent."""
-        kind, _, key = name.partition(".")
-        if kind == "tag":
-            return lookup(self.registration.tags, key)
-        if kind == "property":
-            return lookup(self.registration.properties, key)
-        return self._plain()[name]
+        label = placeholder.label
+        return label.of(self.registration) if label else self._plain()[placeholder.name]
 
-    def _is_allowed(self, name: str) -> bool:
+    def _is_allowed(self, placeholder: Placeholder) -> bool:
         """Whether the rule allows any value; the keys of tags are compared without case."""
-        return name.lower() in {allowed.lower() for allowed in self.allow_unsafe}
+        return placeholder.name.lower() in {allowed.lower() for allowed in self.allow_unsafe}
 
     def _plain(self) -> Mapping[str, str]:
         registration, workspace = self.registration, self.registration.workspace
@@ -160,17 +176,22 @@ class Values:
         }
 
 
-def _check_seam(name: str, seam: str) -> None:
+def fill_all(templates: Mapping[str, Template], values: Values) -> dict[str, str]:
+    """Fill every template, under its name. Raises UnsafeValueError."""
+    return {name: values.fill(template) for name, template in templates.items()}
+
+
+def _check_seam(placeholder: Placeholder, seam: str) -> None:
     """Check the last character before a literal, if there is any, and the literal's first."""
     if _UNSAFE_SEAM.fullmatch(seam):
         where = "begins with" if len(seam) == 1 else "holds"
-        raise _refusal(name, f"and the text behind it {where} {seam!r}")
+        raise _refusal(placeholder, f"and the text behind it {where} {seam!r}")
 
 
-def _refusal(name: str, what: str) -> UnsafeValueError:
+def _refusal(placeholder: Placeholder, what: str) -> UnsafeValueError:
     return UnsafeValueError(
-        f"{{{name}}} {what}, which could change what a deployment script does: "
-        f"change it, or add {quoted(name)} to the rule's allow_unsafe"
+        f"{{{placeholder.name}}} {what}, which could change what a deployment script does: "
+        f"change it, or add {quoted(placeholder.name)} to the rule's allow_unsafe"
     )
 
 
@@ -179,18 +200,17 @@ def _harmless(value: str) -> str:
     return _UNSAFE.sub(lambda unsafe: f"{unsafe[0][:-1]}_", value)
 
 
-def _parts(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yield texts as they are, and placeholders by their names."""
+def _parts(text: str) -> Iterator[str | Placeholder]:
     for token in _TOKEN.finditer(text):
         name = token["name"]
         if token["lone"]:
             msg = "has a brace without its counterpart; a brace that stands for itself is doubled"
             raise ValueError(msg)
         if name is None:
-            yield token["literal"].replace("{{", "{").replace("}}", "}"), None
+            yield token["literal"].replace("{{", "{").replace("}}", "}")
             continue
-        problem = placeholder_problem(name)
-        if problem:
-            msg = f"has {{{name}}}, which {problem}"
-            raise ValueError(msg)
-        yield "", name
+        try:
+            yield Placeholder.parse(name)
+        except ValueError as error:
+            msg = f"has {{{name}}}, which {error}"
+            raise ValueError(msg) from error

@@ -20,7 +20,7 @@ from model_trigger.ledger.ledger import Ledger
 from model_trigger.registrations.listing import AzureMLError, WorkspaceAccessError
 from model_trigger.settings import Settings
 from model_trigger.targets.azure_devops.answers import NoTokenError
-from model_trigger.targets.request import AzureDevOpsError, TargetAddress, TargetError, TargetKind
+from model_trigger.targets.request import AzureDevOpsError, TargetAddress, TargetError
 from tests.sandbox.azure_devops.messages import Answer, answer
 from tests.sandbox.azure_devops.server import Server
 from tests.sandbox.credentials import IDENTITY_HEADER
@@ -108,7 +108,7 @@ def _ask(request, endpoint):
     limit = Deadline(time.monotonic() + 60, time.monotonic, pauses.append)
 
     def azure_devops():
-        target = TargetAddress(TargetKind.RELEASE, "https://dev.azure.com/contoso", "ml", 1)
+        target = TargetAddress("release", "https://dev.azure.com/contoso", "ml", 1)
         services._azure_devops(settings).definition(target, limit)  # noqa: SLF001 - as built
 
     def azure_ml():

@@ -12,13 +12,13 @@ from model_trigger.outbound import authorities, proxies_for
 from model_trigger.settings import Settings
 from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
 from model_trigger.targets.azure_devops.connection import Authorization
+from model_trigger.targets.kinds import KINDS
 from model_trigger.targets.request import (
     AzureDevOpsError,
     Refused,
     StartRequest,
     TargetAddress,
     TargetError,
-    TargetKind,
 )
 from tests.sandbox.azure_devops.messages import Answer, answer
 from tests.sandbox.credentials import IDENTITY_HEADER, managed_identity
@@ -32,18 +32,18 @@ def adapter(own, **settings):
     return Adapter(authorization, deadline().clock)
 
 
-def target(url, kind=TargetKind.RELEASE):
+def target(url, kind="release"):
     return TargetAddress(kind, url, "ml", 1)
 
 
-@pytest.mark.parametrize("kind", TargetKind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_request_is_sent_to_an_unknown_host(listen, stranger, kind):
     using = adapter(listen().url)
     stored = StartRequest(kind, stranger.url, "ml", 1, {"definitionId": 1})
     asking = [
         lambda: using.definition(target(stranger.url, kind), deadline()),
         lambda: using.find(stored, "key", NOON, 0.0, deadline()),
-        lambda: using.rehearse(stored, deadline()),
+        lambda: using.dry_run(stored, deadline()),
     ]
     for ask in asking:
         with pytest.raises(TargetError, match=f"^{stranger.address} has another host than"):

@@ -8,7 +8,8 @@ from functools import lru_cache
 from model_trigger.claims.claim import Claim
 from model_trigger.ledger.claims import read_claim
 from model_trigger.registrations.registration import Workspace
-from model_trigger.targets.request import KEY_PARAMETER, StartRequest, TargetKind
+from model_trigger.targets.pipeline import KEY_PARAMETER
+from model_trigger.targets.request import StartRequest
 from tests.checker.moves import State, Stepper, Thread
 from tests.checker.processes import Ended, milliseconds
 from tests.checker.scenario import PREFIX, RULE, WORKSPACES, Delivery, Scenario, Task
@@ -286,7 +287,7 @@ def _is_ambiguous(world: World, claim: Claim) -> bool:
     request = claim.request
     return bool(
         request
-        and request.kind is TargetKind.PIPELINE
+        and request.kind == "pipeline"
         and KEY_PARAMETER not in sent(request)
         and sum(sent(other) == sent(request) for other in _requests(world)) > 1
     )
@@ -344,3 +345,8 @@ def _pause(world: World) -> int:
         if not _is_final(one) and one.not_before
     ]
     return max([0, *later])
+
+
+def _problems(thread: Thread) -> list[str]:
+    problem = thread.ended.problem if thread.ended else ""
+    return [f"unexpected: {thread.name}: {problem}"] if problem else []

@@ -19,8 +19,9 @@ from azure.data.tables import TableErrorCode, TableTransactionError
 
 from model_trigger.registrations.listing import AzureMLError, ModelSummary, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration
+from model_trigger.targets.pipeline import KEY_PARAMETER, with_key, without_key
+from model_trigger.targets.release import key_mark
 from model_trigger.targets.request import (
-    KEY_PARAMETER,
     Absent,
     AzureDevOpsError,
     Candidates,
@@ -32,9 +33,7 @@ from model_trigger.targets.request import (
     Started,
     StartRequest,
     TargetError,
-    TargetKind,
     Unknown,
-    key_mark,
 )
 from tests.checker.calls import Call, Reply, raised, returned
 from tests.checker.filters import condition
@@ -277,7 +276,7 @@ class World:
             return raised(AzureDevOpsError, fault or "no time", answered=fault != "unreachable")
         if fault == "404":
             return raised(TargetError, "there is no such definition")
-        is_release = arguments["address"].kind is TargetKind.RELEASE
+        is_release = arguments["address"].kind == "release"
         return returned(_RELEASE_DEFINITION if is_release else self._pipeline, "definition")
 
     @property
@@ -292,10 +291,10 @@ class World:
         if left <= 0 and fault != "frozen":
             return returned(NotStarted("no time was left"))
         request: StartRequest = arguments["request"]
-        if fault == "key refused" and request.kind is TargetKind.PIPELINE:
+        if fault == "key refused" and request.kind == "pipeline":
             takes_key = KEY_PARAMETER in sent(request)
             other = (
-                request.without_key() if takes_key else request.with_key(arguments["release_key"])
+                without_key(request) if takes_key else with_key(request, arguments["release_key"])
             )
             return returned(Refused("HTTP 400: modelTriggerKey", other), "key refused")
         result = _RESULTS.get(fault)
@@ -348,7 +347,7 @@ class World:
     def _seen(listed: Sequence[Posted], request: StartRequest, key: str, fault: str) -> Reply:
         """Reply with what the list shows; if it is "silent", it omits what a run was given."""
         listed = [one for one in listed if one.request.target == request.target]
-        if request.kind is TargetKind.PIPELINE and fault == "silent":
+        if request.kind == "pipeline" and fault == "silent":
             silent = tuple(map(_release, listed))
             return returned(Candidates((), silent) if silent else Absent())
         keyed = [one for one in listed if _key(one.request) == key]

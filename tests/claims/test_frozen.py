@@ -12,7 +12,7 @@ from model_trigger.claims.lookup import Asked
 from model_trigger.claims.store import LedgerError
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError
-from model_trigger.targets.request import Found, Release, StartRequest, TargetKind
+from model_trigger.targets.request import Found, Release, StartRequest
 from tests.support.build import POLICY, claim, deadline
 from tests.support.slow import Clock
 from tests.support.trial import CHURN, Crash, Interposed, raising, with_changes
@@ -100,7 +100,7 @@ def test_a_process_that_is_frozen_again_while_it_records_its_release_goes_on(chu
 
 
 def request(definition):
-    return StartRequest(TargetKind.PIPELINE, "https://dev.azure.com/contoso", "ml", definition, {})
+    return StartRequest("pipeline", "https://dev.azure.com/contoso", "ml", definition, {})
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.FAILED, State.UNKNOWN, State.GIVEN_UP])

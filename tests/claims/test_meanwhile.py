@@ -7,7 +7,7 @@ import pytest
 
 from model_trigger.claims import sighting, transitions
 from model_trigger.claims.claim import Baseline, Mark, State
-from model_trigger.targets.request import Found, Release, StartRequest, TargetKind
+from model_trigger.targets.request import Found, Release, StartRequest
 from tests.support.build import NOON, claim
 
 LEASE = timedelta(minutes=2)
@@ -151,7 +151,7 @@ def test_a_known_second_release_is_not_recorded_again():
 
 
 def test_a_release_found_for_a_claim_that_was_given_up_is_recorded_with_its_request():
-    request = StartRequest(TargetKind.PIPELINE, "https://dev.azure.com/contoso", "ml", 5, {})
+    request = StartRequest("pipeline", "https://dev.azure.com/contoso", "ml", 5, {})
     sought = claim(State.UNKNOWN, owner="me", request=request)
     recorded = sighting.after_sighting(claim(State.GIVEN_UP), sought, Found(RELEASE))
 

@@ -15,6 +15,7 @@ from model_trigger.commands.online import (
 from model_trigger.registrations.listing import AzureMLError, WorkspaceAccessError
 from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
 from model_trigger.targets.azure_devops.connection import forget_locations
+from model_trigger.targets.request import TargetDefaults
 from tests.sandbox.azure_devops.organization import (
     CHURN,
     DEPLOY_CHURN,
@@ -51,7 +52,7 @@ def found(azure_devops, *rules, organization_url=None, project="ml", scheme="Bas
     forget_locations()
     adapter = Adapter(lambda _: scheme, lambda: 0.0)
     url = organization_url or azure_devops.url
-    return list(check_rules(rules, adapter, url, project, deadline))
+    return list(check_rules(rules, adapter, TargetDefaults(url, project), deadline))
 
 
 def finding(of_rule, identity=None, **options):

@@ -11,7 +11,7 @@ from model_trigger.decisions.decision import Outcome
 from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.rules.warnings import warnings
 from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
-from model_trigger.targets.request import KEY_PARAMETER
+from model_trigger.targets.pipeline import KEY_PARAMETER
 from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
     SPECIFY_AT_RELEASE,

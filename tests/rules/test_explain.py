@@ -8,7 +8,7 @@ from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import RuleBook, RuleSource
 from model_trigger.rules.explain import ANY_WORKSPACE, explain, explain_http
 from model_trigger.rules.fields import Mode
-from model_trigger.targets.values import UnsafeValueError, Values
+from model_trigger.targets.values import Placeholder, UnsafeValueError, Values
 
 WORKSPACE = (
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/prod"
@@ -147,7 +147,7 @@ def test_an_unsafe_value_is_reported_with_the_reason(fields, name, reported):
     verdict = only(read(rule={"model": "churn"} | fields), tags=odd.tags)
 
     with pytest.raises(UnsafeValueError) as refusal:
-        Values(odd, "rule").safe(name)
+        Values(odd, "rule").safe(Placeholder.parse(name))
     assert ("would_fail", f"{reported}{refusal.value}") == (verdict.outcome, verdict.reason)
 
 

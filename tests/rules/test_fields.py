@@ -4,14 +4,17 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from model_trigger.matching.versions import Scheme
-from model_trigger.rules.fields import Mode, PipelineFields, ReleaseFields, RuleFields, Start
+from model_trigger.registrations.registration import Label
+from model_trigger.rules.fields import Mode, RuleFields, Start, VersionSource, rule_fields
+from model_trigger.targets.pipeline import PipelineFields
+from model_trigger.targets.release import ReleaseFields
 from model_trigger.targets.values import Template
 
 RELEASE = {"definition": 1}
 
 
 def read(**fields) -> RuleFields:
-    return RuleFields.model_validate({"model": "churn", "release": RELEASE} | fields)
+    return rule_fields().model_validate({"model": "churn", "release": RELEASE} | fields)
 
 
 def read_release(**fields) -> ReleaseFields | None:
@@ -25,7 +28,7 @@ def read_pipeline(**fields) -> PipelineFields | None:
 def test_a_rule_needs_a_model_and_a_target_and_has_defaults_for_the_rest():
     rule = read()
 
-    assert (Scheme.INTEGER, "*", "version") == (rule.scheme, rule.version, rule.version_from)
+    assert (Scheme.INTEGER, "*", VersionSource()) == (rule.scheme, rule.version, rule.version_from)
     assert (Start.NEWER, Mode.LIVE, None) == (rule.start, rule.mode, rule.workspace)
     assert ({}, {}, ()) == (rule.tags, rule.properties, rule.allow_unsafe)
     assert rule.release is not None
@@ -80,15 +83,15 @@ def test_a_target_that_is_neither_an_id_nor_a_name_is_refused(wrong):
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("version", "version"),
-        ("Version", "version"),
-        ("tag:semver", "tag:semver"),
-        ("TAG:SemVer", "tag:SemVer"),
-        ("property:a:b", "property:a:b"),
+        ("version", None),
+        ("Version", None),
+        ("tag:semver", Label("tag", "semver")),
+        ("TAG:SemVer", Label("tag", "SemVer")),
+        ("property:a:b", Label("property", "a:b")),
     ],
 )
 def test_the_version_is_read_from_version_from(written, expected):
-    assert expected == read(version_from=written).version_from
+    assert VersionSource(expected) == read(version_from=written).version_from
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,7 @@ def test_off_is_stricter_than_observe_and_observe_than_live(one, other, stricter
     assert stricter == one.stricter(other) == other.stricter(one)
 
 
-@pytest.mark.parametrize("fields", [RuleFields, ReleaseFields, PipelineFields])
+@pytest.mark.parametrize("fields", [rule_fields(), ReleaseFields, PipelineFields])
 def test_every_field_is_described_for_editors_and_people(fields: type[BaseModel]):
     schema = fields.model_json_schema()["properties"]
 

@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.rules.book import RuleBook, RuleSource
-from model_trigger.rules.fields import PipelineFields, ReleaseFields, RuleFields
+from model_trigger.rules.fields import rule_fields
 from model_trigger.rules.problems import Problem, problem
+from model_trigger.targets.pipeline import PipelineFields
+from model_trigger.targets.release import ReleaseFields
 from tests.rules.mistakes import MISTAKES, rule
 from tests.rules.target_mistakes import TARGET_MISTAKES
 from tests.support.drawn import relaxed
@@ -98,7 +100,7 @@ def test_a_problem_without_a_value_shows_none():
 
 
 FIELDS = [
-    *RuleFields.model_fields,
+    *rule_fields().model_fields,
     *(f"release.{name}" for name in ReleaseFields.model_fields),
     *(f"pipeline.{name}" for name in PipelineFields.model_fields),
 ]

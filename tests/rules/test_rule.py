@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.matching.versions import VersionError
-from model_trigger.rules.fields import Mode
+from model_trigger.rules.fields import Mode, RuleFields, rule_fields
 from model_trigger.rules.rule import Clause
+from model_trigger.targets.kinds import KINDS
 from tests.rules.clauses import CLAUSES, INTEGER, SEMVER_TAG
 from tests.support.build import registration, rule, rulebook
 from tests.support.drawn import relaxed
@@ -172,6 +173,55 @@ def test_a_change_of_what_a_rule_selects_changes_its_digest(field):
     changed = rule(**needed | {field: SELECTORS[field]})
 
     assert rule(**needed).selectors != changed.selectors
+
+
+def test_a_field_selects_unless_it_is_known_not_to():
+    """Whoever adds a field decides here whether rules count as changed that change it."""
+    select_nothing = {"allow_unsafe"}
+
+    assert {*SELECTORS, *select_nothing} == {*RuleFields.model_fields}
+    assert {*RuleFields.model_fields, *KINDS} == {*rule_fields().model_fields}
+
+
+@pytest.mark.parametrize(
+    ("fields", "ordering", "selectors"),
+    [
+        pytest.param({}, "integer version", "ac4cd1708c12f840", id="defaults"),
+        pytest.param(
+            {
+                "model": ["churn-*", "!a"],
+                "workspace": "ml-*",
+                "scheme": "semver",
+                "version": "^1.4",
+                "version_from": "TAG:SemVer",
+                "start": "latest",
+                "tags": {"stage": ["prod", "test"], "owner": "*"},
+                "properties": {"auc": ">=0.9"},
+                "mode": "observe",
+                "allow_unsafe": ["tag.a"],
+            },
+            "semver tag:SemVer",
+            "3e1ad5ab11145a60",
+            id="every field",
+        ),
+        pytest.param(
+            {
+                "version_from": "property:a:b",
+                "start": "every",
+                "release": None,
+                "pipeline": {"id": 5},
+            },
+            "integer property:a:b",
+            "fcc4501bc617ec99",
+            id="pipeline",
+        ),
+    ],
+)
+def test_what_ledgers_hold_of_a_rule_still_fits_it(fields, ordering, selectors):
+    made = rule(**fields)
+
+    assert (ordering, selectors) == (made.ordering, made.selectors)
+    assert "34138fbfed9b7a2d" == rulebook(Mode.OFF, churn={}).rules["churn"].selectors
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import re
 import pytest
 
 from model_trigger.rules.book import RuleBook
-from model_trigger.rules.fields import PipelineFields, ReleaseFields, RuleFields
+from model_trigger.rules.fields import rule_fields
 from model_trigger.rules.sources import gather, read_rules_text
+from model_trigger.targets.pipeline import PipelineFields
+from model_trigger.targets.release import ReleaseFields
 from tests.support.sources import CHURN, fields, gathered, told
 
 # Where rules come from.
@@ -195,7 +197,7 @@ def test_the_example_for_a_map_or_a_list_is_valid(field):
 
 
 def test_no_field_is_missing_from_those_that_a_setting_can_set():
-    owners = {"": RuleFields, "release__": ReleaseFields, "pipeline__": PipelineFields}
+    owners = {"": rule_fields(), "release__": ReleaseFields, "pipeline__": PipelineFields}
 
     assert set(FIELDS) == {
         f"{owner}{name}" for owner, model in owners.items() for name in model.model_fields

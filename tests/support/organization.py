@@ -12,7 +12,8 @@ import pytest
 from model_trigger.deadline import Deadline
 from model_trigger.targets.azure_devops.client import AzureDevOps as Adapter
 from model_trigger.targets.azure_devops.connection import forget_locations
-from model_trigger.targets.request import TargetAddress, TargetKind, address_of, request_for
+from model_trigger.targets.pipeline import with_key
+from model_trigger.targets.request import TargetAddress, TargetDefaults
 from tests.sandbox.azure_devops.messages import Answer
 from tests.sandbox.azure_devops.organization import (
     DEPLOY_CHURN,
@@ -24,7 +25,7 @@ from tests.sandbox.azure_devops.organization import (
 from tests.sandbox.azure_devops.stand_in import AzureDevOps
 from tests.support.build import deadline, registration, rule
 
-RELEASE, PIPELINE = TargetKind.RELEASE, TargetKind.PIPELINE
+RELEASE, PIPELINE = "release", "pipeline"
 KEYLESS = replace(DEPLOY_CHURN, parameters=DEPLOY_CHURN.parameters[:2])
 KEY = "0123456789abcdef"
 
@@ -71,9 +72,9 @@ def address(azure_devops, definition, kind=RELEASE, project="ml", branch=None):
 def request(azure_devops, using, key=KEY, version="17", **fields):
     """Return the request of a rule for churn, resolved by the adapter."""
     of_rule = rule(**fields)
-    where = address_of(of_rule, azure_devops.url, "ml")
+    where = of_rule.address(TargetDefaults(azure_devops.url, "ml"))
     definition = using.definition(where, deadline())
-    return request_for(of_rule, registration(version), where, definition, key)
+    return of_rule.request(registration(version), where, definition, key)
 
 
 def pipeline_request(azure_devops, using, key=KEY, **pipeline):
@@ -127,8 +128,8 @@ def found(using, asked_for, key=KEY, *, since=None, began_after=None):
 
 def keyed(asked_for, key):
     """Return the same request with another key."""
-    if asked_for.kind is PIPELINE:
-        return asked_for.with_key(key)
+    if asked_for.kind == PIPELINE:
+        return with_key(asked_for, key)
     description = f"x [model-trigger:{key}]"
     return replace(asked_for, body={**asked_for.body, "description": description})
 

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from model_trigger.claims.claim import Baseline, Claim, Mark, State
-from model_trigger.targets.request import Release, StartRequest, TargetKind
+from model_trigger.targets.request import Release, StartRequest
 from tests.support.build import NOON, registration
 
-REQUEST = StartRequest(TargetKind.RELEASE, "https://dev.azure.com/contoso", "ml", 1, {"a": ["b"]})
+REQUEST = StartRequest("release", "https://dev.azure.com/contoso", "ml", 1, {"a": ["b"]})
 CLAIM = Claim(
     registration=registration(tags={"stage": "prod"}),
     state=State.FAILED,

@@ -3,18 +3,18 @@
 import pytest
 
 from model_trigger.registrations.registration import Registration
-from model_trigger.targets.request import Definition, TargetAddress, TargetKind, request_for
+from model_trigger.targets.request import Definition, TargetAddress
 from model_trigger.targets.values import UnsafeValueError
 from tests.support.build import CONTOSO, registration, rule
 
-PIPELINE = TargetAddress(TargetKind.PIPELINE, CONTOSO, "ml", "deploy")
+PIPELINE = TargetAddress("pipeline", CONTOSO, "ml", "deploy")
 
 
 def run(fields=None, *, takes_key=False, described: Registration | None = None, **more):
     """Return the body of the POST for a run of a pipeline."""
     made = rule(release=None, pipeline={"id": 5} | (fields or {}), **more)
     definition = Definition(5, "deploy", takes_key=takes_key)
-    return request_for(made, described or registration(), PIPELINE, definition, "k1").body
+    return made.request(described or registration(), PIPELINE, definition, "k1").body
 
 
 def test_a_run_gets_model_name_and_version_and_nothing_else():

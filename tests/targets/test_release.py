@@ -5,21 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.registrations.registration import Registration, Workspace
-from model_trigger.targets.request import (
-    DEFAULT_VARIABLES,
-    Definition,
-    StartRequest,
-    TargetAddress,
-    TargetError,
-    TargetKind,
-    key_mark,
-    request_for,
-)
+from model_trigger.targets.release import DEFAULT_VARIABLES, key_mark
+from model_trigger.targets.request import Definition, StartRequest, TargetAddress, TargetError
 from model_trigger.targets.values import UnsafeValueError
 from tests.support.build import CONTOSO, registration, rule
 from tests.support.drawn import relaxed
 
-RELEASE = TargetAddress(TargetKind.RELEASE, CONTOSO, "ml", "Deploy")
+RELEASE = TargetAddress("release", CONTOSO, "ml", "Deploy")
 ALL_SETTABLE = dict.fromkeys(DEFAULT_VARIABLES, True)
 
 
@@ -29,7 +21,7 @@ def released(
     """Return the body of the POST for a release, with its variables by name."""
     made = rule(release={"definition": 12} | (fields or {}), **more)
     definition = Definition(12, "Deploy", variables or {}, artifacts or {})
-    request = request_for(made, described or registration(), RELEASE, definition, "k1")
+    request = made.request(described or registration(), RELEASE, definition, "k1")
     body = dict(request.body)
     body["variables"] = {name: one.pop("value") for name, one in body["variables"].items()}
     return body
@@ -38,7 +30,7 @@ def released(
 def test_the_request_is_self_contained():
     definition = Definition(12, "Deploy", {"modelName": True}, {"_churn": "churn", "_code": None})
     expected = StartRequest(
-        kind=TargetKind.RELEASE,
+        kind="release",
         organization_url=CONTOSO,
         project="ml",
         definition=12,
@@ -49,7 +41,7 @@ def test_the_request_is_self_contained():
             "artifacts": [{"alias": "_churn", "instanceReference": {"id": "17", "name": "17"}}],
         },
     )
-    assert expected == request_for(rule(), registration(), RELEASE, definition, "k1")
+    assert expected == rule().request(registration(), RELEASE, definition, "k1")
 
 
 def test_a_request_that_is_too_large_to_store_is_refused():
@@ -214,7 +206,7 @@ def test_the_only_key_in_a_description_is_its_last_word(template, value, key):
         release={"definition": 1, "description": f"{{tag.x}}{escaped}{{model_name}}{{tag.x}}"}
     )
     described = registration(model=value, tags={"x": value})
-    body = request_for(made, described, RELEASE, Definition(1, "d"), key).body
+    body = made.request(described, RELEASE, Definition(1, "d"), key).body
 
     assert body["description"].endswith(key_mark(key))
     assert 1 == body["description"].lower().count("[model-trigger:")

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_trigger.registrations.registration import Label
 from model_trigger.targets.values import (
     PLACEHOLDERS,
+    Placeholder,
     Template,
     UnsafeValueError,
-    placeholder_problem,
 )
 from tests.support.build import registration
 from tests.support.drawn import relaxed
@@ -125,8 +126,10 @@ def test_an_invalid_template_is_refused(text, told):
 def test_an_unknown_placeholder_is_reported_with_the_closest_one():
     told = f"is not a placeholder; {ALLOWED}; did you mean 'tag.notes'?"
 
-    assert told == placeholder_problem("{tag.notes}")
-    assert placeholder_problem("tag.notes") is None
+    with pytest.raises(ValueError, match=r"^is not") as caught:
+        Placeholder.parse("{tag.notes}")
+    assert told == str(caught.value)
+    assert Placeholder("tag.notes", Label("tag", "notes")) == Placeholder.parse("tag.notes")
 
 
 @relaxed

@@ -43,7 +43,7 @@ class AnswerError(Exception):
         super().__init__(f"HTTP {status}: {self.told}")
 
     def names(self, word: str) -> bool:
-        """Tell whether the whole message names something, in whatever language it is written."""
+        """Whether the whole message names something, in whatever language it is written."""
         return word.lower() in self._message.lower()
 
     @property
@@ -76,7 +76,7 @@ class AnswerError(Exception):
 
     @property
     def sentence(self) -> str:
-        """What a person who must act is told."""
+        """The sentence for the person who must act."""
         if self.status == HTTPStatus.UNAUTHORIZED:
             return f"Azure DevOps does not know who asks (HTTP 401: {self.told}): {_RENEW}"
         if self.is_sign_in or self.status == HTTPStatus.OK:
@@ -91,7 +91,7 @@ class AnswerError(Exception):
 
 
 def needs(answer: AnswerError, permissions: str) -> str:
-    """Say what a person must grant whom, where an answer refuses for want of a permission."""
+    """Return what a person must grant, where a permission is missing."""
     return f"{answer.sentence.rstrip('.')}: the app's identity needs {permissions}"
 
 
@@ -118,7 +118,7 @@ FAULTS = (AnswerError, NoTokenError, PauseError, AzureError, ClientException, *_
 
 
 def is_json(headers: Mapping[str, str]) -> bool:
-    """Tell whether an answer says that it is JSON."""
+    """Whether an answer is labelled JSON."""
     return headers.get("Content-Type", "").startswith("application/json")
 
 
@@ -129,7 +129,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 
 def cause_of(fault: Exception) -> str:
-    """Say on one line why there is no answer, in the words of whoever knows best."""
+    """Return on one line why there is no answer, in the words of whoever knows best."""
     if isinstance(fault, _MISREAD) and type(fault) is not ValueError:
         return f"JSON of a shape that is not expected ({type(fault).__name__}: {fault})"
     if not isinstance(fault, ClientRequestError):
@@ -145,7 +145,7 @@ def cause_of(fault: Exception) -> str:
 
 
 def was_never_made(error: ClientRequestError) -> bool:
-    """Tell whether the connection failed before anything could be sent over it."""
+    """Whether the connection failed before anything could be sent over it."""
     inner = error.inner_exception
     if isinstance(inner, ConnectTimeout):
         return True
@@ -171,13 +171,13 @@ def answered(fault: Exception) -> bool:
 
 
 def _reason(inner: Any) -> Any:  # noqa: ANN401 - whatever urllib3 has put into it
-    """Give what urllib3 says of a connection, below requests' and its own wrappings."""
+    """Return what urllib3 says of a connection, below requests' and its own wrappings."""
     cause = inner.args[0] if inner is not None and inner.args else inner
     return getattr(cause, "reason", cause)
 
 
 def _host(inner: RequestException | None) -> str:
-    """Give host and port, as a person would check them."""
+    """Return host and port, as a person would check them."""
     url = inner.request.url if inner is not None and inner.request is not None else None
     return urlsplit(str(url or "")).netloc or "Azure DevOps"
 

@@ -1,37 +1,31 @@
 """Start releases and runs in Azure DevOps, each with one POST, and find those whose answer is lost.
 
-This module remembers what is known of each organisation, and says what a fault means; what there is
-to ask for a release definition or a pipeline stands in a module for each.
+This module remembers what is known of each organization and decides what a fault means; what there
+is to ask for a kind of target stands in a module of its own.
 """
 
 import logging
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from model_trigger.deadline import Deadline
 from model_trigger.targets.azure_devops import names
 from model_trigger.targets.azure_devops.answers import FAULTS, AnswerError, needs
 from model_trigger.targets.azure_devops.connection import (
     Authorization,
-    HardenedBuildClient,
-    HardenedPipelinesClient,
-    HardenedReleaseClient,
-    HardenedSecurityClient,
+    Exchange,
     Pace,
-    deadline_in_force,
-    post_was_sent,
 )
 from model_trigger.targets.azure_devops.faults import asked, result
 from model_trigger.targets.azure_devops.names import Listed
-from model_trigger.targets.azure_devops.pipelines import INVALID_RUN, Pipelines
+from model_trigger.targets.azure_devops.pipelines import Pipelines
 from model_trigger.targets.azure_devops.readings import Wish
 from model_trigger.targets.azure_devops.releases import ReleaseDefinitions
+from model_trigger.targets.kinds import KINDS
 from model_trigger.targets.request import (
-    KEY_PARAMETER,
     Definition,
     Refused,
     Release,
@@ -41,31 +35,34 @@ from model_trigger.targets.request import (
     StartResult,
     TargetAddress,
     TargetError,
-    TargetKind,
     Unknown,
 )
 
-_SERVICES = re.compile(r"https://dev\.azure\.com/(?P<organization>[^/]+)", re.IGNORECASE)
-_VISUAL_STUDIO = re.compile(
-    r"https://(?P<organization>[^./]+)\.visualstudio\.com(/DefaultCollection)?", re.IGNORECASE
-)
 _CLOCKS_APART = timedelta(minutes=5)
-# A release definition can be changed at any time, and what was read of it says what it takes.
-_REMEMBERED = 60.0
 _NO_PROJECT = "ProjectDoesNotExist"
 
 _log = logging.getLogger("model_trigger")
 
 
-class _Targets(Protocol):
-    """What can be asked of one organisation's release definitions, or of its pipelines.
+class Targets(Protocol):
+    """What can be asked of an organization's targets of one kind.
 
-    Everything else may raise one of FAULTS.
+    What says nothing about its errors may raise one of FAULTS.
     """
 
-    # What one of them is called, and what it takes to start one and to look up what was started.
-    what: ClassVar[str]
+    # The permissions that it takes to start one and to look up what was started.
     permissions: ClassVar[str]
+    # For how many seconds what was read of a definition is remembered.
+    remembered: ClassVar[float]
+
+    @classmethod
+    def of(cls, organization_url: str, credentials: Authorization, pace: Pace) -> "Targets":
+        """Return those of an organization; nothing is asked yet."""
+        ...
+
+    def during(self, exchange: Exchange) -> Self:
+        """Return the same for one exchange; what has been read is shared."""
+        ...
 
     def listed(self, project: str, name: str | None) -> Iterator[Listed]:
         """List those of a name, or all of them."""
@@ -83,24 +80,43 @@ class _Targets(Protocol):
         """Look for what was started. Raises TargetError, AzureDevOpsError."""
         ...
 
-    def rehearse(self, request: StartRequest) -> str:
-        """Do all of a start but the starting; give what could not be verified."""
+    def dry_run(self, request: StartRequest) -> str:
+        """Do all of a start except starting; return what could not be verified."""
         ...
+
+    def learned(
+        self, definition: Definition, request: StartRequest, answer: AnswerError
+    ) -> Definition | None:
+        """Return the definition as a refusal shows it; None when it must be read again."""
+        ...
+
+    def corrected(
+        self, request: StartRequest, answer: AnswerError, key: str
+    ) -> StartRequest | None:
+        """Return what to send instead where only our own optional parameter was refused."""
+        ...
+
+
+# One class for each of KINDS.
+CLIENTS: Mapping[str, type[Targets]] = {
+    "release": ReleaseDefinitions,
+    "pipeline": Pipelines,
+}
 
 
 @dataclass
 class AzureDevOps:
-    """Release definitions and pipelines of any organisation.
+    """Targets of any kind in any organization.
 
-    `authorization` gives the Authorization header for the address of each request, or raises
-    TargetError; `clock` is monotonic, in seconds. A name's id is remembered as long as it is there,
-    a release definition for a minute, a pipeline until it refuses a run.
+    `authorization` returns the Authorization header for the address of each request, or raises
+    TargetError; `clock` is monotonic, in seconds. The id of a name is remembered as long as it is
+    there.
     """
 
     authorization: Callable[[str], str]
     clock: Callable[[], float]
-    _targets: dict[tuple[TargetKind, str], _Targets] = field(
-        default_factory=dict[tuple[TargetKind, str], _Targets], init=False
+    _targets: dict[tuple[str, str], Targets] = field(
+        default_factory=dict[tuple[str, str], Targets], init=False
     )
     _paces: dict[str, Pace] = field(default_factory=dict[str, Pace], init=False)
     _ids: dict[TargetAddress, int] = field(default_factory=dict[TargetAddress, int], init=False)
@@ -117,9 +133,9 @@ class AzureDevOps:
         remembered = self._definitions.get(address)
         if remembered and self.clock() < remembered[0]:
             return remembered[1]
-        definition = asked(lambda: self._read(address), deadline)
-        lasts = _REMEMBERED if address.kind is TargetKind.RELEASE else float("inf")
-        self._definitions[address] = (self.clock() + lasts, definition)
+        targets = self._of(address, Exchange(deadline))
+        definition = asked(lambda: self._read(address, targets))
+        self._definitions[address] = (self.clock() + targets.remembered, definition)
         self._warn(address, definition)
         return definition
 
@@ -128,17 +144,17 @@ class AzureDevOps:
 
         A refusal because the `key` is missing comes with a request that contains it.
         """
-        deadline_in_force.set(deadline)
-        post_was_sent.set(False)
+        exchange = Exchange(deadline)
+        targets = self._of(request, exchange)
         try:
-            release = self._of(request.kind, request.organization_url).start(request)
+            release = targets.start(request)
         except TargetError as error:
             return Refused(str(error))
         except FAULTS as fault:
-            became = result(fault)
+            became = result(fault, post_was_sent=exchange.post_was_sent)
             if isinstance(became, Refused) and isinstance(fault, AnswerError):
-                self._learn(request, fault)
-                return replace(became, corrected=_corrected(request, fault, key))
+                self._learn(request, fault, targets)
+                return replace(became, corrected=targets.corrected(request, fault, key))
             return became
         if release is None:
             return Unknown("Azure DevOps answered without saying what it started")
@@ -158,41 +174,29 @@ class AzureDevOps:
         `began_after` on the deadline's clock. Raises TargetError when a person must act,
         AzureDevOpsError when it may pass.
         """
-        targets = self._of(request.kind, request.organization_url)
-        return targets.find(request, key, Wish(since - _CLOCKS_APART, began_after, deadline))
+        wish = Wish(since - _CLOCKS_APART, began_after, deadline)
+        return self._of(request, Exchange(deadline)).find(request, key, wish)
 
-    def rehearse(self, request: StartRequest, deadline: Deadline) -> str:
-        """Do all of a start but the starting; give what could not be verified, "" for nothing.
+    def dry_run(self, request: StartRequest, deadline: Deadline) -> str:
+        """Do all of a start except starting; return what could not be verified, "" for nothing.
 
         Raises TargetError when a person must act, AzureDevOpsError when it may pass.
         """
-        targets = self._of(request.kind, request.organization_url)
-        return asked(lambda: targets.rehearse(request), deadline)
+        targets = self._of(request, Exchange(deadline))
+        return asked(lambda: targets.dry_run(request))
 
-    def _of(self, kind: TargetKind, organization_url: str) -> _Targets:
-        """Return the clients of an organization, which all threads share, with what they read."""
-        if (kind, organization_url) not in self._targets:
+    def _of(self, what: TargetAddress | StartRequest, exchange: Exchange) -> Targets:
+        """Return the clients of an organization; threads share connections and readings."""
+        url = what.organization_url
+        if (what.kind, url) not in self._targets:
+            pace = self._paces.setdefault(url, Pace())
+            made = CLIENTS[what.kind].of(url, Authorization(self.authorization), pace)
             # Whoever comes second takes what the first one has made.
-            self._targets.setdefault((kind, organization_url), self._new(kind, organization_url))
-        return self._targets[kind, organization_url]
+            self._targets.setdefault((what.kind, url), made)
+        return self._targets[what.kind, url].during(exchange)
 
-    def _new(self, kind: TargetKind, organization_url: str) -> _Targets:
-        credentials = Authorization(self.authorization)
-        pace = self._paces.setdefault(organization_url, Pace())
-        if kind is TargetKind.PIPELINE:
-            return Pipelines(
-                HardenedPipelinesClient(organization_url, credentials, pace),
-                HardenedBuildClient(organization_url, credentials, pace),
-            )
-        url = release_url(organization_url)
-        return ReleaseDefinitions(
-            HardenedReleaseClient(url, credentials, pace),
-            HardenedSecurityClient(url, credentials, pace),
-        )
-
-    def _read(self, address: TargetAddress) -> Definition:
+    def _read(self, address: TargetAddress, targets: Targets) -> Definition:
         """Read a definition; one that is gone under its id is looked up by its name again."""
-        targets = self._of(address.kind, address.organization_url)
         was_remembered = address in self._ids
         try:
             return targets.read(address, self._id(address, targets))
@@ -207,10 +211,10 @@ class AzureDevOps:
                 raise _no_project(address) from answer
             self._ids.pop(address, None)
             if was_remembered:
-                return self._read(address)
+                return self._read(address, targets)
             raise _unknown(address, targets) from answer
 
-    def _id(self, address: TargetAddress, targets: _Targets) -> int:
+    def _id(self, address: TargetAddress, targets: Targets) -> int:
         """Resolve a name, once."""
         if isinstance(address.definition, int):
             return address.definition
@@ -218,78 +222,44 @@ class AzureDevOps:
             self._ids[address] = _resolved(address, address.definition, targets)
         return self._ids[address]
 
-    def _learn(self, request: StartRequest, answer: AnswerError) -> None:
-        """Read a definition anew next time: it may have changed, which would explain a refusal.
+    def _learn(self, request: StartRequest, answer: AnswerError, targets: Targets) -> None:
+        """Read a definition again next time: it may have changed, which would explain a refusal.
 
-        A pipeline that refuses the parameter for the key, or misses it, tells what it takes.
+        Unless the refusal itself shows what it takes.
         """
         of_request = (request.kind, request.organization_url, request.project)
         for address, (_, definition) in list(self._definitions.items()):
             of_address = (address.kind, address.organization_url, address.project)
             if (of_address, definition.id) != (of_request, request.definition):
                 continue
-            if _is_about_the_key(request, answer):
-                sent = KEY_PARAMETER in request.body.get("templateParameters", {})
-                told = replace(definition, takes_key=not sent)
-                self._definitions[address] = (float("inf"), told)
+            learned = targets.learned(definition, request, answer)
+            if learned:
+                self._definitions[address] = (self.clock() + targets.remembered, learned)
             else:
                 del self._definitions[address]
 
     def _warn(self, address: TargetAddress, definition: Definition) -> None:
-        """Tell once that a definition would release twice."""
+        """Warn once that a definition would release twice."""
         mark = (address.organization_url, definition.id)
         if definition.triggers and mark not in self._warned:
             self._warned.add(mark)
             _log.warning("%s", definition.doubled)
 
 
-def release_url(organization_url: str) -> str:
-    """Give the address of an organisation's release service.
-
-    `https://dev.azure.com/<org>` and `https://<org>.visualstudio.com` have a host of their own for
-    releases; Azure DevOps Server answers under the same address.
-    """
-    services = _SERVICES.fullmatch(organization_url)
-    if services:
-        return f"https://vsrm.dev.azure.com/{services['organization']}"
-    older = _VISUAL_STUDIO.fullmatch(organization_url)
-    if older:
-        return f"https://{older['organization']}.vsrm.visualstudio.com"
-    return organization_url
-
-
-def _is_about_the_key(request: StartRequest, answer: AnswerError) -> bool:
-    """Whether a pipeline refused the parameter for the key, or misses it."""
-    return (
-        request.kind is TargetKind.PIPELINE
-        and answer.type_key == INVALID_RUN
-        and answer.names(KEY_PARAMETER)
-    )
-
-
-def _corrected(request: StartRequest, answer: AnswerError, key: str) -> StartRequest | None:
-    """Return the request as the pipeline would take it, unless a rule's own value was refused."""
-    if not _is_about_the_key(request, answer):
-        return None
-    sent = request.body.get("templateParameters", {}).get(KEY_PARAMETER)
-    if sent is None:
-        return request.with_key(key) if key else None
-    return request.without_key() if key in {"", sent} else None
-
-
-def _resolved(address: TargetAddress, wanted: str, targets: _Targets) -> int:
+def _resolved(address: TargetAddress, wanted: str, targets: Targets) -> int:
     listed = targets.listed(address.project, names.name_in(wanted))
     found = names.meant(wanted, listed)
     if len(found) > 1:
-        raise names.ambiguous(targets.what, wanted, address.project, found)
+        raise names.ambiguous(KINDS[address.kind].what, wanted, address.project, found)
     if not found:
         raise _unknown(address, targets)
     return found[0].id
 
 
-def _unknown(address: TargetAddress, targets: _Targets) -> TargetError:
+def _unknown(address: TargetAddress, targets: Targets) -> TargetError:
     everything = list(targets.listed(address.project, None))
-    return names.unknown(targets.what, address.definition, address.project, everything)
+    what = KINDS[address.kind].what
+    return names.unknown(what, address.definition, address.project, everything)
 
 
 def _no_project(address: TargetAddress) -> TargetError:

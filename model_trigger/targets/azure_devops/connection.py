@@ -12,12 +12,12 @@ errors without their status and Retry-After.
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from copy import copy
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from threading import local
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from model_trigger.deadline import Deadline
 from model_trigger.outbound import authorities, proxies_for
@@ -48,13 +48,14 @@ from model_trigger.targets.azure_devops.answers import (
     was_dropped,
 )
 from model_trigger.targets.azure_devops.plain_json import page_of
+from model_trigger.targets.request import Release
 
 if TYPE_CHECKING:
     from msrest.universal_http import ClientRequest
     from msrest.universal_http.requests import RequestsClientResponse
     from requests import PreparedRequest, Session
 
-# What the clients give, such as a Release or a Build: msrest's models carry no types.
+# What the clients return, such as a Release or a Build: msrest's models carry no types.
 Model: TypeAlias = Any
 
 _LONGEST_CONNECT = 5.0
@@ -68,18 +69,23 @@ _HARMLESS = {"GET", "HEAD", "OPTIONS"}
 _LONGEST_IDLE = 4.0
 _PREVIEW = "53df2d18-29ea-46a9-bee0-933540f80abf"
 
-# No file: what a process is told about locations is its own, and is forgotten when it is wrong.
+# No file: what a process learns about locations is its own, and is forgotten when it is wrong.
 OPTIONS_CACHE.file_name = ""
 
-deadline_in_force: ContextVar[Deadline] = ContextVar("deadline_in_force")
-post_was_sent: ContextVar[bool] = ContextVar("post_was_sent", default=False)
+
+@dataclass
+class Exchange:
+    """All that is sent for one call from outside: until when, and whether a POST was among it."""
+
+    deadline: Deadline
+    post_was_sent: bool = False
 
 
 class Authorization(Authentication):
     """Signs each request by itself, for the address to which it is about to be sent.
 
     So no token expires unseen, and neither a location that a server returns nor a redirect gets a
-    credential that it may not have. `header` gives the Authorization header for an address.
+    credential that it may not have. `header` returns the Authorization header for an address.
     """
 
     def __init__(self, header: Callable[[str], str]) -> None:
@@ -100,7 +106,7 @@ class Authorization(Authentication):
 
 
 class Pace:
-    """When an organisation wants its next request.
+    """When an organization wants its next request.
 
     An answer with Retry-After is a success all the same: it says how long to wait, so that the next
     request is not delayed or refused. What is refused with 429 says so by itself.
@@ -125,7 +131,12 @@ class Pace:
 
 
 class _Hardened(Client):
-    """Mixed in before a client of azure-devops."""
+    """Mixed in before a client of azure-devops.
+
+    Threads share its connections; `during` binds it to what one of them does.
+    """
+
+    exchange: Exchange
 
     def __init__(self, base_url: str, credentials: Authentication, pace: Pace) -> None:
         super().__init__(base_url, credentials)
@@ -149,6 +160,12 @@ class _Hardened(Client):
         connection: Any = self.config.connection
         connection.verify = authorities()
 
+    def during(self, exchange: Exchange) -> Self:
+        """Return the client, over the same connections, for one exchange."""
+        bound = copy(self)
+        bound.exchange = exchange
+        return bound
+
     def _get_resource_locations(self, url: str, all_host_types: bool) -> Any:  # noqa: ANN401, FBT001
         """Ask where things are, whatever was answered before: `forget_locations` is why."""
         self._locations.clear()
@@ -163,9 +180,9 @@ class _Hardened(Client):
         media_type: str | None = None,  # noqa: ARG002
         **options: Any,  # noqa: ANN401
     ) -> "RequestsClientResponse":
-        deadline = deadline_in_force.get()
+        deadline = self.exchange.deadline
         self._pace.keep(deadline)
-        send = partial(self._send_once, request, deadline, headers=headers, content=content)
+        send = partial(self._send_once, request, headers=headers, content=content)
         try:
             response = send(**options)
         except ClientRequestError as error:
@@ -185,12 +202,8 @@ class _Hardened(Client):
         self._last_used.at = deadline.clock()
         return response
 
-    def _send_once(
-        self,
-        request: "ClientRequest",
-        deadline: Deadline,
-        **options: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
+    def _send_once(self, request: "ClientRequest", **options: Any) -> Any:  # noqa: ANN401
+        deadline = self.exchange.deadline
         seconds = deadline.remaining
         if not seconds:
             # A process that was frozen since the deadline was set sends nothing any more.
@@ -199,7 +212,7 @@ class _Hardened(Client):
         if request.method == "POST":
             if deadline.clock() - getattr(self._last_used, "at", 0.0) > _LONGEST_IDLE:
                 self._client.close()
-            post_was_sent.set(True)
+            self.exchange.post_was_sent = True
         timeout = (min(_LONGEST_CONNECT, seconds), seconds)
         try:
             return self._client.send(request=request, timeout=timeout, **options)
@@ -225,7 +238,7 @@ class HardenedPipelinesClient(_Hardened, PipelinesClient):
         """Run a pipeline; the body is the JSON of RunPipelineParameters."""
         return self.run_pipeline(_run_parameters(body), project, pipeline)
 
-    def rehearse(self, project: str, pipeline: int, body: Mapping[str, Any]) -> None:
+    def dry_run(self, project: str, pipeline: int, body: Mapping[str, Any]) -> None:
         """Have a run checked; nothing is started, whatever the body says."""
         checked = self.preview(_run_parameters(body), project, pipeline)
         if checked is None or checked.final_yaml is None:
@@ -233,7 +246,7 @@ class HardenedPipelinesClient(_Hardened, PipelinesClient):
             raise ValueError(msg)
 
     @property
-    def can_rehearse(self) -> bool:
+    def can_dry_run(self) -> bool:
         """Whether runs can be checked: Azure DevOps Server 2020 cannot.
 
         https://github.com/MicrosoftDocs/vsts-rest-api-specs/tree/master/specification/pipelines
@@ -278,13 +291,19 @@ def _as_it_is(*arguments: Any) -> Any:  # noqa: ANN401
     return arguments[-1]
 
 
-def web_page(model: Model) -> str | None:
-    """Give the address of the page for people; None where the answer does not tell it."""
-    return page_of({"_links": model._links and model._links.additional_properties})  # noqa: SLF001 - msrest's name
+def started(model: Model, page: Callable[[int], str]) -> Release | None:
+    """Read what a POST started; None where the answer does not say what.
+
+    `page` returns the address of the page for people, where the answer has none.
+    """
+    if model is None or model.id is None:
+        return None
+    links = model._links and model._links.additional_properties  # noqa: SLF001 - msrest's name
+    return Release(model.id, page_of({"_links": links}) or page(model.id))
 
 
 def forget_locations() -> None:
-    """Ask anew where the API's resources are, after an answer that did not say so."""
+    """Ask again where the API's resources are, after an answer that did not say so."""
     Client._locations_cache.clear()  # noqa: SLF001 - there is no other way
 
 

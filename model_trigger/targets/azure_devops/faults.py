@@ -1,4 +1,4 @@
-"""Say what a fault means: for reading, which may be repeated, and for starting, which may not."""
+"""Decide what a fault means for a reading, which may be repeated, and a start, which may not."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from msrest.exceptions import ClientRequestError
 
-from model_trigger.deadline import Deadline
 from model_trigger.targets.azure_devops.answers import (
     FAULTS,
     AnswerError,
@@ -16,11 +15,7 @@ from model_trigger.targets.azure_devops.answers import (
     cause_of,
     was_never_made,
 )
-from model_trigger.targets.azure_devops.connection import (
-    deadline_in_force,
-    forget_locations,
-    post_was_sent,
-)
+from model_trigger.targets.azure_devops.connection import forget_locations
 from model_trigger.targets.request import (
     AzureDevOpsError,
     NotStarted,
@@ -33,12 +28,11 @@ from model_trigger.targets.request import (
 Result = TypeVar("Result")
 
 
-def asked(read: Callable[[], Result], deadline: Deadline) -> Result:
+def asked(read: Callable[[], Result]) -> Result:
     """Read something that may be read again.
 
     Raises TargetError when a person must act, AzureDevOpsError when it may pass.
     """
-    deadline_in_force.set(deadline)
     try:
         return read()
     except TargetError:
@@ -54,7 +48,7 @@ def asked(read: Callable[[], Result], deadline: Deadline) -> Result:
         raise AzureDevOpsError(msg, answered=answered(fault)) from fault
 
 
-def asked_by_itself(read: Callable[[], Result], deadline: Deadline) -> Result:
+def asked_by_itself(read: Callable[[], Result]) -> Result:
     """Read by itself what a list has shown; the errors are those of `asked`.
 
     One that was deleted meanwhile proves nothing: the list has to be read again.
@@ -69,28 +63,28 @@ def asked_by_itself(read: Callable[[], Result], deadline: Deadline) -> Result:
                 raise AzureDevOpsError(msg) from answer
             raise
 
-    return asked(found, deadline)
+    return asked(found)
 
 
-def result(fault: Exception) -> StartResult:
+def result(fault: Exception, *, post_was_sent: bool) -> StartResult:
     """Return what a fault means for a start: before the POST was sent, nothing was started."""
     match fault:
         case NoTokenError():
             return NotStarted(str(fault)) if fault.may_pass else Refused(str(fault))
         case PauseError():
             return NotStarted(str(fault), fault.seconds)
-        case AnswerError() if fault.refuses or (fault.lasts and not post_was_sent.get()):
+        case AnswerError() if fault.refuses or (fault.lasts and not post_was_sent):
             return Refused(fault.sentence)
         case AnswerError(status=HTTPStatus.TOO_MANY_REQUESTS):
             return NotStarted(f"Azure DevOps is throttling: {fault.told}", fault.retry_after)
         case _:
-            return _lost(fault)
+            return _lost(fault, post_was_sent=post_was_sent)
 
 
-def _lost(fault: Exception) -> StartResult:
+def _lost(fault: Exception, *, post_was_sent: bool) -> StartResult:
     """Return what it means that there is no readable answer."""
     told, has_answered = f"Azure DevOps gave no readable answer: {cause_of(fault)}", answered(fault)
-    if not post_was_sent.get():
+    if not post_was_sent:
         forget_locations()
         return NotStarted(told, answered=has_answered)
     if isinstance(fault, ClientRequestError) and was_never_made(fault):

@@ -30,12 +30,12 @@ class Listed:
 
 
 def name_in(wanted: str) -> str:
-    """Give the name without its folder."""
+    """Return the name without its folder."""
     return _slashed(wanted).rpartition("/")[2]
 
 
 def meant(wanted: str, listed: Iterable[Listed]) -> list[Listed]:
-    """Give the definitions that a name means, which Azure DevOps compares without case.
+    """Return the definitions that a name means, which Azure DevOps compares without case.
 
     A name without a folder means a definition of any folder.
     """
@@ -46,7 +46,7 @@ def meant(wanted: str, listed: Iterable[Listed]) -> list[Listed]:
 
 
 def unknown(what: str, wanted: int | str, project: str, listed: Sequence[Listed]) -> TargetError:
-    """Make the error for a definition that is not there; the nearest spelling is named first."""
+    """Return the error for a definition that is not there; the nearest spelling is named first."""
     told = f"there is no {what} {_called(wanted)} in project {quoted(project)}"
     if not listed:
         return TargetError(
@@ -58,7 +58,7 @@ def unknown(what: str, wanted: int | str, project: str, listed: Sequence[Listed]
 
 
 def ambiguous(what: str, wanted: str, project: str, found: Sequence[Listed]) -> TargetError:
-    """Make the error for a name that is used in several folders."""
+    """Return the error for a name that is used in several folders."""
     return TargetError(
         f"{what} {quoted(wanted)} is in several folders of project {quoted(project)}: write it "
         f"with its folder, or its id, {_several(found)}"

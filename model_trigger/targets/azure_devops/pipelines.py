@@ -1,6 +1,6 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 # azure-devops and msrest carry no types; what leaves this module is typed.
-"""YAML pipelines: find out what a pipeline takes, run it, find a run again."""
+"""YAML pipelines: read what a pipeline takes, run it, find a run again."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +13,14 @@ from urllib.parse import quote
 
 from model_trigger.targets.azure_devops.answers import AnswerError, needs
 from model_trigger.targets.azure_devops.connection import (
+    Authorization,
+    Exchange,
     HardenedBuildClient,
     HardenedPipelinesClient,
     Model,
+    Pace,
+    started,
     unparsed,
-    web_page,
 )
 from model_trigger.targets.azure_devops.faults import asked, asked_by_itself
 from model_trigger.targets.azure_devops.names import Listed
@@ -31,19 +34,23 @@ from model_trigger.targets.azure_devops.plain_json import (
     text,
 )
 from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
-from model_trigger.targets.request import (
+from model_trigger.targets.pipeline import (
     KEY_PARAMETER,
+    Given,
+    resources,
+    with_key,
+    without_key,
+)
+from model_trigger.targets.request import (
     Absent,
     Candidates,
     Definition,
     Found,
-    Given,
     Release,
     Sighting,
     StartRequest,
     TargetAddress,
     TargetError,
-    resources,
 )
 
 # What a run is refused with whose parameters, variables, branch or stages are not right.
@@ -67,7 +74,7 @@ _Verdict = Callable[[Given], bool | None]
 
 @dataclass(frozen=True, slots=True)
 class Pipelines:
-    """Pipelines of one organisation, and their runs, which the older API calls builds."""
+    """Pipelines of one organization, and their runs, which the older API calls builds."""
 
     client: HardenedPipelinesClient
     builds: HardenedBuildClient
@@ -75,8 +82,23 @@ class Pipelines:
     _given: Documents[Given] = field(
         default_factory=lambda: Documents[Given](lambda given: given.parameters is not None)
     )
-    what: ClassVar[str] = "pipeline"
     permissions: ClassVar[str] = "View builds, Queue builds and Edit queue build configuration"
+    # Until it refuses a run.
+    remembered: ClassVar[float] = float("inf")
+
+    @classmethod
+    def of(cls, organization_url: str, credentials: Authorization, pace: Pace) -> "Pipelines":
+        """Return those of an organization; nothing is asked yet."""
+        return cls(
+            HardenedPipelinesClient(organization_url, credentials, pace),
+            HardenedBuildClient(organization_url, credentials, pace),
+        )
+
+    def during(self, exchange: Exchange) -> "Pipelines":
+        """Return the same for one exchange; what has been read is shared."""
+        return replace(
+            self, client=self.client.during(exchange), builds=self.builds.during(exchange)
+        )
 
     def listed(self, project: str, name: str | None) -> Iterator[Listed]:
         """List the pipelines of a name, or those of the whole project."""
@@ -84,13 +106,14 @@ class Pipelines:
         return (Listed(one.id, one.name, one.path or "\\") for one in found)
 
     def read(self, address: TargetAddress, definition_id: int) -> Definition:
-        """Find out whether the pipeline declares the parameter for the key."""
-        takes_key = self.client.can_rehearse and self._takes_key(address, definition_id)
+        """Read whether the pipeline declares the parameter for the key."""
+        takes_key = self.client.can_dry_run and self._takes_key(address, definition_id)
         return Definition(definition_id, str(address.definition), takes_key=takes_key)
 
     def start(self, request: StartRequest) -> Release | None:
         """Send the POST; None when the answer does not say which run it started."""
-        return _run(request, self.client.start(request.project, request.definition, request.body))
+        run = self.client.start(request.project, request.definition, request.body)
+        return started(run, partial(_page, request))
 
     def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
         """Look for the run with this key, or without one for those that were given the same.
@@ -100,7 +123,7 @@ class Pipelines:
         runs = self._lists.get(
             (request.project, request.definition),
             wish,
-            lambda since: asked(lambda: self._runs(request, since), wish.deadline),
+            lambda since: asked(lambda: self._runs(request, since)),
         )
         sent = Given.by(request.body)
         if sent.key == key:
@@ -122,7 +145,7 @@ class Pipelines:
     def _candidates(
         self, runs: Sequence[_Run], judge: _Verdict, request: StartRequest, wish: Wish
     ) -> Sighting:
-        """Judge each run by what the list says, or by what it says itself."""
+        """Judge each run by what the list shows, or by what it says itself."""
         verdicts: dict[bool | None, list[Release]] = {True: [], False: [], None: []}
         for run in runs:
             if run.queued and run.queued < wish.since:
@@ -135,17 +158,17 @@ class Pipelines:
             return Candidates(tuple(verdicts[True]), tuple(verdicts[None]))
         return Absent()
 
-    def rehearse(self, request: StartRequest) -> str:
-        """Have the run checked, which starts nothing; give what could not be verified.
+    def dry_run(self, request: StartRequest) -> str:
+        """Have the run checked, which starts nothing; return what could not be verified.
 
         It is checked like a run, by its rights, its parameters, its variables and its YAML; agent
         pools, environments and approvals are not looked at.
         https://learn.microsoft.com/rest/api/azure/devops/pipelines/preview/preview
         """
-        if not self.client.can_rehearse:
+        if not self.client.can_dry_run:
             return "whether a run would be accepted, since this server cannot preview runs"
         try:
-            self.client.rehearse(request.project, request.definition, request.body)
+            self.client.dry_run(request.project, request.definition, request.body)
         except AnswerError as answer:
             if answer.status == HTTPStatus.FORBIDDEN:
                 raise TargetError(needs(answer, self.permissions)) from answer
@@ -158,15 +181,34 @@ class Pipelines:
             raise TargetError(msg) from answer
         return ""
 
+    def learned(
+        self, definition: Definition, request: StartRequest, answer: AnswerError
+    ) -> Definition | None:
+        """Return a pipeline that refused the parameter for the key, or misses it, as it shows."""
+        if not _is_about_the_key(answer):
+            return None
+        return replace(definition, takes_key=_key_of(request) is None)
+
+    def corrected(
+        self, request: StartRequest, answer: AnswerError, key: str
+    ) -> StartRequest | None:
+        """Return the request with or without the key, unless a rule's own value was refused."""
+        if not _is_about_the_key(answer):
+            return None
+        sent = _key_of(request)
+        if sent is None:
+            return with_key(request, key) if key else None
+        return without_key(request) if key in {"", sent} else None
+
     def _takes_key(self, address: TargetAddress, pipeline_id: int) -> bool:
         """Preview a run with the key alone: what the YAML does not declare is refused by name.
 
-        All that is wrong with a run is told at once (https://stackoverflow.com/questions/63654387),
+        All that is wrong with a run is reported at once (https://stackoverflow.com/questions/63654387),
         so that other parameters which are missing are no hindrance.
         """
         body = {"templateParameters": {KEY_PARAMETER: "preview"}, **resources(address.branch)}
         try:
-            self.client.rehearse(address.project, pipeline_id, body)
+            self.client.dry_run(address.project, pipeline_id, body)
         except AnswerError as answer:
             may_be_about_it = answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN}
             if not may_be_about_it or not answer.is_json:
@@ -197,7 +239,16 @@ class Pipelines:
             return _given(document(unparsed(self.builds).get_build(project, run.release.id)))
 
         key = project, run.release.id
-        return self._given.get(key, wish.deadline, lambda: asked_by_itself(read, wish.deadline))
+        return self._given.get(key, wish.deadline, lambda: asked_by_itself(read))
+
+
+def _is_about_the_key(answer: AnswerError) -> bool:
+    """Whether a pipeline refused the parameter for the key, or misses it."""
+    return answer.type_key == INVALID_RUN and answer.names(KEY_PARAMETER)
+
+
+def _key_of(request: StartRequest) -> str | None:
+    return request.body.get("templateParameters", {}).get(KEY_PARAMETER)
 
 
 def _carries(key: str, given: Given) -> bool | None:
@@ -233,12 +284,6 @@ def _variables(item: Json) -> Json | None:
     except ValueError:
         return None
     return cast("Json", read) if isinstance(read, dict) else None
-
-
-def _run(request: StartRequest, run: Model) -> Release | None:
-    if run is None or run.id is None:
-        return None
-    return Release(run.id, web_page(run) or _page(request, run.id))
 
 
 def _page(request: StartRequest, run_id: int) -> str:

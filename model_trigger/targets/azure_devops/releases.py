@@ -5,18 +5,22 @@
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from model_trigger.targets.azure_devops.answers import AnswerError
 from model_trigger.targets.azure_devops.connection import (
+    Authorization,
+    Exchange,
     HardenedReleaseClient,
     HardenedSecurityClient,
     Model,
+    Pace,
+    started,
     unparsed,
-    web_page,
 )
 from model_trigger.targets.azure_devops.faults import asked, asked_by_itself
 from model_trigger.targets.azure_devops.names import Listed
@@ -29,6 +33,7 @@ from model_trigger.targets.azure_devops.plain_json import (
     text,
 )
 from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
+from model_trigger.targets.release import key_mark
 from model_trigger.targets.request import (
     Absent,
     Definition,
@@ -38,7 +43,6 @@ from model_trigger.targets.request import (
     StartRequest,
     TargetAddress,
     TargetError,
-    key_mark,
 )
 
 # Release management, and what it takes to start a release and to look it up. The permissions' bits:
@@ -47,6 +51,10 @@ _NAMESPACE = "c788c23e-1b46-4162-8f5e-d7585343b5de"
 _PERMISSIONS = {"View releases": 32, "Create releases": 64}
 _PROJECT_ID = re.compile(
     r"/(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/_apis/", re.IGNORECASE
+)
+_SERVICES = re.compile(r"https://dev\.azure\.com/(?P<organization>[^/]+)", re.IGNORECASE)
+_VISUAL_STUDIO = re.compile(
+    r"https://(?P<organization>[^./]+)\.visualstudio\.com(/DefaultCollection)?", re.IGNORECASE
 )
 _PAGE = 100
 _MOST_LISTED = 1000
@@ -63,15 +71,33 @@ class _Releases:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDefinitions:
-    """Release definitions of one organisation, and their releases."""
+    """Release definitions of one organization, and their releases."""
 
     client: HardenedReleaseClient
     security: HardenedSecurityClient
     _lists: Readings[_Releases] = field(default_factory=Readings[_Releases])
     # The key in each description that was read by itself, "" for none.
     _keys: Documents[str] = field(default_factory=lambda: Documents[str](lambda _: True))
-    what: ClassVar[str] = "release definition"
     permissions: ClassVar[str] = "View release pipeline, View releases and Create releases"
+    # It can be changed at any time, and what was read of it says what it takes.
+    remembered: ClassVar[float] = 60.0
+
+    @classmethod
+    def of(
+        cls, organization_url: str, credentials: Authorization, pace: Pace
+    ) -> "ReleaseDefinitions":
+        """Return those of an organization; nothing is asked yet."""
+        url = release_url(organization_url)
+        return cls(
+            HardenedReleaseClient(url, credentials, pace),
+            HardenedSecurityClient(url, credentials, pace),
+        )
+
+    def during(self, exchange: Exchange) -> "ReleaseDefinitions":
+        """Return the same for one exchange; what has been read is shared."""
+        return replace(
+            self, client=self.client.during(exchange), security=self.security.during(exchange)
+        )
 
     def listed(self, project: str, name: str | None) -> Iterator[Listed]:
         """List the definitions of a name, or those of the whole project."""
@@ -99,14 +125,14 @@ class ReleaseDefinitions:
 
     def start(self, request: StartRequest) -> Release | None:
         """Send the POST; None when the answer does not say which release it started."""
-        return _release(request, self.client.start(request.project, request.body))
+        return started(self.client.start(request.project, request.body), partial(_page, request))
 
     def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
         """Look for the release with this key. Raises TargetError, AzureDevOpsError."""
         releases = self._lists.get(
             (request.project, request.definition),
             wish,
-            lambda since: asked(lambda: self._releases(request, since), wish.deadline),
+            lambda since: asked(lambda: self._releases(request, since)),
         )
         ending = key_mark(key)
         keyed = [
@@ -119,10 +145,10 @@ class ReleaseDefinitions:
         ]
         return Found.of(keyed) if keyed else Absent()
 
-    def rehearse(self, request: StartRequest) -> str:
-        """Ask for the permissions that a start needs; nothing can rehearse the start itself.
+    def dry_run(self, request: StartRequest) -> str:
+        """Ask for the permissions that a start needs; a release itself cannot be tried out.
 
-        Gives what could not be verified. Raises TargetError for a permission that is missing.
+        Return what could not be verified. Raises TargetError for a permission that is missing.
         """
         token = self._security_token(request)
         try:
@@ -136,6 +162,22 @@ class ReleaseDefinitions:
             )
             raise TargetError(msg)
         return ""
+
+    def learned(
+        self,
+        definition: Definition,
+        request: StartRequest,
+        answer: AnswerError,
+    ) -> None:
+        """Return None: a definition may have changed, and must be read again."""
+
+    def corrected(
+        self,
+        request: StartRequest,
+        answer: AnswerError,
+        key: str,
+    ) -> None:
+        """Return None: a release has no parameter of our own."""
 
     def _has(self, permission: int, token: str) -> bool:
         """Ask for a permission where it is stored, which is the release service.
@@ -175,9 +217,7 @@ class ReleaseDefinitions:
             whole = document(unparsed(self.client).get_release(project, release.id))
             return _last_key(text(whole, "description") or "")
 
-        return self._keys.get(
-            (project, release.id), wish.deadline, lambda: asked_by_itself(read, wish.deadline)
-        )
+        return self._keys.get((project, release.id), wish.deadline, lambda: asked_by_itself(read))
 
     def _security_token(self, request: StartRequest) -> str:
         """Name the definition as its permissions are stored: project, folders and id.
@@ -191,12 +231,27 @@ class ReleaseDefinitions:
         return "/".join([project["id"] if project else request.project, *folders, str(read.id)])
 
 
+def release_url(organization_url: str) -> str:
+    """Return the address of an organization's release service.
+
+    `https://dev.azure.com/<org>` and `https://<org>.visualstudio.com` have a host of their own for
+    releases; Azure DevOps Server answers under the same address.
+    """
+    services = _SERVICES.fullmatch(organization_url)
+    if services:
+        return f"https://vsrm.dev.azure.com/{services['organization']}"
+    older = _VISUAL_STUDIO.fullmatch(organization_url)
+    if older:
+        return f"https://{older['organization']}.vsrm.visualstudio.com"
+    return organization_url
+
+
 def _is_azure_ml(artifact: Model) -> bool:
     return "azureml" in (artifact.type or "").lower()
 
 
 def _model_of(artifact: Model) -> str | None:
-    """Give the model that an AzureML artifact stands for; None for every other artifact."""
+    """Return the model that an AzureML artifact stands for; None for every other artifact."""
     if not _is_azure_ml(artifact):
         return None
     reference: Mapping[str, Any] = artifact.definition_reference or {}
@@ -205,17 +260,11 @@ def _model_of(artifact: Model) -> str | None:
 
 
 def _triggers(triggers: Iterable[Model]) -> Iterator[str]:
-    """Give the aliases of the artifacts whose new versions start the definition by itself."""
+    """Yield the aliases of the artifacts whose new versions start the definition by itself."""
     for trigger in triggers:
         alias = trigger.get("artifactAlias") if isinstance(trigger, dict) else None
         if alias:
             yield alias
-
-
-def _release(request: StartRequest, release: Model) -> Release | None:
-    if release is None or release.id is None:
-        return None
-    return Release(release.id, web_page(release) or _page(request, release.id))
 
 
 def _listed_release(request: StartRequest, item: Json) -> Release:
@@ -229,6 +278,6 @@ def _page(request: StartRequest, release_id: int) -> str:
 
 
 def _last_key(description: str) -> str:
-    """Give the last key in a description: only this one is ours, whatever stands before it."""
+    """Return the last key in a description: only this one is ours, whatever stands before it."""
     found = re.findall(r"\[model-trigger:[^\]]*\]", description)
     return found[-1] if found else ""

@@ -8,7 +8,7 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from model_trigger.services import _Bearer
-from model_trigger.targets.azure_devops.client import release_url
+from model_trigger.targets.azure_devops.releases import release_url
 from model_trigger.targets.request import (
     AzureDevOpsError,
     NotStarted,

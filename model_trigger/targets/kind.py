@@ -1,0 +1,138 @@
+"""What a kind of target is: it answers whatever differs between the things that rules start."""
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from model_trigger.targets.fields import TargetFields
+from model_trigger.targets.request import (
+    Definition,
+    StartRequest,
+    TargetAddress,
+    TargetDefaults,
+    TargetError,
+)
+from model_trigger.targets.values import Placeholder, Template, Values
+from model_trigger.text import quoted
+
+# A request is kept with its registration, in an entity of at most 1 MiB:
+# https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+_LONGEST_REQUEST = 200_000
+
+Fields_contra = TypeVar("Fields_contra", bound=TargetFields, contravariant=True)
+
+
+class Kind(Protocol[Fields_contra]):
+    """A kind of target. What is not abstract may be left as it is."""
+
+    # The field of a rule that holds the fields of a target, and the kind in rows of the ledger.
+    name: ClassVar[str]
+    # What one is called in a sentence, and what is said of the rule's field in editors.
+    what: ClassVar[str]
+    about: ClassVar[str]
+    fields: ClassVar[type[BaseModel]]
+    # One as it is written in a rule, and an example for each field that is given as JSON.
+    example: ClassVar[str]
+    examples: ClassVar[Mapping[str, str]]
+
+    @abstractmethod
+    def named(self, fields: Fields_contra) -> int | str:
+        """Return the id or the name of what is started."""
+
+    def branch(self, fields: Fields_contra) -> str | None:
+        """Return the branch that is run, where there is one to choose."""
+
+    @abstractmethod
+    def templates(self, fields: Fields_contra) -> Iterable[Template]:
+        """Return the templates of all that must be safe to hand to a script."""
+
+    @abstractmethod
+    def body(
+        self, fields: Fields_contra, definition: Definition, values: Values, key: str
+    ) -> Mapping[str, Any]:
+        """Return the body of the POST, from which `key` finds again what it started.
+
+        Raises UnsafeValueError for a value that may not be handed over, and TargetError where the
+        definition does not take what the fields say.
+        """
+        ...
+
+    def accepting(self, fields: Fields_contra) -> Definition:  # noqa: ARG002 - others need them
+        """Return a definition that takes what the fields say, where the true one is not known."""
+        return Definition(0, "")
+
+    @abstractmethod
+    def looks_alike(self, body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Whether what `other` started may look like what `body` started, in the same target.
+
+        Never where its key alone identifies what was started.
+        """
+        ...
+
+    def problem(self, request: StartRequest, definition: Definition) -> str | None:
+        """Return what is wrong with a start that would be accepted; None when nothing is."""
+
+    def hint(self, definition: Definition) -> str | None:
+        """Return what is worth knowing of a definition that fits, to stand in brackets."""
+
+    def describe(self, fields: Fields_contra) -> str:
+        """Describe a target in a few words: `release 1 in ml`, where a name stands in quotes."""
+        named = json.dumps(self.named(fields), ensure_ascii=False)
+        project = f" in {fields.project}" if fields.project else ""
+        organization = f" at {fields.organization_url}" if fields.organization_url else ""
+        return f"{self.name} {named}{project}{organization}"
+
+    def placeholders(self, fields: Fields_contra) -> Iterator[Placeholder]:
+        """Yield the placeholders in everything that is handed over."""
+        for template in self.templates(fields):
+            yield from template.placeholders
+
+    def address(self, fields: Fields_contra, rule: str, defaults: TargetDefaults) -> TargetAddress:
+        """Complete the target of a rule with the organization and project of the app.
+
+        Raises TargetError when one of them is missing in both.
+        """
+        organization_url = fields.organization_url or defaults.organization_url
+        project = fields.project or defaults.project
+        if not organization_url or not project:
+            setting = "AZURE_DEVOPS_PROJECT" if organization_url else "AZURE_DEVOPS_ORG_URL"
+            wanted = "project" if organization_url else "organization_url"
+            field_path = f"{rule}.{self.name}.{wanted}"
+            msg = f"no {wanted} is configured: set the app setting {setting}, or {field_path}"
+            raise TargetError(msg)
+        return TargetAddress(
+            kind=self.name,
+            organization_url=organization_url.rstrip("/"),
+            project=project,
+            definition=self.named(fields),
+            branch=self.branch(fields),
+        )
+
+    def request(
+        self,
+        fields: Fields_contra,
+        values: Values,
+        address: TargetAddress,
+        definition: Definition,
+        key: str,
+    ) -> StartRequest:
+        """Fill a target with values. `key` finds again what was started.
+
+        Raises UnsafeValueError and TargetError as `body` does, and TargetError for more than can be
+        kept.
+        """
+        body = self.body(fields, definition, values, key)
+        request = StartRequest(
+            self.name, address.organization_url, address.project, definition.id, body
+        )
+        length = len(request.to_json())
+        if length > _LONGEST_REQUEST:
+            msg = (
+                f"what rule {quoted(values.rule)} hands over has {length:,} characters, at most "
+                f"{_LONGEST_REQUEST:,} can be kept: hand over less of the tags and properties"
+            )
+            raise TargetError(msg)
+        return request

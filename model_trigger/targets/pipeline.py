@@ -1,0 +1,212 @@
+"""YAML pipelines: what a rule says of one, and the run that it starts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+
+from model_trigger.targets.fields import (
+    Fields,
+    IdOrName,
+    NonEmpty,
+    OrganizationUrlField,
+    ProjectField,
+    TemplateField,
+)
+from model_trigger.targets.kind import Kind
+from model_trigger.targets.request import Definition, StartRequest
+from model_trigger.targets.values import Placeholder, Template, Values, fill_all
+
+DEFAULT_PARAMETERS = {"modelName": "model_name", "modelVersion": "model_version"}
+KEY_PARAMETER = "modelTriggerKey"
+
+
+class PipelineFields(Fields):
+    """A YAML pipeline, and what a run is given."""
+
+    id: IdOrName = Field(description="Id or name of the pipeline; a name may carry its folder.")
+    project: ProjectField = None
+    organization_url: OrganizationUrlField = None
+    branch: NonEmpty | None = Field(
+        default=None, description="Branch to run; the pipeline's default branch when absent."
+    )
+    parameters: Mapping[NonEmpty, TemplateField] | None = Field(
+        default=None,
+        description="Runtime parameters and their values. When absent: modelName and modelVersion.",
+    )
+    variables: Mapping[NonEmpty, TemplateField] = Field(
+        default={}, description="Variables (settable at queue time) and their values."
+    )
+    stages_to_skip: tuple[NonEmpty, ...] = Field(default=(), description="Stages not to run.")
+
+
+class PipelineKind(Kind[PipelineFields]):
+    """A run is identified by its key, where the pipeline declares the parameter for it."""
+
+    name: ClassVar[str] = "pipeline"
+    what: ClassVar[str] = "pipeline"
+    about: ClassVar[str] = "A YAML pipeline."
+    fields: ClassVar[type[BaseModel]] = PipelineFields
+    example: ClassVar[str] = '{"id": 12}'
+    examples: ClassVar[Mapping[str, str]] = {
+        "parameters": '{"stage": "{tag.stage}"}',
+        "variables": '{"stage": "{tag.stage}"}',
+        "stages_to_skip": '["test"]',
+    }
+
+    def named(self, fields: PipelineFields) -> int | str:
+        """Return the id or the name of the pipeline."""
+        return fields.id
+
+    def branch(self, fields: PipelineFields) -> str | None:
+        """Return the branch whose YAML is run; None for the pipeline's default branch."""
+        return fields.branch
+
+    def templates(self, fields: PipelineFields) -> Iterable[Template]:
+        """Return the values of variables and parameters."""
+        return (*fields.variables.values(), *(fields.parameters or {}).values())
+
+    def body(
+        self, fields: PipelineFields, definition: Definition, values: Values, key: str
+    ) -> Mapping[str, Any]:
+        """Return the JSON of RunPipelineParameters. Raises UnsafeValueError."""
+        body: dict[str, Any] = {"templateParameters": _parameters(fields, values)}
+        if definition.takes_key:
+            body["templateParameters"][KEY_PARAMETER] = key
+        if fields.variables:
+            filled = fill_all(fields.variables, values)
+            body["variables"] = {name: {"value": value} for name, value in filled.items()}
+        body |= resources(fields.branch)
+        if fields.stages_to_skip:
+            body["stagesToSkip"] = list(fields.stages_to_skip)
+        return body
+
+    def looks_alike(self, body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Whether a run may be that of the other body, as far as it was given the same.
+
+        A run with a key is identified by its key alone. What only this body sends may be what the
+        run of the other one has by default.
+        """
+        mine, others = Given.by(body), Given.by(other)
+        if mine.key and mine.key != others.key:
+            return False
+        return others.fits(mine.narrowed_to(others)) is not False
+
+    def hint(self, definition: Definition) -> str | None:
+        """Return how a run is found where it gets no key."""
+        if definition.takes_key:
+            return None
+        return (
+            f"it does not declare the parameter {KEY_PARAMETER}: when the answer to a start is "
+            "lost, its run is told by what it was given"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a run was given: a branch, parameters and variables; None where that is not said.
+
+    Names and the values of booleans are kept in lower case, since the service compares names
+    without case and writes `True` for a boolean that was sent as `true`.
+    """
+
+    branch: str | None
+    parameters: Mapping[str, str] | None
+    variables: Mapping[str, str] | None
+
+    @classmethod
+    def of(
+        cls,
+        branch: str | None,
+        parameters: Mapping[str, object] | None,
+        variables: Mapping[str, object] | None,
+    ) -> "Given":
+        """Return it in a form that can be compared."""
+        return cls(branch, _comparable(parameters), _comparable(variables))
+
+    @classmethod
+    def by(cls, body: Mapping[str, Any]) -> "Given":
+        """Read what the body of a request hands over; without a branch, the default one is run."""
+        repositories = body.get("resources", {}).get("repositories", {})
+        variables = body.get("variables", {})
+        return cls.of(
+            repositories.get("self", {}).get("refName"),
+            body.get("templateParameters", {}),
+            {name: one.get("value") for name, one in variables.items()},
+        )
+
+    @property
+    def key(self) -> str | None:
+        """The value of the parameter for the key."""
+        return (self.parameters or {}).get(KEY_PARAMETER.lower())
+
+    def fits(self, sent: "Given") -> bool | None:
+        """Whether a run that was given this may be the one that was sent that.
+
+        None where it does not say. It may have been given more, such as defaults.
+        """
+        verdicts = (
+            None if sent.branch and self.branch is None else sent.branch in {None, self.branch},
+            _holds(self.parameters, sent.parameters),
+            _holds(self.variables, sent.variables),
+        )
+        if False in verdicts:
+            return False
+        return None if None in verdicts else True
+
+    def narrowed_to(self, other: "Given") -> "Given":
+        """Return what both were given something for."""
+        return Given(
+            self.branch if other.branch else None,
+            _shared(self.parameters, other.parameters),
+            _shared(self.variables, other.variables),
+        )
+
+
+def _comparable(values: Mapping[str, object] | None) -> Mapping[str, str] | None:
+    if values is None:
+        return None
+    texts = {name.lower(): str(value) for name, value in values.items()}
+    booleans = {"true", "false"}
+    return {name: low if (low := one.lower()) in booleans else one for name, one in texts.items()}
+
+
+def _holds(held: Mapping[str, str] | None, sent: Mapping[str, str] | None) -> bool | None:
+    if held is None and sent:
+        return None
+    return all((held or {}).get(name) == value for name, value in (sent or {}).items())
+
+
+def _shared(
+    these: Mapping[str, str] | None, those: Mapping[str, str] | None
+) -> Mapping[str, str] | None:
+    return these and {name: value for name, value in these.items() if name in (those or {})}
+
+
+def with_key(request: StartRequest, key: str) -> StartRequest:
+    """Return the request of a pipeline with the parameter for the key."""
+    parameters = {**request.body.get("templateParameters", {}), KEY_PARAMETER: key}
+    return replace(request, body={**request.body, "templateParameters": parameters})
+
+
+def without_key(request: StartRequest) -> StartRequest:
+    """Return the request of a pipeline without the parameter for the key."""
+    parameters = dict(request.body.get("templateParameters", {}))
+    parameters.pop(KEY_PARAMETER, None)
+    return replace(request, body={**request.body, "templateParameters": parameters})
+
+
+def resources(branch: str | None) -> dict[str, Any]:
+    """Write the branch that a pipeline runs as the part of the body that names it."""
+    if not branch:
+        return {}
+    ref = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
+    return {"resources": {"repositories": {"self": {"refName": ref}}}}
+
+
+def _parameters(fields: PipelineFields, values: Values) -> dict[str, str]:
+    if fields.parameters is None:
+        defaults = DEFAULT_PARAMETERS.items()
+        return {name: values.safe(Placeholder(placeholder)) for name, placeholder in defaults}
+    return fill_all(fields.parameters, values)

@@ -1,0 +1,161 @@
+"""Classic release definitions: what a rule says of one, and the release that it starts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+
+from model_trigger.targets.fields import (
+    Fields,
+    IdOrName,
+    NonEmpty,
+    OrganizationUrlField,
+    ProjectField,
+    TemplateField,
+)
+from model_trigger.targets.kind import Kind
+from model_trigger.targets.request import Definition, StartRequest, TargetError
+from model_trigger.targets.values import Placeholder, Template, Values, fill_all
+from model_trigger.text import quoted
+
+DEFAULT_VARIABLES = {
+    "modelName": "model_name",
+    "modelVersion": "model_version",
+    "modelUri": "model_uri",
+    "workspaceName": "workspace",
+    "resourceGroup": "resource_group",
+    "subscriptionId": "subscription_id",
+}
+_DEFAULT_DESCRIPTION = Template.parse("{model_name} {model_version} registered in {workspace}")
+
+
+class ReleaseFields(Fields):
+    """A classic release definition, and what a release is given."""
+
+    definition: IdOrName = Field(
+        description="Id or name of the release definition; a name may carry its path: \\ml\\Deploy."
+    )
+    project: ProjectField = None
+    organization_url: OrganizationUrlField = None
+    variables: Mapping[NonEmpty, TemplateField] = Field(
+        default={},
+        description="Release variables and their values, besides those that every release gets: "
+        "modelName, modelVersion, modelUri, workspaceName, resourceGroup, subscriptionId, each "
+        "where the definition declares it settable at release time.",
+    )
+    artifacts: Mapping[NonEmpty, TemplateField] = Field(
+        default={}, description="Artifact alias and the version it gets."
+    )
+    description: TemplateField | None = Field(
+        default=None, description="Text of the release's description."
+    )
+
+
+class ReleaseKind(Kind[ReleaseFields]):
+    """A release is identified by the key that its description ends in."""
+
+    name: ClassVar[str] = "release"
+    what: ClassVar[str] = "release definition"
+    about: ClassVar[str] = "A classic release definition."
+    fields: ClassVar[type[BaseModel]] = ReleaseFields
+    example: ClassVar[str] = '{"definition": 12}'
+    examples: ClassVar[Mapping[str, str]] = {
+        "variables": '{"stage": "{tag.stage}"}',
+        "artifacts": '{"_churn": "{model_version}"}',
+    }
+
+    def named(self, fields: ReleaseFields) -> int | str:
+        """Return the id or the name of the release definition."""
+        return fields.definition
+
+    def templates(self, fields: ReleaseFields) -> Iterable[Template]:
+        """Return the values of variables and the versions of artifacts."""
+        return (*fields.variables.values(), *fields.artifacts.values())
+
+    def body(
+        self, fields: ReleaseFields, definition: Definition, values: Values, key: str
+    ) -> Mapping[str, Any]:
+        """Return the JSON of a ReleaseStartMetadata.
+
+        Raises UnsafeValueError, and TargetError for variables that nobody is allowed to set.
+        """
+        description = values.describe(fields.description or _DEFAULT_DESCRIPTION)
+        variables = _variables(fields, definition, values)
+        return {
+            "definitionId": definition.id,
+            "description": f"{description} {key_mark(key)}".lstrip(),
+            "variables": {name: {"value": value} for name, value in variables.items()},
+            "artifacts": _artifacts(fields, definition, values),
+        }
+
+    def accepting(self, fields: ReleaseFields) -> Definition:
+        """Return a definition that lets the rule set what it sets."""
+        return Definition(0, "", dict.fromkeys(fields.variables, True))
+
+    def looks_alike(
+        self,
+        body: Mapping[str, Any],  # noqa: ARG002 - the key is enough
+        other: Mapping[str, Any],  # noqa: ARG002
+    ) -> bool:
+        """No release looks like another one: their keys differ."""
+        return False
+
+    def problem(self, request: StartRequest, definition: Definition) -> str | None:
+        """Return what is wrong when a release is given nothing that says which model to deploy."""
+        if request.body["variables"] or request.body["artifacts"]:
+            return None
+        return (
+            f"release definition {quoted(definition.name)} ({definition.id}) is not told which "
+            "model to deploy: add the variables modelName and modelVersion at scope Release and "
+            "tick Settable at release time, or give it variables or artifacts in the rule"
+        )
+
+
+def key_mark(key: str) -> str:
+    """Write the key as it ends a release's description."""
+    return f"[model-trigger:{key}]"
+
+
+def _variables(fields: ReleaseFields, definition: Definition, values: Values) -> Mapping[str, str]:
+    """Return what the definition takes by default, and over it what the rule says."""
+    _check_settable(fields.variables, definition)
+    given = {definition.declared(name) or name: one for name, one in fields.variables.items()}
+    defaults = {definition.declared(name) or name: one for name, one in DEFAULT_VARIABLES.items()}
+    variables = {
+        name: values.safe(Placeholder(placeholder))
+        for name, placeholder in defaults.items()
+        if definition.variables.get(name) and name not in given
+    }
+    return variables | fill_all(given, values)
+
+
+def _artifacts(
+    fields: ReleaseFields, definition: Definition, values: Values
+) -> Sequence[dict[str, Any]]:
+    model = values.registration.model
+    versions = {
+        alias: values.safe(Placeholder("model_version"))
+        for alias, of_model in definition.artifacts.items()
+        if of_model == model
+    }
+    versions |= fill_all(fields.artifacts, values)
+    return [
+        {"alias": alias, "instanceReference": {"id": version, "name": version}}
+        for alias, version in versions.items()
+    ]
+
+
+def _check_settable(variables: Iterable[str], definition: Definition) -> None:
+    states = [
+        f"variable {quoted(name)} {'does not exist' if declared is None else 'is not settable'}"
+        for name in variables
+        for declared in [definition.declared(name)]
+        if declared is None or not definition.variables[declared]
+    ]
+    if states:
+        msg = (
+            f"in release definition {quoted(definition.name)} ({definition.id}) "
+            f"{' and '.join(states)}: add what is missing at scope Release, and tick Settable at "
+            "release time"
+        )
+        raise TargetError(msg)
