@@ -81,5 +81,5 @@ ProjectField = Annotated[
 ]
 OrganizationUrl = Annotated[str, PlainValidator(_organization_url, json_schema_input_type=str)]
 OrganizationUrlField = Annotated[
-    OrganizationUrl | None, Field(description="Organisation; AZURE_DEVOPS_ORG_URL when absent.")
+    OrganizationUrl | None, Field(description="Organization; AZURE_DEVOPS_ORG_URL when absent.")
 ]

@@ -31,7 +31,7 @@ _OLDER = "visualstudio.com"
 # https://learn.microsoft.com/azure/devops/organizations/settings/naming-restrictions
 _ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _COLLECTION = "defaultcollection"
-_EXAMPLE = "is not the address of an organisation, such as https://dev.azure.com/contoso"
+_EXAMPLE = "is not the address of an organization, such as https://dev.azure.com/contoso"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Recipients:
             return ""
         return (
             "is not Azure DevOps Services over https, and the token of the app's identity goes "
-            "only to https://dev.azure.com/<organisation> and "
-            "https://<organisation>.visualstudio.com; correct the address, or, for Azure DevOps "
+            "only to https://dev.azure.com/<organization> and "
+            "https://<organization>.visualstudio.com; correct the address, or, for Azure DevOps "
             "Server, set AZURE_DEVOPS_PAT and AZURE_DEVOPS_ORG_URL"
         )
 
@@ -189,10 +189,10 @@ def _why(match: re.Match[str], host: str, meant: str) -> str:
     if not (_is_within(host, _SERVICES) or _is_within(host, _OLDER)):
         return ""
     if not meant:
-        return "it names no organisation"
+        return "it names no organization"
     if f"//{host}" not in meant:
         return "this is the address of one of its services"
-    return "it names more than the organisation" if len(match[0]) > len(meant) else ""
+    return "it names more than the organization" if len(match[0]) > len(meant) else ""
 
 
 def _is_within(host: str, domain: str) -> bool:

@@ -16,7 +16,7 @@ from tests.sandbox.azure_devops.stand_in import AzureDevOps
 from tests.support.build import deadline, event_text, rulebook
 from tests.support.trial import CHURN
 
-RENEW = "renew AZURE_DEVOPS_PAT, or add the app's managed identity to the organisation"
+RENEW = "renew AZURE_DEVOPS_PAT, or add the app's managed identity to the organization"
 TARGETS = {
     "classic release": {"release": {"definition": "Deploy churn"}},
     "YAML pipeline": {"release": None, "pipeline": {"id": "deploy-churn"}},

@@ -22,7 +22,7 @@ def told() -> str:
 NOT_A_DURATION = (
     "is not an ISO 8601 duration of weeks, days, hours, minutes or seconds, such as PT2M or P90D"
 )
-NO_ADDRESS = "is not the address of an organisation, such as https://dev.azure.com/contoso"
+NO_ADDRESS = "is not the address of an organization, such as https://dev.azure.com/contoso"
 NOT_A_LIST = 'is not a JSON list of workspace resource ids, such as ["/subscriptions/..."]'
 NO_WORKSPACE = (
     "is not the resource id of a workspace; expected /subscriptions/<id>/resourceGroups/<group>"
@@ -137,9 +137,9 @@ def test_an_invalid_setting_is_reported_with_what_is_expected(put, name, text, e
 @pytest.mark.parametrize(
     ("url", "why", "meant"),
     [
-        pytest.param("https://dev.azure.com", "it names no organisation", "", id="no organization"),
-        pytest.param("https://dev.azure.com/", "it names no organisation", "", id="only a slash"),
-        pytest.param("https://visualstudio.com", "it names no organisation", "", id="older host"),
+        pytest.param("https://dev.azure.com", "it names no organization", "", id="no organization"),
+        pytest.param("https://dev.azure.com/", "it names no organization", "", id="only a slash"),
+        pytest.param("https://visualstudio.com", "it names no organization", "", id="older host"),
         pytest.param(
             "http://dev.azure.com/contoso",
             "over plain http, anyone on the way could read the credential",
@@ -166,13 +166,13 @@ def test_an_invalid_setting_is_reported_with_what_is_expected(put, name, text, e
         ),
         pytest.param(
             "https://dev.azure.com/contoso/ml",
-            "it names more than the organisation",
+            "it names more than the organization",
             "https://dev.azure.com/contoso",
             id="project",
         ),
         pytest.param(
             "https://contoso.visualstudio.com/DefaultCollection/ml",
-            "it names more than the organisation",
+            "it names more than the organization",
             "https://contoso.visualstudio.com/DefaultCollection",
             id="project of the older host",
         ),

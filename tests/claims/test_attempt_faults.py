@@ -42,7 +42,7 @@ from tests.support.trial import LEASE
             State.FAILED,
             Outcome.FAILED,
             "Azure DevOps showed its sign-in page (HTTP 203): renew AZURE_DEVOPS_PAT, or add the "
-            "app's managed identity to the organisation",
+            "app's managed identity to the organization",
             id="sign-in page as 203",
         ),
         pytest.param(
@@ -50,7 +50,7 @@ from tests.support.trial import LEASE
             State.FAILED,
             Outcome.FAILED,
             "Azure DevOps showed its sign-in page (HTTP 200): renew AZURE_DEVOPS_PAT, or add the "
-            "app's managed identity to the organisation",
+            "app's managed identity to the organization",
             id="sign-in page as 200",
         ),
         pytest.param(
@@ -58,7 +58,7 @@ from tests.support.trial import LEASE
             State.FAILED,
             Outcome.FAILED,
             "Azure DevOps showed its sign-in page (HTTP 302): renew AZURE_DEVOPS_PAT, or add the "
-            "app's managed identity to the organisation",
+            "app's managed identity to the organization",
             id="redirect",
         ),
         pytest.param(

@@ -189,14 +189,14 @@ def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
             {"identity": {"expired": True}},
             "Azure DevOps does not know who asks (HTTP 401: Access Denied: The Personal Access "
             "Token used has expired.): renew AZURE_DEVOPS_PAT, or add the app's managed identity "
-            "to the organisation",
+            "to the organization",
             id="expired token",
         ),
         pytest.param(
             release(1),
             {"identity": {"expired": True}, "scheme": "Bearer pat"},
             "Azure DevOps showed its sign-in page (HTTP 203): renew AZURE_DEVOPS_PAT, or add the "
-            "app's managed identity to the organisation",
+            "app's managed identity to the organization",
             id="sign-in page",
         ),
         pytest.param(

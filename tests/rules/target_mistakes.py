@@ -5,7 +5,7 @@ from tests.rules.mistakes import EMPTY, PLACEHOLDERS, rule
 RELEASE_FIELDS = "definition, project, organization_url, variables, artifacts, description"
 PIPELINE_FIELDS = "id, project, organization_url, branch, parameters, variables, stages_to_skip"
 ID = "is neither an id, the number in the address of its page, nor a name"
-ADDRESS = "is not the address of an organisation, such as https://dev.azure.com/contoso"
+ADDRESS = "is not the address of an organization, such as https://dev.azure.com/contoso"
 
 
 def release(**fields: object) -> dict[str, object]:
@@ -130,7 +130,7 @@ TARGET_MISTAKES = {
         release(organization_url="https://me:secret@dev.azure.com/contoso"),
         (
             f'churn.release.organization_url: "https://***@dev.azure.com/contoso" {ADDRESS}; '
-            "it names more than the organisation; "
+            "it names more than the organization; "
             "did you mean 'https://dev.azure.com/contoso'?"
         ),
     ),

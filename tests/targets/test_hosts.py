@@ -156,7 +156,7 @@ def test_a_pat_of_a_server_goes_to_its_own_host_and_port_only(own, url, allowed)
 
 
 def test_a_refusal_names_what_is_allowed():
-    assert "only to https://dev.azure.com/<organisation> and https://<organisation>." in (
+    assert "only to https://dev.azure.com/<organization> and https://<organization>." in (
         Recipients(None, has_pat=False).refusal(SERVER)
     )
     assert f'AZURE_DEVOPS_PAT goes to: "{CONTOSO}"' in Recipients(CONTOSO, True).refusal(SERVER)  # noqa: FBT003

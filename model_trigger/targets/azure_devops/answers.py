@@ -22,7 +22,7 @@ _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 _WINDOW = 300.0
 # The longest pause that is believed: no header may keep an organization from its releases for days.
 _LONGEST_PAUSE = 3600.0
-_RENEW = "renew AZURE_DEVOPS_PAT, or add the app's managed identity to the organisation"
+_RENEW = "renew AZURE_DEVOPS_PAT, or add the app's managed identity to the organization"
 
 
 class AnswerError(Exception):
