@@ -12,8 +12,8 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError
 from azure.data.tables import TableServiceClient
 
-from model_trigger.claims.attempt import Starter
 from model_trigger.claims.policy import Policy
+from model_trigger.claims.starter import Starter
 from model_trigger.decisions.decision import OutcomePublisher
 from model_trigger.identity import Identity, azure_cli, managed_identity
 from model_trigger.ledger.ledger import Ledger

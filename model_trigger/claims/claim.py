@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
 from model_trigger.decisions.decision import Outcome
-from model_trigger.matching.versions import Version
+from model_trigger.matching.versions import Version, parse_version
 from model_trigger.registrations.registration import Registration, Workspace
+from model_trigger.rules.fields import Start
+from model_trigger.rules.rule import Evaluation
 from model_trigger.targets.request import Release, StartRequest
 
 # The storage clock shows whole seconds, rounded down: a moment it shows may be a second older.
@@ -124,6 +127,12 @@ class Mark:
     in_flight_until: datetime | None = None
     etag: str = ""
 
+    def is_held_by_another(self, version: str, now: datetime) -> bool:
+        """Whether the start of another version is in flight."""
+        if self.in_flight in {"", version} or self.in_flight_until is None:
+            return False
+        return not is_over(self.in_flight_until, now)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -133,14 +142,19 @@ class Snapshot:
     mark: Mark | None
     read_at: datetime
 
+    @property
+    def former(self) -> Claim | None:
+        """The claim that is taken again; what was kept for a broken rule was never claimed."""
+        return None if self.claim is None or self.claim.state is State.KEPT else self.claim
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A registration that a rule wants, with the version it compares.
 
     `exclusive` rules (newer, latest) start only what is newer than the mark, one at a time.
-    `read` reads a mark's text under the rule's scheme, `compare` what the rule compares of another
-    registration; both raise VersionError.
+    `read` reads a mark's text under the rule's scheme, and `read_other` the version that the rule
+    compares of another registration; both raise VersionError.
     """
 
     registration: Registration
@@ -148,7 +162,20 @@ class Candidate:
     ordering: str
     exclusive: bool
     read: Callable[[str], Version]
-    compare: Callable[[Registration], Version]
+    read_other: Callable[[Registration], Version]
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, registration: Registration) -> "Candidate":
+        """Return the candidate of a rule that matched."""
+        rule = evaluation.rule
+        return cls(
+            registration=registration,
+            compared=evaluation.version or rule.read_version(registration),
+            ordering=rule.ordering,
+            exclusive=rule.start is not Start.EVERY,
+            read=partial(parse_version, scheme=rule.fields.scheme),
+            read_other=rule.read_version,
+        )
 
     @property
     def version(self) -> str:
@@ -179,8 +206,13 @@ class Done:
     unanswered: str = ""
 
 
+def label(version: str, compared: str | None) -> str:
+    """Return how a version is named, with the tag's value where that is compared in its place."""
+    return f"version {version}" if compared == version else f"version {version} ({compared})"
+
+
 def unclaimed(registration: Registration, now: datetime) -> Claim:
-    """Make a row for a registration that nobody has claimed."""
+    """Return the row of a registration that nobody has claimed."""
     return Claim(
         registration=registration,
         state=State.KEPT,

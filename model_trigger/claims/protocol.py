@@ -13,7 +13,6 @@ Nothing here starts, waits or writes: the next step is a value, decided from val
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from model_trigger.claims.claim import (
     Candidate,
@@ -22,7 +21,7 @@ from model_trigger.claims.claim import (
     Mark,
     Snapshot,
     State,
-    is_over,
+    label,
     unclaimed,
 )
 from model_trigger.decisions.decision import Outcome
@@ -107,40 +106,27 @@ def next_step(snapshot: Snapshot, candidate: Candidate, owner: str, *, retry: bo
     if standing is State.STARTING:
         return Busy(Done(Outcome.DUPLICATE, "another delivery is starting it right now"))
     if standing in {State.KEPT, State.WAITING} or (retry and standing is State.FAILED):
-        return _paused(claim, now) or _claimable(snapshot, candidate)
-    return _known(claim)
-
-
-def _paused(claim: Claim, now: datetime) -> Done | None:
-    """Answer for a claim that may not be retried yet; None when it may."""
-    if claim.not_before is None or claim.not_before <= now:
-        return None
-    reason = f"{claim.reason}; not before {claim.not_before:%H:%M:%S} UTC"
-    return Done(_ANSWERS[claim.state], reason)
-
-
-def _known(claim: Claim) -> Done:
-    """Answer for a claim that is final, as far as a delivery is concerned."""
-    if claim.state in {State.STARTED, State.OBSERVED}:
-        started = "started" if claim.state is State.STARTED else "observed"
-        reason = f"this rule has {started} it before, at {claim.claimed_at:%Y-%m-%d %H:%M:%S} UTC"
-        return Done(Outcome.DUPLICATE, reason, claim.release)
-    return Done(_ANSWERS[claim.state], claim.reason, claim.release)
+        return _claimable(snapshot, candidate)
+    reason = claim.reason
+    if standing in {State.STARTED, State.OBSERVED}:
+        reason = f"this rule has {standing} it before, at {claim.claimed_at:%Y-%m-%d %H:%M:%S} UTC"
+    return Done(_ANSWERS[standing], reason, claim.release)
 
 
 def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
     claim, mark, now = snapshot.claim, snapshot.mark, snapshot.read_at
-    if mark is None:
-        return Take()
-    if mark.ordering != candidate.ordering:
+    if claim and claim.not_before and claim.not_before > now:
+        reason = f"{claim.reason}; not before {claim.not_before:%H:%M:%S} UTC"
+        return Done(_ANSWERS[claim.state], reason)
+    if mark and mark.ordering != candidate.ordering:
         return RemakeMark(mark)
-    if not candidate.exclusive:
+    if mark is None or not candidate.exclusive:
         return Take()
     reason = _superseded_by(claim, mark, candidate)
     if reason:
         done = Done(Outcome.SUPERSEDED, reason)
         return Settle(claim or unclaimed(candidate.registration, now), done)
-    if mark.in_flight not in {"", candidate.version} and _is_live(mark, now):
+    if mark.is_held_by_another(candidate.version, now):
         reason = f"version {mark.in_flight} of the model is being started"
         must_keep = claim is None or claim.state is State.KEPT
         return Busy(Done(Outcome.PENDING, reason), must_keep)
@@ -157,17 +143,13 @@ def _superseded_by(claim: Claim | None, mark: Mark, candidate: Candidate) -> str
     baseline = mark.baseline
     if not candidate.newer_than(mark):
         is_older = candidate.older_than(mark.compared)
-        shown = _shown(mark.version, mark.compared)
+        shown = label(mark.version, mark.compared)
         return f"{shown} is claimed, and is {'newer' if is_older else 'not older'}"
     is_comparable = baseline is not None and baseline.ordering == candidate.ordering
     if claim is None and baseline and is_comparable and candidate.older_than(baseline.compared):
-        shown = _shown(baseline.version, baseline.compared)
+        shown = label(baseline.version, baseline.compared)
         return f"{shown} was registered before the rule, and is newer"
     return ""
-
-
-def _shown(version: str, compared: str | None) -> str:
-    return f"version {version}" if compared == version else f"version {version} ({compared})"
 
 
 def superseded_by_registered(
@@ -177,7 +159,3 @@ def superseded_by_registered(
     claim = snapshot.claim or unclaimed(candidate.registration, snapshot.read_at)
     reason = f"version {newer.version} is registered in the workspace, and is newer"
     return Settle(claim, Done(Outcome.SUPERSEDED, reason))
-
-
-def _is_live(mark: Mark, now: datetime) -> bool:
-    return mark.in_flight_until is not None and not is_over(mark.in_flight_until, now)

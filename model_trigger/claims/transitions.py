@@ -17,7 +17,15 @@ from model_trigger.claims.claim import (
 from model_trigger.decisions.decision import Outcome
 from model_trigger.matching.versions import Version, VersionError
 from model_trigger.registrations.registration import Registration
-from model_trigger.targets.request import Release, StartRequest
+from model_trigger.targets.request import (
+    NotStarted,
+    Refused,
+    Release,
+    Started,
+    StartRequest,
+    StartResult,
+    Unknown,
+)
 
 _LONGEST_PAUSE = timedelta(hours=1)
 _MOST_DOUBLINGS = 20
@@ -54,27 +62,21 @@ def kept(registration: Registration, reason: str, now: datetime) -> Claim:
     return replace(unclaimed(registration, now), reason=reason, failed_since=now)
 
 
-def _former(snapshot: Snapshot) -> Claim | None:
-    """Return the claim that is taken again; what was kept for a broken rule was never claimed."""
-    claim = snapshot.claim
-    return None if claim is None or claim.state is State.KEPT else claim
-
-
 def key_for(snapshot: Snapshot, turn: Turn) -> str:
     """Return the key of the release: a claim that is taken again keeps its own."""
-    former = _former(snapshot)
+    former = snapshot.former
     return former.key if former else turn.key
 
 
 def take(
     snapshot: Snapshot, candidate: Candidate, turn: Turn, request: StartRequest | None
 ) -> tuple[Claim, Mark | None]:
-    """Make the claim to write, and the mark when it moves; the lease begins at the reading.
+    """Return the claim to write, and the mark if it moves; the lease begins at the reading.
 
     An exclusive candidate also takes the slot.
     """
     until = snapshot.read_at + turn.lease
-    former = _former(snapshot)
+    former = snapshot.former
     claim = Claim(
         registration=candidate.registration,
         state=State.STARTING,
@@ -98,7 +100,7 @@ def take(
 def take_unstarted(
     snapshot: Snapshot, candidate: Candidate, turn: Turn
 ) -> tuple[Claim, Mark | None]:
-    """Make a claim under which no POST will be sent, and the mark when it moves.
+    """Return a claim under which no POST will be sent, and the mark if it moves.
 
     The slot stays with whoever holds it.
     """
@@ -120,11 +122,16 @@ def _moved(mark: Mark | None, candidate: Candidate) -> Mark | None:
 
 
 def remade_mark(mark: Mark, claims: Iterable[Claim], candidate: Candidate) -> Mark:
-    """Make a mark under the candidate's ordering: the newest of all claims that it can read."""
+    """Return a mark under the candidate's ordering: the newest of all claims that it can read."""
     newest: tuple[Version, str] | None = None
     for claim in claims:
-        compared = _compared(claim, candidate)
-        if compared and (newest is None or compared.newer_than(newest[0])):
+        if claim.state in _NEVER_STARTED:
+            continue
+        try:
+            compared = candidate.read_other(claim.registration)
+        except VersionError:
+            continue
+        if newest is None or compared.newer_than(newest[0]):
             newest = (compared, claim.version)
     return replace(
         mark,
@@ -139,15 +146,6 @@ def with_baseline(mark: Mark | None, baseline: Baseline) -> Mark | None:
     if mark and mark.baseline == baseline:
         return None
     return replace(mark or Mark("", None, baseline.ordering), baseline=baseline)
-
-
-def _compared(claim: Claim, candidate: Candidate) -> Version | None:
-    if claim.state in _NEVER_STARTED:
-        return None
-    try:
-        return candidate.compare(claim.registration)
-    except VersionError:
-        return None
 
 
 def started(claim: Claim, release: Release) -> Claim:
@@ -182,6 +180,29 @@ def unknown(claim: Claim, reason: str, now: datetime) -> Claim:
     return replace(claim, state=State.UNKNOWN, reason=reason, tried_at=now)
 
 
+def ended(
+    claim: Claim, result: StartResult | None, now: datetime, pause: timedelta
+) -> tuple[Claim, Done]:
+    """Return the claim as the result of its start leaves it, and the answer.
+
+    The result is None in mode `observe`; `pause` is the first one after a refusal.
+    """
+    match result:
+        case None:
+            return observed(claim), Done(Outcome.OBSERVED, "")
+        case Started(release):
+            return started(claim, release), Done(Outcome.STARTED, "", release)
+        case Refused(reason):
+            return refused(claim, reason, now, pause), Done(Outcome.FAILED, reason)
+        case NotStarted(reason, seconds, answered):
+            not_before = now + timedelta(seconds=seconds) if seconds else None
+            completed = not_started(claim, reason, not_before)
+        case Unknown(reason, answered):
+            completed = unknown(claim, reason, now)
+    unanswered = "" if answered else claim.organization
+    return completed, Done(Outcome.PENDING, reason, unanswered=unanswered)
+
+
 def settled(claim: Claim, done: Done) -> Claim:
     """Close a claim that will not be started any more."""
     return replace(claim, state=_SETTLED[done.outcome], reason=done.reason, not_before=None)
@@ -203,25 +224,18 @@ def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
     if current is None:
         return None
     if current.owner == completed.owner and current.state is State.STARTING:
-        return _with_release_of_another(replace(completed, etag=current.etag), current)
-    ours = completed.release
-    if ours is None or ours in {current.release, current.second_release}:
+        # A frozen process may have recorded its own release: the second, unless this start failed.
+        another, ours = current.second_release, replace(completed, etag=current.etag)
+        if another and completed.state in {State.WAITING, State.FAILED}:
+            return started(ours, another)
+        return replace(ours, second_release=another)
+    release = completed.release
+    if release is None or release in {current.release, current.second_release}:
         return None
     if current.state in {State.STARTED, State.STARTING}:
-        return replace(current, second_release=ours)
+        return replace(current, second_release=release)
     return replace(
         completed,
         second_release=completed.second_release or current.second_release,
         etag=current.etag,
     )
-
-
-def _with_release_of_another(completed: Claim, current: Claim) -> Claim:
-    """Complete a claim to which a frozen process has added its own release meanwhile.
-
-    It is the second one, unless this start has come to nothing.
-    """
-    another = current.second_release
-    if another and completed.state in {State.WAITING, State.FAILED}:
-        return started(completed, another)
-    return replace(completed, second_release=another)

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from model_trigger.claims.attempt import Starter, partition_of
 from model_trigger.claims.claim import State
+from model_trigger.claims.starter import Starter, partition_of
 from model_trigger.claims.store import ConflictError, LedgerError, UnreadableRowError
 from model_trigger.claims.transitions import with_baseline
 from model_trigger.deadline import Deadline

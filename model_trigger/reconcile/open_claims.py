@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from model_trigger.claims import transitions
-from model_trigger.claims.attempt import Starter, partition_of
 from model_trigger.claims.claim import Claim, Done, Partition, State, is_over
 from model_trigger.claims.lookup import Asked, Hold
+from model_trigger.claims.starter import Starter, partition_of
 from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision, Outcome

@@ -269,7 +269,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a POST is replayed",
-        "claims.attempt:_Attempt._post",
+        "claims.attempt:Attempt.post",
         _post_is_replayed,
         "started twice",
         scenario(ONE, faults=LOST_ANSWER),
@@ -345,7 +345,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the slot of another start is ignored",
-        "claims.protocol:_is_live",
+        "claims.claim:Mark.is_held_by_another",
         _slot_is_never_taken,
         "stepped back",
         scenario(ONE, NEXT),
@@ -366,14 +366,14 @@ MUTATIONS = (
     ),
     Mutation(
         "the fence is counted from the claim instead of the earlier reading",
-        "claims.attempt:_Attempt._post",
+        "claims.attempt:Attempt.post",
         _fence_from_the_post,
         "started twice",
         scenario(ONE, ONE, most_jumps=1, jumps=(7_500,), **SHORT),
     ),
     Mutation(
         "a registration is not stored when a fault precedes its claim",
-        "claims.attempt:_Attempt._defer",
+        "claims.attempt:Attempt.defer",
         _nothing_is_kept,
         "not in the ledger",
         scenario(ONE, faults={"azure_devops definition: 503": 1}),
@@ -401,7 +401,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a version of a rule that starts every one is superseded",
-        "claims.attempt:_candidate",
+        "claims.claim:Candidate.of",
         _always_exclusive,
         "superseded under every",
         scenario(ONE, NEXT, rule={"start": "every"}),

@@ -25,7 +25,7 @@ def candidate(version="17", *, exclusive=True, ordering=ORDERING):
         ordering=ordering,
         exclusive=exclusive,
         read=integer,
-        compare=lambda found: integer(found.version),
+        read_other=lambda found: integer(found.version),
     )
 
 

@@ -1,0 +1,120 @@
+"""Start the targets of rules: the way in for events and for reconcile."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Semaphore
+
+from model_trigger.claims import transitions
+from model_trigger.claims.attempt import Attempt
+from model_trigger.claims.claim import Candidate, Done, Partition
+from model_trigger.claims.lookup import Asked, Hold
+from model_trigger.claims.policy import Policy
+from model_trigger.claims.store import ClaimStore, ConflictError, LedgerError
+from model_trigger.deadline import Deadline
+from model_trigger.decisions.decision import Decision, Outcome
+from model_trigger.registrations.listing import AzureMLError, ModelLister
+from model_trigger.registrations.registration import Registration, Workspace
+from model_trigger.rules.book import BrokenRule
+from model_trigger.rules.fields import Mode, Start
+from model_trigger.rules.rule import Evaluation, Rule
+from model_trigger.targets.request import (
+    AzureDevOpsError,
+    TargetClient,
+    TargetDefaults,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Starts the targets of rules, each registration once.
+
+    `targets` and `models` are built when they are first called. `waiting_room` bounds how many
+    threads of the process may wait for another start at once: whoever waits holds a worker thread,
+    of which Azure Functions has few, and who gets no place is delivered again by Event Grid.
+    """
+
+    claims: ClaimStore
+    targets: Callable[[], TargetClient]
+    models: Callable[[], ModelLister]
+    defaults: TargetDefaults
+    policy: Policy
+    waiting_room: Semaphore
+
+    def attend(
+        self,
+        evaluation: Evaluation,
+        registration: Registration,
+        deadline: Deadline,
+        *,
+        retry: Asked | None = None,
+    ) -> Decision:
+        """Start the target of a rule that matched, unless it was started or must not be.
+
+        `retry` is for reconcile, and when it began: a refused start is retried once its pause is
+        over.
+        """
+        rule = evaluation.rule
+        asked = retry or Asked(deadline.clock())
+        partition = partition_of(rule, registration)
+        hold = self.hold(partition, registration.version, deadline, asked)
+        attempt = Attempt(
+            rule,
+            Candidate.of(evaluation, registration),
+            hold,
+            self.models,
+            self.defaults,
+            self.policy,
+            self.waiting_room,
+            retry is not None,
+        )
+        try:
+            done = attempt.run()
+        except (AzureDevOpsError, AzureMLError, LedgerError) as error:
+            done = Done(Outcome.PENDING, str(error))
+        return Decision(
+            outcome=done.outcome,
+            reason=done.reason or evaluation.reason,
+            rule=rule.name,
+            registration=registration,
+            clauses=evaluation.clauses,
+            release=done.release,
+            unanswered=done.unanswered,
+        )
+
+    def keep(self, broken: BrokenRule, registration: Registration, deadline: Deadline) -> Decision:
+        """Keep a registration that a broken rule may want, until a person has fixed the rule.
+
+        What the rule has observed before it broke is not kept, so that it never starts.
+        """
+        partition = partition_of(broken, registration)
+        observed = replace(partition, observed=True)
+        outcome, reason = Outcome.FAILED, broken.reason
+        try:
+            if self.claims.read(observed, registration.version, deadline).claim:
+                reason = "this rule has observed it before"
+                return Decision(Outcome.DUPLICATE, reason, broken.name, registration)
+            snapshot = self.claims.read(partition, registration.version, deadline)
+            if snapshot.claim is None:
+                claim = transitions.kept(registration, reason, snapshot.read_at)
+                self.claims.write(partition, claim, None, deadline)
+        except ConflictError:
+            reason = f"{reason} (another delivery keeps it)"
+        except LedgerError as error:
+            outcome, reason = Outcome.PENDING, f"{reason}; {error}"
+        return Decision(outcome, reason, broken.name, registration)
+
+    def hold(self, partition: Partition, version: str, deadline: Deadline, asked: Asked) -> Hold:
+        """Return what reads, writes and looks up one claim."""
+        lag = self.policy.list_lag
+        return Hold(self.claims, self.targets, lag, deadline, partition, version, asked)
+
+    def asks(self, rule: Rule, workspace: Workspace) -> tuple[str, ...]:
+        """Return whom a start asks: the organization, and the workspace if its list is needed."""
+        url = (rule.target.organization_url or self.defaults.organization_url or "").rstrip("/")
+        return (url, workspace.key) if rule.start is Start.LATEST else (url,)
+
+
+def partition_of(rule: Rule | BrokenRule, registration: Registration) -> Partition:
+    """Return the partition of a rule's claims on a model, as the rule's mode is now."""
+    observed = isinstance(rule, Rule) and rule.mode is Mode.OBSERVE
+    return Partition(rule.name, registration.workspace, registration.model, observed)
