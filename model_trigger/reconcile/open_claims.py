@@ -13,10 +13,10 @@ from model_trigger.claims.starter import Starter, partition_of
 from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Decision, Outcome
-from model_trigger.registrations.registration import Registration, Workspace
+from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.fields import Mode
-from model_trigger.rules.rule import Evaluation, Rule
+from model_trigger.rules.rule import Rule
 from model_trigger.targets.request import Found
 
 # What one claim may take, in seconds, as for a delivery.
@@ -43,39 +43,23 @@ def finish_claims(
     for partition, claim in sorted(found, key=lambda one: one[1].tried_at):
         if not deadline.allows(_ONE_CLAIM):
             return
-        one = _OpenClaim(partition, claim, starter, deadline.within(_ONE_CLAIM), began, now)
-        if (
-            _is_left_alone(partition, workspaces)
-            or not one.is_due
-            or not unanswered.isdisjoint(one.asks(book))
-        ):
+        one = OpenClaim(partition, claim, starter, deadline.within(_ONE_CLAIM), began, now)
+        is_asked_in_vain = not unanswered.isdisjoint(one.asks(book))
+        if is_left_alone(partition, workspaces) or not one.is_due or is_asked_in_vain:
             continue
-        decision = _finished(one, book)
+        decision = one.try_to_finish(book)
         if decision:
             unanswered |= {decision.unanswered} - {""}
             yield decision
 
 
-def _is_left_alone(partition: Partition, workspaces: Sequence[Workspace]) -> bool:
+def is_left_alone(partition: Partition, workspaces: Sequence[Workspace]) -> bool:
     """Whether a claim's workspace has been removed from WORKSPACES."""
     return bool(workspaces) and partition.workspace.key not in {one.key for one in workspaces}
 
 
-def _finished(one: "_OpenClaim", book: RuleBook | None) -> Decision | None:
-    """Finish one claim; whatever is wrong with it is logged and stops no other."""
-    try:
-        return one.finish(book)
-    except ConflictError:
-        return None  # another process has gone on with it
-    except LedgerError as error:
-        _log.warning("reconcile: %s: %s", one, error)
-    except Exception:  # noqa: BLE001 - a fault that nobody has thought of yet
-        _log.exception("reconcile: %s could not be finished", one)
-    return None
-
-
 @dataclass(frozen=True, slots=True)
-class _OpenClaim:
+class OpenClaim:
     """A claim that is open, and what is needed to finish it."""
 
     partition: Partition
@@ -107,6 +91,18 @@ class _OpenClaim:
         rule = book.rules.get(self.partition.rule) if book else None
         return self.starter.asks(rule, self.partition.workspace) if rule else ()
 
+    def try_to_finish(self, book: RuleBook | None) -> Decision | None:
+        """Finish the claim; whatever is wrong with it is logged and stops no other."""
+        try:
+            return self.finish(book)
+        except ConflictError:
+            return None  # another process has gone on with it
+        except LedgerError as error:
+            _log.warning("reconcile: %s: %s", self, error)
+        except Exception:  # noqa: BLE001 - a fault that nobody has thought of yet
+            _log.exception("reconcile: %s could not be finished", self)
+        return None
+
     def finish(self, book: RuleBook | None) -> Decision | None:
         """Finish the claim under the present rules; None when there is nothing to report.
 
@@ -114,95 +110,83 @@ class _OpenClaim:
         """
         name = self.partition.rule
         if book is None:
-            return self._look_up_only()
+            return self.look_up()
         rule = book.rules.get(name)
         if rule is None and name not in book.broken:
-            return self._finish_without_rule()
+            return self.finish_without_rule()
         if self.claim.absent_since:
-            return self._rewritten(replace(self.claim, absent_since=None)).finish(book)
-        return self._finish_under(rule) if rule else self._look_up_only()
+            return self.rewrite(replace(self.claim, absent_since=None)).finish(book)
+        return self.finish_under(rule) if rule else self.look_up()
 
-    def _finish_under(self, rule: Rule) -> Decision | None:
+    def finish_under(self, rule: Rule) -> Decision | None:
+        """Finish the claim under its rule, which is valid; the errors are those of `finish`."""
         registration = replace(self.claim.registration, source="reconcile")
-        if rule.mode is Mode.OFF:
-            return self._look_up_only()
         evaluation = rule.evaluate(registration)
         is_elsewhere = partition_of(rule, registration) != self.partition
-        if is_elsewhere and self.claim.state is not State.KEPT:
-            return self._look_up_only()
+        if rule.mode is Mode.OFF or (is_elsewhere and self.claim.state is not State.KEPT):
+            return self.look_up()
         if not evaluation.matched:
-            return self._close(f"the rule no longer wants it: {evaluation.reason}")
-        if is_elsewhere:
-            return self._finish_elsewhere(evaluation, registration)
+            return self.close(f"the rule no longer wants it: {evaluation.reason}")
         decision = self.starter.attend(evaluation, registration, self.deadline, retry=self.asked)
-        return self._given_up(decision) or self._refused_for_long(decision) or decision
+        if not is_elsewhere:
+            return self.give_up_unknown(decision) or self.give_up_refused(decision) or decision
+        # What was kept is evaluated, for a rule that turned out to observe only.
+        if decision.outcome is not Outcome.PENDING:
+            with suppress(ConflictError, LedgerError):  # the next pass evaluates it once more
+                self.settle(Outcome.CLOSED, f"evaluated in mode observe: {decision.outcome}")
+        return decision
 
-    def _refused_for_long(self, decision: Decision) -> Decision | None:
+    def finish_without_rule(self) -> Decision | None:
+        """Look up what is unknown, and close what its rule has been absent for too long."""
+        since = self.claim.absent_since
+        if self.is_unknown:
+            return self.look_up()
+        if since is None:
+            self.rewrite(replace(self.claim, absent_since=self.now))
+        if not self.is_retried_for_long(since):
+            return None
+        reason = f"there has been no rule {self.partition.rule!r} since {since:%Y-%m-%d %H:%M} UTC"
+        return self.settle(Outcome.CLOSED, reason)
+
+    def close(self, reason: str) -> Decision | None:
+        """Close a claim that nobody wants any more, unless its release may be there."""
+        if self.is_unknown:
+            return self.look_up(or_close=reason)
+        return self.settle(Outcome.CLOSED, reason)
+
+    def look_up(self, *, or_close: str = "") -> Decision | None:
+        """Look up what is unknown, without starting anything.
+
+        With a reason to close it, a claim whose release is proven to be absent is closed.
+        """
+        if not self.is_unknown:
+            return None
+        snapshot = self.hold.read()
+        if snapshot.claim is None or snapshot.claim.etag != self.claim.etag:
+            return None
+        answer = self.hold.look_up(snapshot.claim, snapshot, record=True)
+        if isinstance(answer, Claim):
+            absent = replace(self, claim=answer)
+            return absent.settle(Outcome.CLOSED, or_close) if or_close else None
+        if answer is None:
+            return None
+        decision = self.decision(answer)
+        return self.give_up_unknown(decision) or decision
+
+    def give_up_refused(self, decision: Decision) -> Decision | None:
         """Settle as given up what was refused for `RETRY_FOR` and has just been refused again."""
         is_refused = self.claim.state is State.FAILED and decision.outcome is Outcome.FAILED
-        if not is_refused or not self._is_over(self.claim.failed_since):
+        if not is_refused or not self.is_retried_for_long(self.claim.failed_since):
             return None
         with suppress(ConflictError, LedgerError):  # the next pass gives it up
-            current = self._hold.read().claim
+            current = self.hold.read().claim
             if current and current.state is State.FAILED:
                 # Without its request, which started nothing: no other has to reckon with it.
                 refused = replace(self, claim=replace(current, request=None))
                 return refused.settle(Outcome.GIVEN_UP, f"given up: {decision.reason}")
         return None
 
-    def _finish_elsewhere(self, evaluation: Evaluation, registration: Registration) -> Decision:
-        """Evaluate what was kept for a rule that turned out to observe only."""
-        decision = self.starter.attend(evaluation, registration, self.deadline, retry=self.asked)
-        if decision.outcome is not Outcome.PENDING:
-            with suppress(ConflictError, LedgerError):  # the next pass evaluates it once more
-                self.settle(Outcome.CLOSED, f"evaluated in mode observe: {decision.outcome}")
-        return decision
-
-    def _finish_without_rule(self) -> Decision | None:
-        """Look up what is unknown, and close what its rule has been absent for too long."""
-        if self.is_unknown:
-            return self._look_up_only()
-        if self.claim.absent_since is None:
-            self._rewritten(replace(self.claim, absent_since=self.now))
-            return None
-        if not self._is_over(self.claim.absent_since):
-            return None
-        return self.settle(
-            Outcome.CLOSED,
-            f"there has been no rule {self.partition.rule!r} since "
-            f"{self.claim.absent_since:%Y-%m-%d %H:%M} UTC",
-        )
-
-    def _close(self, reason: str) -> Decision | None:
-        """Close a claim that nobody wants any more, unless its release may be there."""
-        if not self.is_unknown:
-            return self.settle(Outcome.CLOSED, reason)
-        answer = self._looked_up()
-        if isinstance(answer, Claim):
-            return replace(self, claim=answer).settle(Outcome.CLOSED, reason)
-        return self._reported(answer)
-
-    def _look_up_only(self) -> Decision | None:
-        """Look up what is unknown, without starting anything."""
-        if not self.is_unknown:
-            return None
-        answer = self._looked_up()
-        return None if isinstance(answer, Claim) else self._reported(answer)
-
-    def _looked_up(self) -> Done | Claim | None:
-        hold = self._hold
-        snapshot = hold.read()
-        if snapshot.claim is None or snapshot.claim.etag != self.claim.etag:
-            return None
-        return hold.look_up(snapshot.claim, snapshot, record=True)
-
-    def _reported(self, answer: Done | None) -> Decision | None:
-        if answer is None:
-            return None
-        decision = self._decision(answer)
-        return self._given_up(decision) or decision
-
-    def _given_up(self, decision: Decision) -> Decision | None:
+    def give_up_unknown(self, decision: Decision) -> Decision | None:
         """Settle as given up what has been unknown for so long that a person should look.
 
         Only what an earlier pass has looked up in vain, when absence could already be proven: the
@@ -211,44 +195,47 @@ class _OpenClaim:
         claim, until = self.claim, self.claim.lease_until + self.starter.policy.list_lag
         is_unclear = self.is_unknown and decision.outcome in {Outcome.FAILED, Outcome.PENDING}
         was_looked_up = claim.state is State.UNKNOWN and is_over(until, claim.tried_at)
-        if not is_unclear or not was_looked_up or not self._is_over(until):
+        if not is_unclear or not was_looked_up or not self.is_retried_for_long(until):
             return None
         reason = f"given up, look for [model-trigger:{claim.key}]: {decision.reason}"
         with suppress(ConflictError, LedgerError):  # the next pass gives it up
-            snapshot = self._hold.read()
+            snapshot = self.hold.read()
             current = snapshot.claim
             if current is None or (current.state, current.owner) != (State.UNKNOWN, claim.owner):
                 return None
             if current.second_release:
-                done = self._hold.found(current, snapshot, Found(current.second_release))
-                return done and self._decision(done)
+                done = self.hold.found(current, snapshot, Found(current.second_release))
+                return done and self.decision(done)
             return replace(self, claim=current).settle(Outcome.GIVEN_UP, reason)
         return None
 
-    def _is_over(self, since: datetime | None) -> bool:
+    def is_retried_for_long(self, since: datetime | None) -> bool:
+        """Whether `RETRY_FOR` has passed since this time."""
         return since is not None and since + self.starter.policy.retry_for <= self.now
 
     def settle(self, outcome: Outcome, reason: str) -> Decision:
         """End the claim as it was read. Raises ConflictError when others went on with it."""
         done = Done(outcome, reason)
-        self._rewritten(transitions.settled(self.claim, done))
-        return self._decision(done)
+        self.rewrite(transitions.settled(self.claim, done))
+        return self.decision(done)
 
-    def _rewritten(self, claim: Claim) -> "_OpenClaim":
-        written, _ = self._hold.write(claim, None)
+    def rewrite(self, claim: Claim) -> "OpenClaim":
+        """Write the claim and return it as it is then. Raises ConflictError."""
+        written, _ = self.hold.write(claim, None)
         return replace(self, claim=written or claim)
 
     @property
-    def _hold(self) -> Hold:
+    def hold(self) -> Hold:
+        """What reads, writes and looks up the claim."""
         return self.starter.hold(self.partition, self.claim.version, self.deadline, self.asked)
 
-    def _decision(self, done: Done) -> Decision:
-        registration = replace(self.claim.registration, source="reconcile")
+    def decision(self, done: Done) -> Decision:
+        """Return the answer as a decision of reconcile."""
         return Decision(
             done.outcome,
             done.reason,
             rule=self.partition.rule,
-            registration=registration,
+            registration=replace(self.claim.registration, source="reconcile"),
             release=done.release,
             unanswered=done.unanswered,
         )

@@ -23,7 +23,7 @@ from model_trigger.rules.rule import Evaluation, Rule
 SETTLING = timedelta(minutes=10)
 # The storage clock shows whole seconds, rounded down; Azure ML's shows fractions.
 _CLOCK_STEP = timedelta(seconds=1)
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,20 @@ class Progress:
         return -(-self.left // self.checked) if self.checked else None
 
 
+@dataclass(slots=True)
+class Tally:
+    """What a check of a workspace has come to: of its models, those due, checked and failed.
+
+    `problem` is the last thing that went wrong.
+    """
+
+    models: int
+    problem: str
+    due: int = 0
+    checked: int = 0
+    failed: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class WorkspaceNote:
     """Since when a workspace is listed, and when it was last looked at and checked to its end.
@@ -85,6 +99,24 @@ class WorkspaceNote:
     passed_at: datetime | None = None
     progress: Progress | None = None
     problem: str = ""
+
+    @property
+    def turn(self) -> datetime:
+        """When it last had its turn; long ago when it never had."""
+        return self.looked_at or LONG_AGO
+
+    def after(self, tally: Tally, now: datetime) -> "WorkspaceNote":
+        """Return the note after a check that began at this time."""
+        tried = tally.checked + tally.failed
+        note = replace(self, problem=tally.problem)
+        if tally.models or not tally.problem:
+            progress = Progress(tally.models, tally.checked, tally.failed, tally.due - tried)
+            note = replace(note, progress=progress)
+        if tried or not tally.due:  # a workspace that got no time comes first in the next pass
+            note = replace(note, looked_at=now)
+        if tally.checked == tally.due and not tally.problem:
+            note = replace(note, passed_at=now)
+        return note
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +189,12 @@ class Pass:
     def listed_at(self, model: str) -> datetime:
         """Return when the versions of a model were last listed; long ago when they never were."""
         note = self.models.get(model)
-        return note.listed_at if note else _LONG_AGO
+        return note.listed_at if note else LONG_AGO
 
     def tried_at(self, model: str) -> datetime:
         """Return when listing a model's versions was last tried; long ago when it never was."""
         note = self.models.get(model)
-        return note.tried_at if note else _LONG_AGO
+        return note.tried_at if note else LONG_AGO
 
     def tried(self, model: ModelSummary) -> ModelNote:
         """Note that a model's versions could not be listed, or not be decided on."""
@@ -170,13 +202,13 @@ class Pass:
         if note:
             return replace(note, tried_at=self.began_at)
         # Without its summary: when it is listed for the first time, it may have to settle.
-        return ModelNote(ModelSummary(model.name, None, None), _LONG_AGO, _LONG_AGO, self.began_at)
+        return ModelNote(ModelSummary(model.name, None, None), LONG_AGO, LONG_AGO, self.began_at)
 
     def noted(self, model: ModelSummary, versions: Iterable[Registration]) -> ModelNote:
         """Note that a model's versions have been listed and decided on."""
         listed = list(versions)
         before = self.models.get(model.name)
-        settles = [_LONG_AGO]
+        settles = [LONG_AGO]
         if before and before.model == model:
             settles.append(before.settles_at)
         elif model.latest_version not in {None, *(one.version for one in listed)}:

@@ -331,7 +331,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an unwanted claim is closed without a lookup of its release",
-        "reconcile.open_claims:_OpenClaim._close",
+        "reconcile.open_claims:OpenClaim.close",
         _closed_without_looking,
         "orphan",
         scenario(ONE, passes=1, changes=("book narrow",), faults={"500 after, late": 1}),
@@ -429,7 +429,7 @@ MUTATIONS = (
     ),
     Mutation(
         "open claims of an absent rule are closed",
-        "reconcile.open_claims:_OpenClaim._finish_without_rule",
+        "reconcile.open_claims:OpenClaim.finish_without_rule",
         _claims_of_absent_rules_closed,
         "closed",
         scenario(
@@ -441,7 +441,7 @@ MUTATIONS = (
     ),
     Mutation(
         "open claims of a removed workspace are started",
-        "reconcile.open_claims:_is_left_alone",
+        "reconcile.open_claims:is_left_alone",
         _no,
         "started for a removed workspace",
         scenario(
