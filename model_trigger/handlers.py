@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
-from model_trigger.decisions.decision import Decision, Outcome, OutcomeError, not_matched, rejected
+from model_trigger.decisions.decision import (
+    Decision,
+    Outcome,
+    OutcomeError,
+    not_matched,
+    rejected,
+)
 from model_trigger.reconcile.missing import find_missing
 from model_trigger.reconcile.open_claims import finish_claims
 from model_trigger.registrations.event_grid import parse_event
@@ -50,34 +56,17 @@ class DeliverAgainError(Exception):
     """Something is still to be done about the event: Event Grid is to deliver it again."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Delivery:
-    """One delivery of one event: how long it has taken, and how long it still may."""
-
-    began: float
-    deadline: Deadline
-
-    @classmethod
-    def begin(cls, seconds: float = _SECONDS) -> "_Delivery":
-        began = time.monotonic()
-        return cls(began, Deadline(began + seconds, time.monotonic, time.sleep))
-
-    @property
-    def milliseconds(self) -> int:
-        return round((time.monotonic() - self.began) * 1000)
-
-
 def handle_event(event: str, services: Services) -> None:
-    """Decide on a delivered event, act on it, and tell each decision.
+    """Decide on a delivered event, act on it, and record each decision.
 
-    Raises DeliverAgainError when something is pending or could not be written down, so that the
+    Raises DeliverAgainError when something is pending or could not be recorded, so that the
     function fails and Event Grid delivers the event again.
     """
-    delivery = _Delivery.begin()
+    run = Run.begin(services, _SECONDS)
     unfinished = [
         f"{decision.rule or 'the event'}: {decision.reason}"
-        for decision in _decide(event, services, delivery)
-        if not _tell(decision, services, delivery) or decision.outcome is Outcome.PENDING
+        for decision in run.decide(event)
+        if not run.record(decision) or decision.outcome is Outcome.PENDING
     ]
     if unfinished:
         raise DeliverAgainError(cut(one_line("; ".join(unfinished)), LONGEST_LINE))
@@ -86,18 +75,18 @@ def handle_event(event: str, services: Services) -> None:
 def reconcile(services: Services) -> None:
     """Finish open claims, start missed registrations, and delete expired decisions.
 
-    It stops in time and goes on in the next run; a step that fails keeps no other from its turn.
+    It stops in time and continues in the next run; a step that fails keeps no other from its turn.
     Raises RulesUnreadableError when the rules cannot be read, after what can be done without them,
     and otherwise the first fault that ended a step, such as LedgerError.
     """
-    run = _Delivery.begin(_RECONCILE_SECONDS)
+    run = Run.begin(services, _RECONCILE_SECONDS)
     faults: list[Exception] = []
     book: RuleBook | None = None
     try:
         book = services.rules()
     except RulesUnreadableError as error:
         faults.append(error)
-    for step in _steps(book, services, run):
+    for step in run.reconcile(book):
         try:
             step()
         except LedgerError as error:
@@ -110,99 +99,132 @@ def reconcile(services: Services) -> None:
         raise faults[0]
 
 
-def _steps(
-    book: RuleBook | None, services: Services, run: _Delivery
-) -> Iterator[Callable[[], None]]:
-    """Yield what a pass does, one step after the other."""
-    of_claims = run.deadline.within(_OPEN_CLAIMS_SECONDS)
-    starter, workspaces = services.starter, services.workspaces
-    finished = finish_claims(book, starter, workspaces, of_claims)
-    yield lambda: _tell_all(finished, services, run)
-    if book is not None:
-        missed = find_missing(book, starter, services.ledger.notes, workspaces, run.deadline)
-        yield lambda: _tell_all(missed, services, run)
-    yield lambda: _delete_expired(services, run)
-
-
-def _delete_expired(services: Services, run: _Delivery) -> None:
-    if not run.deadline.allows(_DELETION_SECONDS):
-        return  # the next pass does it
-    with suppress(ConflictError):  # another process does the same
-        before = datetime.now(UTC) - services.policy.decision_retention
-        services.ledger.decisions.delete_before(before, run.deadline)
-
-
 def status_page(
     query: Mapping[str, str], accept: str, services: Callable[[], Services]
 ) -> "Answer":
-    """Answer what needs a person, what was decided, and where the release of a model is."""
-    return _answered("status", query, accept, services)
+    """Answer what needs a person, what was decided, and where the release of a model is.
+
+    `accept` is the request's header of this name.
+    """
+    return _answer("status", query, accept, services)
 
 
 def explanation(
     query: Mapping[str, str], accept: str, services: Callable[[], Services]
 ) -> "Answer":
-    """Answer what each rule would do with a registration, and why."""
-    return _answered("explain", query, accept, services)
+    """Answer what each rule would do with a registration, and why.
+
+    `accept` is the request's header of this name.
+    """
+    return _answer("explain", query, accept, services)
 
 
-def _answered(
+def _answer(
     page: str, query: Mapping[str, str], accept: str, services: Callable[[], Services]
 ) -> "Answer":
-    """Answer an HTTP request; `accept` is its header of this name."""
     # The pages take a while to import, and no event needs them.
     from model_trigger.pages import http, shown, status  # noqa: PLC0415
 
     request = http.Request(query, accept)
-    deadline = _Delivery.begin(_PAGE_SECONDS).deadline
     try:
-        parts = services()
+        run = Run.begin(services(), _PAGE_SECONDS)
     except SettingsError as error:
         return http.answer_error(request, 500, str(error))
-    ledger, now = parts.ledger, datetime.now(UTC)
-    reading = shown.Reading(ledger.claims, ledger.decisions, parts.policy, now, deadline)
+    parts, ledger, now = run.services, run.services.ledger, datetime.now(UTC)
+    reading = shown.Reading(ledger.claims, ledger.decisions, parts.policy, now, run.deadline)
     app = status.Configuration(
         parts.rules, ledger.notes, parts.workspaces, parts.mode, parts.defaults
     )
     return http.ANSWERS[page](request, reading, app)
 
 
-def _tell_all(decisions: Iterable[Decision], services: Services, run: _Delivery) -> None:
-    for decision in decisions:
-        _tell(decision, services, run)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a function: when it began, and how long it still may take."""
 
+    services: Services
+    began: float
+    deadline: Deadline
 
-def _decide(event: str, services: Services, delivery: _Delivery) -> Iterator[Decision]:
-    try:
-        registration = parse_event(event)
-    except RejectedEventError as error:
-        yield rejected(str(error), event)
-        return
-    accepted = {workspace.key for workspace in services.workspaces}
-    if accepted and registration.workspace.key not in accepted:
-        reason = (
-            f"workspace {registration.workspace.id} is not among WORKSPACES: add it there, "
-            "or remove its event subscription"
-        )
-        yield rejected(reason, event, registration)
-        return
-    yield from _decide_registration(registration, services.rules(), services, delivery.deadline)
+    @classmethod
+    def begin(cls, services: Services, seconds: float) -> "Run":
+        """Begin a run that may take so many seconds."""
+        began = time.monotonic()
+        return cls(services, began, Deadline(began + seconds, time.monotonic, time.sleep))
 
+    def decide(self, event: str) -> Iterator[Decision]:
+        """Decide on an event, rule by rule, and act on it. Raises RulesUnreadableError."""
+        try:
+            registration = parse_event(event)
+        except RejectedEventError as error:
+            yield rejected(str(error), event)
+            return
+        accepted = {workspace.key for workspace in self.services.workspaces}
+        if accepted and registration.workspace.key not in accepted:
+            reason = (
+                f"workspace {registration.workspace.id} is not among WORKSPACES: add it there, "
+                "or remove its event subscription"
+            )
+            yield rejected(reason, event, registration)
+            return
+        yield from self.evaluate(registration, self.services.rules())
 
-def _decide_registration(
-    registration: Registration, book: RuleBook, services: Services, deadline: Deadline
-) -> Iterator[Decision]:
-    evaluations = book.evaluate(registration)
-    matched = [evaluation for evaluation in evaluations if evaluation.matched]
-    unreadable = book.unreadable_for(registration)
-    for evaluation in matched:
-        attending = partial(services.starter.attend, evaluation, registration, deadline)
-        yield _guarded(evaluation.rule.name, registration, attending)
-    for broken in unreadable:
-        keeping = partial(services.starter.keep, broken, registration, deadline)
-        yield _guarded(broken.name, registration, keeping)
-    if not matched and not unreadable:
-        yield not_matched(registration, evaluations, book.closest(registration))
+    def evaluate(self, registration: Registration, book: RuleBook) -> Iterator[Decision]:
+        """Evaluate a registration under each rule, and act on it."""
+        evaluations, starter = book.evaluate(registration), self.services.starter
+        matched = [evaluation for evaluation in evaluations if evaluation.matched]
+        unreadable = book.unreadable_for(registration)
+        for evaluation in matched:
+            attend = partial(starter.attend, evaluation, registration, self.deadline)
+            yield _guarded(evaluation.rule.name, registration, attend)
+        for broken in unreadable:
+            keep = partial(starter.keep, broken, registration, self.deadline)
+            yield _guarded(broken.name, registration, keep)
+        if not matched and not unreadable:
+            yield not_matched(registration, evaluations, book.closest(registration))
+
+    def reconcile(self, book: RuleBook | None) -> Iterator[Callable[[], None]]:
+        """Yield what a pass does, one step after the other; without a book, nothing is started."""
+        services, deadline = self.services, self.deadline
+        starter, workspaces = services.starter, services.workspaces
+        of_claims = deadline.within(_OPEN_CLAIMS_SECONDS)
+        yield partial(self.record_all, finish_claims(book, starter, workspaces, of_claims))
+        if book is not None:
+            missing = find_missing(book, starter, services.ledger.notes, workspaces, deadline)
+            yield partial(self.record_all, missing)
+        yield self.delete_expired
+
+    def delete_expired(self) -> None:
+        """Delete expired decisions, unless there is too little time: then the next pass does it."""
+        if self.deadline.allows(_DELETION_SECONDS):
+            before = datetime.now(UTC) - self.services.policy.decision_retention
+            with suppress(ConflictError):  # another process does the same
+                self.services.ledger.decisions.delete_before(before, self.deadline)
+
+    def record_all(self, decisions: Iterable[Decision]) -> None:
+        """Record decisions as they are made."""
+        for decision in decisions:
+            self.record(decision)
+
+    def record(self, decision: Decision) -> bool:
+        """Log a decision, keep it and publish it; return whether it could be kept."""
+        milliseconds = round((time.monotonic() - self.began) * 1000)
+        level = _LEVELS.get(decision.outcome, logging.INFO)
+        _log.log(level, "%s", decision.log_line(milliseconds))
+        now, store = datetime.now(UTC), self.services.ledger.decisions
+        try:
+            store.record(decision, milliseconds, now, self.deadline)
+        except LedgerError as error:
+            _log.warning("the decision could not be kept: %s", error)
+            return False
+        if self.services.publisher:
+            try:
+                self.services.publisher.publish(decision, milliseconds, self.deadline)
+            except OutcomeError as error:
+                _log.warning("%s", error)
+            except Exception:  # noqa: BLE001 - nothing depends on it
+                _log.exception("the outcome event could not be sent")
+        return True
 
 
 def _guarded(rule: str, registration: Registration, decide: Callable[[], Decision]) -> Decision:
@@ -213,33 +235,3 @@ def _guarded(rule: str, registration: Registration, decide: Callable[[], Decisio
         _log.exception("rule %r could not decide on %r", rule, registration.model)
         reason = f"an unexpected fault in the app: {type(error).__name__}: {error}"
         return Decision(Outcome.PENDING, reason, rule, registration)
-
-
-def _tell(decision: Decision, services: Services, delivery: _Delivery) -> bool:
-    """Log the decision and keep it; False when it could not be kept."""
-    milliseconds = delivery.milliseconds
-    level = _LEVELS.get(decision.outcome, logging.INFO)
-    _log.log(level, "%s", decision.log_line(milliseconds))
-    try:
-        services.ledger.decisions.record(
-            decision, milliseconds, datetime.now(UTC), delivery.deadline
-        )
-    except LedgerError as error:
-        _log.warning("the decision could not be kept: %s", error)
-        return False
-    _publish(decision, milliseconds, services, delivery)
-    return True
-
-
-def _publish(
-    decision: Decision, milliseconds: int, services: Services, delivery: _Delivery
-) -> None:
-    """Tell others, if any want to know; nothing of ours depends on it."""
-    if services.publisher is None:
-        return
-    try:
-        services.publisher.publish(decision, milliseconds, delivery.deadline)
-    except OutcomeError as error:
-        _log.warning("%s", error)
-    except Exception:  # noqa: BLE001 - nothing depends on it
-        _log.exception("the outcome event could not be sent")

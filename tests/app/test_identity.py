@@ -9,7 +9,7 @@ from socket import socket
 from threading import Event
 
 import pytest
-from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
 
 from model_trigger import identity, services
 from model_trigger.claims.claim import Partition
@@ -109,13 +109,13 @@ def _ask(request, endpoint):
 
     def azure_devops():
         target = TargetAddress("release", "https://dev.azure.com/contoso", "ml", 1)
-        services._azure_devops(settings).definition(target, limit)  # noqa: SLF001 - as built
+        services.target_client(settings).definition(target, limit)
 
     def azure_ml():
-        next(services._azure_ml(settings).models(WORKSPACE, limit))  # noqa: SLF001
+        next(services.model_lister(settings).models(WORKSPACE, limit))
 
     def ledger():
-        with services._tables(settings) as tables:  # noqa: SLF001
+        with services.open_tables(settings) as tables:
             Ledger.open(tables, "t").claims.read(Partition("r", WORKSPACE, "m"), "1", limit)
 
     passing = {"azure_devops": AzureDevOpsError, "azure_ml": AzureMLError, "ledger": LedgerError}
@@ -162,7 +162,7 @@ def test_a_temporary_fault_is_retried_once_immediately(endpoint):
 def test_a_failure_is_not_cached_for_its_retry_after(endpoint):
     endpoint.answers = [said(503, **{"Retry-After": "3600"})] * 2
     asking = managed_identity(None)
-    with pytest.raises(services.AzureError):
+    with pytest.raises(AzureError):
         asking.get_token(SCOPE)
 
     assert asking.get_token(SCOPE).token
@@ -218,7 +218,7 @@ def test_faults_of_the_azure_cli_are_classified_the_same_way(
         (tmp_path / "az").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin" if script else str(tmp_path))
     monkeypatch.setattr(identity, "_PROCESS", 1)
-    with pytest.raises(services.AzureError) as caught:
+    with pytest.raises(AzureError) as caught:
         azure_cli().get_token(SCOPE)
 
     assert may_pass == NoTokenError(caught.value).may_pass
@@ -237,4 +237,4 @@ def test_the_azure_cli_returns_its_token(tmp_path, monkeypatch):
 def test_no_client_of_the_app_uses_azure_identity_directly():
     of_azure = Settings(IDENTITY_ENDPOINT="http://127.0.0.1:9/", IDENTITY_HEADER="x")
     for settings in (of_azure, Settings()):
-        assert isinstance(services._credential(settings, None), Identity)  # noqa: SLF001
+        assert isinstance(services.identity_of(settings, None), Identity)

@@ -28,7 +28,7 @@ from tests.support.strangers import BASIC, PAT, SERVICES, deliver, rules
 
 def adapter(own, **settings):
     given = {"azure_devops_org_url": own, "azure_devops_pat": PAT, **settings}
-    authorization = services._authorization(Settings(**given))  # noqa: SLF001 - as it is built
+    authorization = services.authorization(Settings(**given))
     return Adapter(authorization, deadline().clock)
 
 

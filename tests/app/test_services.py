@@ -9,6 +9,7 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from model_trigger import services
 from model_trigger.settings import Settings, SettingsError
+from model_trigger.targets.azure_devops.credentials import EntraToken
 from model_trigger.targets.request import TargetError
 
 SERVICES = "https://dev.azure.com/contoso"
@@ -28,7 +29,7 @@ class Credential:
 
 
 def headers(credential, count=2, url=SERVICES):
-    bearer = services._Bearer(credential)  # noqa: SLF001 (to see how a token is handled)
+    bearer = EntraToken(credential, time.time)
     return [bearer.header(url) for _ in range(count)]
 
 
@@ -71,7 +72,7 @@ def test_both_addresses_of_azure_devops_services_receive_tokens(url):
 
 
 def authorization(**given):
-    return services._authorization(Settings(**given))  # noqa: SLF001 (as above)
+    return services.authorization(Settings(**given))
 
 
 def test_a_personal_access_token_is_sent_without_the_line_end_of_a_key_vault():
@@ -94,7 +95,7 @@ def test_a_personal_access_token_is_refused_to_another_host_than_that_of_the_app
 def test_a_connection_string_that_the_sdk_refuses_is_an_invalid_setting():
     settings = Settings.model_construct(storage="AccountKey=s3cr3t")
     with pytest.raises(SettingsError) as caught:
-        services._tables(settings)  # noqa: SLF001 (as above)
+        services.open_tables(settings)
 
     assert str(caught.value).startswith("AzureWebJobsStorage is not a connection string: ")
     assert "s3cr3t" not in str(caught.value)

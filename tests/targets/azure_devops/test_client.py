@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
-from model_trigger.services import _Bearer
+from model_trigger.targets.azure_devops.credentials import EntraToken
 from model_trigger.targets.azure_devops.releases import release_url
 from model_trigger.targets.request import (
     AzureDevOpsError,
@@ -322,7 +322,7 @@ class TestTokens:
         with stand_in(CHURN, DEPLOY_CHURN) as azure_devops:
             asked_for = make(azure_devops, adapter())
             count = len(azure_devops.requests)
-            became = adapter(_Bearer(credential).header).start(asked_for, deadline())
+            became = adapter(EntraToken(credential, time.time).header).start(asked_for, deadline())
 
             assert count == len(azure_devops.requests)
         assert isinstance(became, Refused)
@@ -334,7 +334,7 @@ class Expiring:
 
     def __init__(self):
         self.seconds, self.count = 0, 0
-        self._bearer = _Bearer(self)
+        self._bearer = EntraToken(self, time.time)
 
     def get_token(self, *_scopes, **_options):
         self.seconds, self.count = 3600, self.count + 1
