@@ -18,8 +18,6 @@ from model_trigger.decisions.decision import (
     not_matched,
     rejected,
 )
-from model_trigger.reconcile.missing import find_missing
-from model_trigger.reconcile.open_claims import finish_claims
 from model_trigger.registrations.event_grid import parse_event
 from model_trigger.registrations.registration import Registration, RejectedEventError
 from model_trigger.rules.book import RuleBook
@@ -185,6 +183,10 @@ class Run:
 
     def reconcile(self, book: RuleBook | None) -> Iterator[Callable[[], None]]:
         """Yield what a pass does, one step after the other; without a book, nothing is started."""
+        # An event needs neither, and a cold start is short of time.
+        from model_trigger.reconcile.missing import find_missing  # noqa: PLC0415
+        from model_trigger.reconcile.open_claims import finish_claims  # noqa: PLC0415
+
         services, deadline = self.services, self.deadline
         starter, workspaces = services.starter, services.workspaces
         of_claims = deadline.within(_OPEN_CLAIMS_SECONDS)

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from greenlet import getcurrent, greenlet
 
-import model_trigger.handlers  # which imports everything else
+import model_trigger.handlers  # which imports everything else, and later reconcile
+import model_trigger.reconcile.missing
+import model_trigger.reconcile.open_claims
 from model_trigger.claims.store import LedgerError
 from model_trigger.handlers import DeliverAgainError
 from model_trigger.rules.sources import RulesUnreadableError
