@@ -18,7 +18,7 @@ class Deadline:
         return max(0.0, self.at - self.clock())
 
     def allows(self, seconds: float) -> bool:
-        """Tell whether this much time is left."""
+        """Whether this much time is left."""
         return self.remaining >= seconds
 
     def pause(self, seconds: float) -> None:
@@ -26,7 +26,7 @@ class Deadline:
         self.sleep(min(seconds, self.remaining))
 
     def within(self, seconds: float) -> "Deadline":
-        """Give the nearer of this deadline and one in so many seconds."""
+        """Return the nearer of this deadline and one in so many seconds."""
         return Deadline(min(self.at, self.clock() + seconds), self.clock, self.sleep)
 
     def at_least(self, seconds: float) -> "Deadline":

@@ -53,7 +53,7 @@ class Hold:
 
     @property
     def before_reserve(self) -> Deadline:
-        """The deadline for whatever must still be written down afterwards."""
+        """The deadline for whatever must still be recorded afterwards."""
         return self.deadline.within(max(0.0, self.deadline.remaining - RESERVE))
 
     def silent(self, organization: str, began: float, *, answered: bool) -> str:
