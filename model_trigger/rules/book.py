@@ -1,7 +1,6 @@
-"""All rules together: the valid found by model without trying each, the broken kept apart."""
+"""All rules together: valid ones are found by model without trying each, broken ones kept apart."""
 
 import re
-from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from model_trigger.text import shown
 
 _NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
 _LONGEST_NAME = 24
-_NEIGHBOURS = 20
 _NO_MODEL = Globs((), ())
 
 
@@ -109,35 +107,38 @@ class RuleBook:
         return tuple(rule for rule in self.broken.values() if rule.may_want(registration))
 
     def closest(self, registration: Registration) -> Evaluation | None:
-        """Find the rule that came closest to matching: the fewest failed clauses.
+        """Return the evaluation that came closest to a match: that with the fewest failed clauses.
 
-        When no rule is about the model, it is the one whose model is spelled most like it.
+        When no rule is about the model, it is that of the rule whose model is spelled most like it.
         """
         evaluations = self.evaluate(registration)
         if evaluations:
             return min(evaluations, key=lambda evaluation: len(evaluation.failed))
-        similar = self._spelling.nearest(registration.model)
-        return similar.evaluate(registration) if similar else None
+        names = self._names
+        similar = get_close_matches(registration.model.lower(), names, n=1, cutoff=0.7)
+        return names[similar[0]].evaluate(registration) if similar else None
 
     def _fitting(self, model: str) -> Iterator[Rule]:
-        """Yield the rules that are about a model, in the order of the rules."""
-        for place in sorted(set(self._index.candidates(model))):
-            rule = self._index.rules[place]
-            if rule.fits_model(model):
-                yield rule
+        """Yield the rules that are about a model, in their order."""
+        return (rule for rule in self._index.candidates(model) if rule.fits_model(model))
 
     @cached_property
-    def _index(self) -> "_Index":
-        return _Index.of(self.rules.values())
+    def _index(self) -> "Index":
+        return Index.of(self.rules.values())
 
     @cached_property
-    def _spelling(self) -> "_Spelling":
-        return _Spelling.of(self.rules.values())
+    def _names(self) -> Mapping[str, Rule]:
+        """The first rule for each name or literal prefix, in lower case."""
+        names: dict[str, Rule] = {}
+        for rule in self.rules.values():
+            for glob in rule.fields.model.included:
+                names.setdefault(literal_prefix(glob).lower(), rule)
+        return names
 
 
 @dataclass(frozen=True, slots=True)
-class _Index:
-    """The places of rules in their order, by the names and literal prefixes of their globs."""
+class Index:
+    """Rules in their order, found by the names and literal prefixes of their model globs."""
 
     rules: Sequence[Rule]
     by_name: Mapping[str, Sequence[int]]
@@ -145,7 +146,8 @@ class _Index:
     lengths: Iterable[int]
 
     @classmethod
-    def of(cls, rules: Iterable[Rule]) -> "_Index":
+    def of(cls, rules: Iterable[Rule]) -> "Index":
+        """Index rules."""
         ordered = tuple(rules)
         by_name: dict[str, list[int]] = defaultdict(list)
         by_prefix: dict[str, list[int]] = defaultdict(list)
@@ -155,47 +157,13 @@ class _Index:
                 table[literal_prefix(glob)].append(place)
         return cls(ordered, by_name, by_prefix, sorted(set(map(len, by_prefix))))
 
-    def candidates(self, model: str) -> Iterator[int]:
-        """Yield the places of all rules that may be about the model, and of few others."""
-        yield from self.by_name.get(model, ())
+    def candidates(self, model: str) -> Iterator[Rule]:
+        """Yield all rules that may be about the model, and few others, in their order."""
+        places = {*self.by_name.get(model, ())}
         for length in self.lengths:
             if length <= len(model):
-                yield from self.by_prefix.get(model[:length], ())
-
-
-@dataclass(frozen=True, slots=True)
-class _Spelling:
-    """The names and literal prefixes of all globs, in the order of their beginnings and endings."""
-
-    rules: Mapping[str, Rule]
-    forwards: Sequence[str]
-    backwards: Sequence[str]
-
-    @classmethod
-    def of(cls, rules: Iterable[Rule]) -> "_Spelling":
-        spelled: dict[str, Rule] = {}
-        for rule in rules:
-            for glob in rule.fields.model.included:
-                spelled.setdefault(literal_prefix(glob).lower(), rule)
-        return cls(spelled, sorted(spelled), sorted(name[::-1] for name in spelled))
-
-    def nearest(self, model: str) -> Rule | None:
-        """Find a rule whose model is spelled nearly so.
-
-        Comparing takes time: only names are compared that begin or end much like it.
-        """
-        word = model.lower()
-        names = {
-            *_around(self.forwards, word),
-            *(name[::-1] for name in _around(self.backwards, word[::-1])),
-        }
-        found = get_close_matches(word, sorted(names), n=1, cutoff=0.7)
-        return self.rules[found[0]] if found else None
-
-
-def _around(names: Sequence[str], word: str) -> Sequence[str]:
-    place = bisect(names, word)
-    return names[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS]
+                places.update(self.by_prefix.get(model[:length], ()))
+        return (self.rules[place] for place in sorted(places))
 
 
 def _read_rule(name: str, source: RuleSource, mode: Mode) -> Rule | BrokenRule:

@@ -125,7 +125,8 @@ class Rule:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
-    def _range(self) -> Range:
+    def range(self) -> Range:
+        """The versions that the rule matches."""
         return Range.parse(self.fields.version, self.fields.scheme)
 
     def fits_model(self, model: str) -> bool:
@@ -174,7 +175,7 @@ class Rule:
         if pattern is None:
             return
         actual = workspace.id if pattern.startswith("/") else workspace.name
-        met = fits(pattern.rstrip("/").lower(), actual.lower())
+        met = fits_workspace(pattern, workspace)
         verb = "fits" if met else "does not fit"
         told = f"workspace {quoted(actual)} {verb} {quoted(pattern)}"
         yield _clause("workspace", pattern, actual, told, met=met)
@@ -187,11 +188,11 @@ class Rule:
             actual = source.of(registration)
             actual = "absent" if actual is None else actual
             return _clause("version", wanted, actual, str(error), met=False), None
-        met = self._range.admits(version)
+        met = self.range.admits(version)
         place = f" from {source.label}" if source.label else ""
         verb = "is in" if met else "is not in"
         told = f"version {excerpt(version.text)}{place} {verb} {excerpt(wanted)}"
-        surprise = None if met else self._range.explain(version)
+        surprise = None if met else self.range.explain(version)
         told = f"{told}: {surprise}" if surprise else told
         return _clause("version", wanted, version.text, told, met=met), version
 
@@ -204,6 +205,12 @@ class Rule:
             app, rule = "the app is switched off by its setting MODE", "the rule is switched off"
             told = rule if self.fields.mode is Mode.OFF else app
             yield _clause("mode", "live or observe", "off", told, met=False)
+
+
+def fits_workspace(pattern: str, workspace: Workspace) -> bool:
+    """Whether a glob on names, or on ids when it begins with a slash, matches; case is ignored."""
+    actual = workspace.id if pattern.startswith("/") else workspace.name
+    return fits(pattern.rstrip("/").lower(), actual.lower())
 
 
 def _plain(value: object) -> object:

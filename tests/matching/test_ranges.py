@@ -10,8 +10,8 @@ from tests.support.versions import INTEGER, SEMVER, integer, semver
 def as_npm_prints(range_: Range) -> str:
     """Return the bounds of a range like npm, which prints no `>=0.0.0`."""
     return "||".join(
-        " ".join(str(bound).removeprefix("=") for bound in bounds) or "*"
-        for bounds in range_.alternatives
+        " ".join(str(bound).removeprefix("=") for bound in each.bounds) or "*"
+        for each in range_.alternatives
     )
 
 

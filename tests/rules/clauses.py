@@ -111,12 +111,12 @@ CLAUSES = [
         "version-tag-is-empty", {"version_from": "tag:n"}, {"tags": {"n": ""}},
         "version", "*", "", NOT_MET,
         "in tag 'n', an empty text is not a version under scheme integer: "
-        f"nothing is there; {INTEGER}",
+        f"it is empty; {INTEGER}",
     ),
     case(
         "version-is-no-integer", {}, {"version": "007"},
         "version", "*", "007", NOT_MET,
-        f"`007` is not a version under scheme integer: it begins with 0; {INTEGER}",
+        f"`007` is not a version under scheme integer: it has a leading zero; {INTEGER}",
     ),
     # tags and properties
     case(

@@ -72,16 +72,16 @@ def test_a_rule_that_does_not_match_states_only_the_failed_clauses():
 
 
 NO_INTEGERS = {
-    "007": "`007` {}: it begins with 0",
-    "1_000": "`1_000` {}: only the digits 0 to 9 may stand in it",
-    " 3 ": "` 3 ` {}: white space stands beside it",
+    "007": "`007` {}: it has a leading zero",
+    "1_000": "`1_000` {}: only the digits 0 to 9 are allowed",
+    " 3 ": "` 3 ` {}: it has white space around it",
     "-1": "`-1` {}: it has a sign",
     "+1": "`+1` {}: it has a sign",
-    "٣": "`٣` {}: only the digits 0 to 9 may stand in it",
-    "": "an empty text {}: nothing is there",
+    "٣": "`٣` {}: only the digits 0 to 9 are allowed",
+    "": "an empty text {}: it is empty",
     "1.0": "`1.0` {}: more than one number needs scheme: semver",
-    "1e3": "`1e3` {}: only the digits 0 to 9 may stand in it",
-    "3\n": "`3\\n` {}: white space stands beside it",
+    "1e3": "`1e3` {}: only the digits 0 to 9 are allowed",
+    "3\n": "`3\\n` {}: it has white space around it",
 }
 
 
