@@ -173,7 +173,7 @@ def _provisos(evaluation: Evaluation, registration: Registration) -> Iterator[st
     """Yield what else must hold, which the rules alone do not show."""
     rule = evaluation.rule
     if registration.workspace is ANY_WORKSPACE and rule.fields.workspace:
-        yield f"the workspace fits {rule.fields.workspace!r}"
+        yield f"the workspace matches {rule.fields.workspace!r}"
     if rule.start is Start.EVERY:
         yield "the rule has not started it before"
         return

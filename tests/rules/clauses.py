@@ -21,19 +21,19 @@ CLAUSES = [
     # model
     case(
         "model-fits", {"model": "churn-*"}, {"model": "churn-eu"},
-        "model", "churn-*", "churn-eu", MET, "model 'churn-eu' fits 'churn-*'",
+        "model", "churn-*", "churn-eu", MET, "model 'churn-eu' matches 'churn-*'",
     ),
     case(
         "model-fits-a-list", {"model": ["a", "churn", "!b"]}, {"model": "churn"},
-        "model", "a, churn, !b", "churn", MET, "model 'churn' fits 'a, churn, !b'",
+        "model", "a, churn, !b", "churn", MET, "model 'churn' matches 'a, churn, !b'",
     ),
     case(
         "model-does-not-fit", {"model": "fraud"}, {"model": "churn"},
-        "model", "fraud", "churn", NOT_MET, "model 'churn' does not fit 'fraud'",
+        "model", "fraud", "churn", NOT_MET, "model 'churn' does not match 'fraud'",
     ),
     case(
         "model-in-other-case", {"model": "churn"}, {"model": "Churn"},
-        "model", "churn", "Churn", NOT_MET, "model 'Churn' does not fit 'churn'",
+        "model", "churn", "Churn", NOT_MET, "model 'Churn' does not match 'churn'",
     ),
     case(
         "model-is-excluded", {"model": ["churn-*", "!*-test"]}, {"model": "churn-test"},
@@ -43,21 +43,21 @@ CLAUSES = [
     # workspace
     case(
         "workspace-fits", {"workspace": "ML-*"}, {"workspace": EU},
-        "workspace", "ML-*", "ml-EU", MET, "workspace 'ml-EU' fits 'ML-*'",
+        "workspace", "ML-*", "ml-EU", MET, "workspace 'ml-EU' matches 'ML-*'",
     ),
     case(
         "workspace-does-not-fit", {"workspace": "ml-prod*"}, {"workspace": EU},
-        "workspace", "ml-prod*", "ml-EU", NOT_MET, "workspace 'ml-EU' does not fit 'ml-prod*'",
+        "workspace", "ml-prod*", "ml-EU", NOT_MET, "workspace 'ml-EU' does not match 'ml-prod*'",
     ),
     case(
         "workspace-id-fits", {"workspace": WORKSPACE_ID.upper() + "/"}, {},
         "workspace", WORKSPACE_ID.upper() + "/", WORKSPACE_ID, MET,
-        f"workspace '{WORKSPACE_ID}' fits '{WORKSPACE_ID.upper()}/'",
+        f"workspace '{WORKSPACE_ID}' matches '{WORKSPACE_ID.upper()}/'",
     ),
     case(
         "workspace-id-does-not-fit", {"workspace": WORKSPACE_ID}, {"workspace": EU},
         "workspace", WORKSPACE_ID, EU.id, NOT_MET,
-        f"workspace '{EU.id}' does not fit '{WORKSPACE_ID}'",
+        f"workspace '{EU.id}' does not match '{WORKSPACE_ID}'",
     ),
     # version
     case(
@@ -94,12 +94,12 @@ CLAUSES = [
     ),
     case(
         "version-tag-is-absent", SEMVER_TAG, {},
-        "version", "*", "absent", NOT_MET, "the version stands in tag 'SemVer', which is absent",
+        "version", "*", "absent", NOT_MET, "the version is read from tag 'SemVer', which is absent",
     ),
     case(
         "version-property-is-absent", {"version_from": "property:build"}, {"tags": {"build": "7"}},
         "version", "*", "absent", NOT_MET,
-        "the version stands in property 'build', which is absent",
+        "the version is read from property 'build', which is absent",
     ),
     case(
         "version-tag-is-no-semver", SEMVER_TAG, {"tags": {"semver": "1.4"}},

@@ -43,7 +43,7 @@ MISTAKES = {
     "no-model": (
         {"release": {"definition": 1}},
         (
-            "churn.model: is missing; expected the glob on the model's name, or a list of globs; "
+            "churn.model: is missing; expected the glob for the model's name, or a list of globs; "
             "a leading ! excludes"
         ),
     ),
@@ -62,7 +62,7 @@ MISTAKES = {
     ),
     "model-list-of-numbers": (
         rule(model=["churn", 5]),
-        'churn.model: ["churn", 5] is not a list of texts; write each in quotes',
+        'churn.model: ["churn", 5] is not a list of strings; put each in quotes',
     ),
     "model-twice": (rule(model=GivenTwice()), "churn.model: is given twice; keep one of the two"),
     # workspace
@@ -163,7 +163,7 @@ MISTAKES = {
     "tag-map": (rule(tags={"stage": {"a": "b"}}), 'churn.tags.stage: {"a": "b"} is not text'),
     "tag-list-of-numbers": (
         rule(tags={"stage": ["prod", 1]}),
-        'churn.tags.stage: ["prod", 1] is not a list of texts; write each in quotes',
+        'churn.tags.stage: ["prod", 1] is not a list of strings; put each in quotes',
     ),
     "tag-no-condition": (
         rule(tags={"stage": []}),

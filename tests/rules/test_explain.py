@@ -57,7 +57,7 @@ def test_the_explanation_as_json_has_registration_decisions_and_closest():
             {
                 "rule": "fraud",
                 "outcome": "not_matched",
-                "reason": "model 'churn' does not fit 'fraud'",
+                "reason": "model 'churn' does not match 'fraud'",
                 "clauses": [
                     {"clause": "model", "expected": "fraud", "actual": "churn", "met": False},
                     {"clause": "version", "expected": "*", "actual": "9", "met": True},
@@ -219,7 +219,9 @@ def test_a_workspace_condition_is_checked_against_a_given_workspace(workspace, o
 @pytest.mark.parametrize(
     ("wanted", "given", "must_hold"),
     [
-        pytest.param("prod*", None, "the workspace fits 'prod*' and ", id="wanted-and-not-given"),
+        pytest.param(
+            "prod*", None, "the workspace matches 'prod*' and ", id="wanted-and-not-given"
+        ),
         pytest.param("prod*", WORKSPACE, "", id="wanted-and-given"),
         pytest.param(None, None, "", id="not-wanted"),
     ],

@@ -56,7 +56,8 @@ def test_a_rule_matches_if_every_clause_is_met_and_states_all_of_them():
     assert evaluation.matched
     assert () == evaluation.failed
     assert (
-        "model 'churn' fits 'churn'; version 17 is in >=10; tag 'stage' is 'prod', which meets prod"
+        "model 'churn' matches 'churn'; version 17 is in >=10; "
+        "tag 'stage' is 'prod', which meets prod"
     ) == evaluation.reason
 
 
@@ -117,7 +118,7 @@ def test_the_compared_version_comes_from_where_the_rule_specifies(fields, text):
 def test_an_absent_version_is_invalid():
     with pytest.raises(VersionError) as caught:
         rule(**SEMVER_TAG).read_version(registration())
-    assert "the version stands in tag 'SemVer', which is absent" == str(caught.value)
+    assert "the version is read from tag 'SemVer', which is absent" == str(caught.value)
 
 
 def test_long_values_are_cut_in_every_clause():

@@ -191,7 +191,7 @@ def test_the_example_for_a_map_or_a_list_is_valid(field):
     target = {"pipeline": {"id": 1}} if field.startswith("pipeline") else CHURN
     rules = {"churn": {"model": "churn"} | target}
     problem = told({f"RULES__churn__{field}": "[x"}, rules)[0]
-    (example,) = re.findall(r" is not JSON such as (.*): Expecting ", problem)
+    (example,) = re.findall(r" is not valid JSON, such as (.*): Expecting ", problem)
 
     assert [] == told({f"RULES__churn__{field}": example}, rules)
 

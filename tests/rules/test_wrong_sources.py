@@ -21,7 +21,7 @@ def test_a_range_that_lost_its_quotes_in_a_shell_is_refused_with_a_hint(text):
         (
             f'RULES__Churn__Version: "{text}" is empty; write a range such as >=10, or * for any '
             "version; in a shell, quote the whole setting, as in "
-            "'RULES__Churn__Version=>=10', or it takes > for a redirection"
+            "'RULES__Churn__Version=>=10', because > redirects output"
         )
     ] == problems
 
@@ -58,26 +58,26 @@ def wrong(name, settings, *expected):
         wrong(
             "map-that-is-not-json",
             {"RULES__churn__tags": "stage=prod"},
-            'RULES__churn__tags: "stage=prod" is not JSON such as {"stage": "prod"}: '
+            'RULES__churn__tags: "stage=prod" is not valid JSON, such as {"stage": "prod"}: '
             "Expecting value: line 1 column 1 (char 0)",
         ),
         wrong(
             "list-that-is-not-json",
             {"RULES__churn__allow_unsafe": "tag.notes"},
-            'RULES__churn__allow_unsafe: "tag.notes" is not JSON such as ["tag.notes"]: '
+            'RULES__churn__allow_unsafe: "tag.notes" is not valid JSON, such as ["tag.notes"]: '
             "Expecting value: line 1 column 1 (char 0)",
         ),
         wrong(
             "globs-that-are-not-json",
             {"RULES__churn__model": "[churn-a, churn-b]"},
-            'RULES__churn__model: "[churn-a, churn-b]" is not JSON such as '
+            'RULES__churn__model: "[churn-a, churn-b]" is not valid JSON, such as '
             '["churn-*", "!churn-test"]: Expecting value: line 1 column 2 (char 1)',
         ),
         wrong(
             "empty-map",
             {"RULES__churn__release__variables": ""},
-            'RULES__churn__release__variables: "" is not JSON such as {"stage": "{tag.stage}"}: '
-            "Expecting value: line 1 column 1 (char 0)",
+            'RULES__churn__release__variables: "" is not valid JSON, such as '
+            '{"stage": "{tag.stage}"}: Expecting value: line 1 column 1 (char 0)',
         ),
         wrong(
             "json-but-no-map",
@@ -87,24 +87,25 @@ def wrong(name, settings, *expected):
         wrong(
             "too-deep",
             {"RULES__churn__tags__stage": "prod"},
-            'RULES__churn__tags__stage: "prod" goes too deep; '
-            "give all of tags as JSON in RULES__churn__tags",
+            'RULES__churn__tags__stage: "prod" is nested too deeply; '
+            "set all of tags as JSON in RULES__churn__tags",
         ),
         wrong(
             "too-deep-in-a-target",
             {"rules__churn__Release__Variables__x": "y"},
-            'rules__churn__Release__Variables__x: "y" goes too deep; '
-            "give all of release.variables as JSON in rules__churn__Release__Variables",
+            'rules__churn__Release__Variables__x: "y" is nested too deeply; '
+            "set all of release.variables as JSON in rules__churn__Release__Variables",
         ),
         wrong(
             "no-field",
             {"RULES__churn": "{}"},
-            'RULES__churn: "{}" is for no field; name the setting RULES__<rule>__<field>',
+            'RULES__churn: "{}" does not name a field; name the setting RULES__<rule>__<field>',
         ),
         wrong(
             "empty-step",
             {"RULES__churn____version": "1"},
-            'RULES__churn____version: "1" is for no field; name the setting RULES__<rule>__<field>',
+            'RULES__churn____version: "1" does not name a field; name the setting '
+            "RULES__<rule>__<field>",
         ),
         wrong(
             "unknown-field",
@@ -116,8 +117,8 @@ def wrong(name, settings, *expected):
         wrong(
             "differ-only-in-case",
             {"RULES__churn__version": "1", "RULES__Churn__Version": "2"},
-            'RULES__churn__version: "1" is also given by RULES__Churn__Version, in other case; '
-            "remove one of the two",
+            'RULES__churn__version: "1" is also set by RULES__Churn__Version, which '
+            "differs only in case; remove one of the two",
         ),
         wrong(
             "wrong-value",
@@ -132,7 +133,7 @@ def wrong(name, settings, *expected):
             "RULES__chrun__version: there is no rule 'chrun' in RULES or RULES_FILE; "
             "did you mean 'churn'?",
             'chrun: has no target; add release or pipeline, such as "release": {"definition": 12}',
-            "chrun.model: is missing; expected the glob on the model's name, or a list of globs; "
+            "chrun.model: is missing; expected the glob for the model's name, or a list of globs; "
             "a leading ! excludes",
         ),
         wrong(
