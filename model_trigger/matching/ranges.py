@@ -28,7 +28,7 @@ class RangeError(ValueError):
 
     @classmethod
     def about(cls, part: str, scheme: Scheme, why: str, nearest: str = "") -> Self:
-        """Word what is wrong with a part, with the nearest valid spelling if there is one."""
+        """Describe what is wrong with a part, with the nearest valid spelling if there is one."""
         hint = f"the nearest valid spelling is {backticked(nearest)}; " if nearest else ""
         return cls(
             f"{backticked(part)} cannot be read as a range of scheme {scheme}: {excerpt(why)}; "
@@ -123,7 +123,7 @@ class Range:
         return any(one.admits(version) for one in self.alternatives)
 
     def contains(self, text: str | None) -> bool:
-        """Whether a text is a version in this range; None, which stands for no text, is not."""
+        """Whether a text is a version in this range; None, an absent text, is not."""
         try:
             return text is not None and self.admits(version_of(text, self.scheme))
         except ValueError:
@@ -232,7 +232,7 @@ def _release(numbers: list[str], scheme: Scheme, *, after: int | None = None) ->
 
 
 def _fault(part: str, piece: str, scheme: Scheme) -> RangeError:
-    """Find what is wrong with an invalid part of a piece."""
+    """Return what is wrong with an invalid part of a piece."""
     match = re.fullmatch(_PART, part)
     if scheme is Scheme.INTEGER and match and (match["symbol"] in _LENIENT or "." in part):
         return _needs_semver(part, match["symbol"], match["major"])
@@ -248,7 +248,7 @@ def _fault(part: str, piece: str, scheme: Scheme) -> RangeError:
 
 
 def _needs_semver(part: str, symbol: str, major: str) -> RangeError:
-    """Word what only semantic versions allow, with the nearest range of integers."""
+    """Describe a part that only semantic versions allow, with the nearest range of integers."""
     what, nearest = part.removeprefix(symbol), symbol + major
     if symbol in _LENIENT:
         what = symbol

@@ -1,6 +1,5 @@
-"""All rules together: valid ones are found by model without trying each, broken ones kept apart."""
+"""All rules: the valid ones, found by model without trying each, and the broken ones."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +12,12 @@ from pydantic import ValidationError
 from model_trigger.matching.conditions import Globs, has_wildcard, literal_prefix
 from model_trigger.registrations.registration import Registration
 from model_trigger.rules.fields import Mode, read_globs, rule_fields
-from model_trigger.rules.problems import Problem, explain, problem
+from model_trigger.rules.names import check_name
+from model_trigger.rules.problems import Problem, problem, problems_in
 from model_trigger.rules.rule import Evaluation, Rule
 from model_trigger.targets.kinds import KINDS
 from model_trigger.text import shown
 
-_NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
-_LONGEST_NAME = 24
 _NO_MODEL = Globs((), ())
 
 
@@ -35,12 +33,50 @@ class RuleSource:
     origins: Mapping[str, str] = field(default_factory=dict[str, str])
     problems: tuple[Problem, ...] = ()
 
+    def read(self, name: str, mode: Mode) -> "Rule | BrokenRule":
+        """Validate the rule; `mode` is the app's, and the stricter mode wins."""
+        path = name if name.strip() else shown(name)
+        problems = [*check_name(name, path), *self.problems, *self.check_target(path)]
+        try:
+            fields = rule_fields().model_validate(self.fields)
+        except ValidationError as error:
+            problems += problems_in(error, path, self.origins)
+        else:
+            if not problems:
+                return Rule(name, fields, fields.mode.stricter(mode))
+        return BrokenRule(name, tuple(problems), self.read_models(mode))
+
+    def check_target(self, path: str) -> Iterator[Problem]:
+        """Yield a problem unless there is exactly one target, whatever else is wrong."""
+        if not isinstance(self.fields, dict):
+            return
+        named = cast("dict[str, object]", self.fields)
+        given = [kind for kind in KINDS if named.get(kind) is not None]
+        if not given:
+            first = next(iter(KINDS.values()))
+            example = f'"{first.name}": {first.example}'
+            yield problem(path, f"has no target; add {' or '.join(KINDS)}, such as {example}")
+        elif len(given) > 1:
+            count = "two" if len(given) == 2 else str(len(given))  # noqa: PLR2004
+            targets = " and ".join(given)
+            yield problem(path, f"has {count} targets, {targets}; keep one of the {count}")
+
+    def read_models(self, mode: Mode) -> Globs | None:
+        """Return the models the rule is about: no model when it is off, None when invalid."""
+        named = cast("dict[str, object]", self.fields) if isinstance(self.fields, dict) else {}
+        if Mode.OFF in (mode, named.get("mode")):
+            return _NO_MODEL
+        try:
+            return read_globs(named.get("model"))
+        except ValueError:
+            return None
+
 
 @dataclass(frozen=True, slots=True)
 class BrokenRule:
     """A rule that cannot be used until a person fixes it.
 
-    `globs` are those of the models it is about, when at least that can be read.
+    `globs` are those of the models it is about; None when they are invalid, too.
     """
 
     name: str
@@ -58,7 +94,7 @@ class BrokenRule:
     @property
     def reason(self) -> str:
         """Why it cannot be used, in one line."""
-        return f"rule unreadable: {'; '.join(str(one) for one in self.problems)}"
+        return f"invalid rule: {'; '.join(map(str, self.problems))}"
 
 
 @dataclass(frozen=True)
@@ -72,12 +108,12 @@ class RuleBook:
     def read(cls, sources: Mapping[str, RuleSource], mode: Mode = Mode.LIVE) -> "RuleBook":
         """Validate and index the rules; `mode` is the app's, and the stricter mode wins.
 
-        A broken rule ends in `broken` with all its problems and harms no other.
+        A broken rule goes to `broken` with all its problems and affects no other.
         """
         rules: dict[str, Rule] = {}
         broken: dict[str, BrokenRule] = {}
         for name, source in sources.items():
-            found = _read_rule(name, source, mode)
+            found = source.read(name, mode)
             if isinstance(found, Rule):
                 rules[name] = found
             else:
@@ -158,66 +194,9 @@ class Index:
         return cls(ordered, by_name, by_prefix, sorted(set(map(len, by_prefix))))
 
     def candidates(self, model: str) -> Iterator[Rule]:
-        """Yield all rules that may be about the model, and few others, in their order."""
+        """Yield every rule that may be about the model, and few others, in their order."""
         places = {*self.by_name.get(model, ())}
         for length in self.lengths:
             if length <= len(model):
                 places.update(self.by_prefix.get(model[:length], ()))
         return (self.rules[place] for place in sorted(places))
-
-
-def _read_rule(name: str, source: RuleSource, mode: Mode) -> Rule | BrokenRule:
-    path = name if name.strip() else shown(name)
-    problems = [
-        *_name_problems(name, path),
-        *source.problems,
-        *_target_problems(path, source.fields),
-    ]
-    try:
-        fields = rule_fields().model_validate(source.fields)
-    except ValidationError as error:
-        problems += explain(error, path, source.origins)
-    else:
-        if not problems:
-            return Rule(name, fields, fields.mode.stricter(mode))
-    return BrokenRule(name, tuple(problems), _globs(source.fields, mode))
-
-
-def _name_problems(name: str, path: str) -> Iterator[Problem]:
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
-        spelled = re.sub(r"[^a-z0-9]+", "_", name.lower()).lstrip("_0123456789")
-        spelled = spelled[:_LONGEST_NAME].rstrip("_")
-        hint = f"; did you mean {spelled!r}?" if spelled else ""
-        yield problem(
-            path,
-            f"is not a rule name; allowed: at most {_LONGEST_NAME} of a-z, 0-9 and single _, "
-            f"beginning with a letter and not ending in _{hint}",
-        )
-
-
-def _target_problems(name: str, fields: object) -> Iterator[Problem]:
-    """Yield a problem unless there is one target, whatever else is wrong."""
-    if not isinstance(fields, dict):
-        return
-    named = cast("dict[str, object]", fields)
-    given = [kind for kind in KINDS if named.get(kind) is not None]
-    if not given:
-        first = next(iter(KINDS.values()))
-        example = f'"{first.name}": {first.example}'
-        yield problem(name, f"has no target; add {' or '.join(KINDS)}, such as {example}")
-    elif len(given) > 1:
-        count = "two" if len(given) == 2 else str(len(given))  # noqa: PLR2004
-        yield problem(name, f"has {count} targets, {' and '.join(given)}; keep one of the {count}")
-
-
-def _globs(fields: object, mode: Mode) -> Globs | None:
-    """Read which models a broken rule is about, when that much is right; none when it is off."""
-    if not isinstance(fields, dict):
-        return _NO_MODEL if mode is Mode.OFF else None
-    named = cast("dict[str, object]", fields)
-    if Mode.OFF in (mode, named.get("mode")):
-        return _NO_MODEL
-    try:
-        return read_globs(named.get("model"))
-    except ValueError:
-        return None

@@ -33,7 +33,7 @@ from model_trigger.text import nearest
 
 @dataclass(frozen=True, slots=True)
 class VersionSource:
-    """Where the version to compare comes from: a label, or without one the registration."""
+    """Where the version to compare is read from: a tag or property, or the registration itself."""
 
     label: Label | None = None
 

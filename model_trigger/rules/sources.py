@@ -129,9 +129,10 @@ class Override:
         return as_json[0] if as_json and not takes_text else None
 
     def check(self, origins: Mapping[str, str]) -> None:
-        """Raise ValueError, with a message that follows the value, for no field or a second time.
+        """Raise ValueError when the setting names no field, or one that another has set.
 
-        `origins` has the settings of the fields that were set before.
+        The message continues a sentence that begins with the value. `origins` maps each field that
+        is set to its setting.
         """
         if not self.steps or not all(self.steps):
             msg = f"does not name a field; name the setting {_PREFIX}<rule>__<field>"

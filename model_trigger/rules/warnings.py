@@ -1,4 +1,4 @@
-"""Refuse rules whose target may not receive the credential; warn about probable mistakes."""
+"""Refuse rules whose target must not get the credential; warn about probable mistakes."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,7 @@ def warnings(book: RuleBook) -> tuple[Problem, ...]:
 
 
 def refuse(book: RuleBook, sources: Mapping[str, RuleSource], recipients: Recipients) -> RuleBook:
-    """Return the rules with those broken whose organization may not receive the credential.
+    """Return the rules, counting those as broken whose organization must not get the credential.
 
     The app itself keeps such a rule, and each start of it fails before anything is sent.
     """

@@ -161,7 +161,7 @@ NOT_SEMVER_RANGES = {
         for text, sentence in sentences.items()
     ],
 )
-def test_a_range_that_its_scheme_cannot_have_is_told_why(scheme, text, message):
+def test_a_range_that_its_scheme_cannot_have_is_reported_with_the_reason(scheme, text, message):
     with pytest.raises(RangeError) as caught:
         Range.parse(text, scheme)
     assert message == str(caught.value)

@@ -139,7 +139,9 @@ NOT_SEMANTIC = {
         for text, sentence in sentences.items()
     ],
 )
-def test_a_text_that_is_not_a_version_of_its_scheme_is_told_why(scheme, text, message):
+def test_a_text_that_is_not_a_version_of_its_scheme_is_reported_with_the_reason(
+    scheme, text, message
+):
     with pytest.raises(VersionError) as caught:
         parse_version(text, scheme)
     assert message == str(caught.value)

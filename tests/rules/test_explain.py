@@ -98,8 +98,8 @@ def test_the_explanation_as_json_has_registration_decisions_and_closest():
         pytest.param(
             {"mode": "observe", "start": "every"},
             "would_observe",
-            "notes that it would start release 1 in ml, provided that the rule has not started it "
-            "before",
+            "records that it would start release 1 in ml, provided that the rule has not started "
+            "it before",
             id="observe",
         ),
         pytest.param(
@@ -311,12 +311,12 @@ ALLOWED = "allowed: model, version, workspace, tag.<key>, property.<key>"
     [
         pytest.param(
             {"version": "17"},
-            "the parameter model is missing: ask for ?model=<name>&version=<version>",
+            "the parameter model is missing; expected ?model=<name>&version=<version>",
             id="no-model",
         ),
         pytest.param(
             {"model": "churn", "version": ""},
-            "the parameter version is missing: ask for ?model=<name>&version=<version>",
+            "the parameter version is missing; expected ?model=<name>&version=<version>",
             id="empty-version",
         ),
         pytest.param(

@@ -10,12 +10,12 @@ from model_trigger.rules.book import RuleBook
 from model_trigger.rules.problems import GivenTwice
 from model_trigger.rules.sources import RulesUnreadableError, find_setting, gather
 from tests.support.drawn import relaxed
-from tests.support.sources import CHURN, fields, gathered, told
+from tests.support.sources import CHURN, fields, gathered, reported
 
 
 @pytest.mark.parametrize("text", ["", " "])
 def test_a_range_that_lost_its_quotes_in_a_shell_is_refused_with_a_hint(text):
-    problems = told({"RULES__Churn__Version": text}, {"churn": CHURN | {"version": ">=10"}})
+    problems = reported({"RULES__Churn__Version": text}, {"churn": CHURN | {"version": ">=10"}})
 
     assert [
         (
@@ -34,7 +34,7 @@ UNRESOLVED = "is a Key Vault reference that Azure could not resolve: check that 
     "field", ["version", "tags", "release__organization_url", "release__variables"]
 )
 def test_a_field_that_azure_could_not_resolve_breaks_its_rule(field):
-    (problem,) = told({f"RULES__churn__{field}": REFERENCE}, {"churn": CHURN})
+    (problem,) = reported({f"RULES__churn__{field}": REFERENCE}, {"churn": CHURN})
 
     assert problem.startswith(f'RULES__churn__{field}: "{REFERENCE}" {UNRESOLVED}')
 
@@ -123,7 +123,7 @@ def wrong(name, settings, *expected):
         wrong(
             "wrong-value",
             {"RULES__churn__version": "^1"},
-            'RULES__churn__version: "^1" is not right: `^1` cannot be read as a range of scheme '
+            'RULES__churn__version: "^1" is invalid: `^1` cannot be read as a range of scheme '
             "integer: `^` needs scheme: semver; the nearest valid spelling is `>=1 <2`; allowed "
             "are `7`, `>=10`, `>=10 <20`, `10 - 20`, `7 || >=10`, `*`",
         ),
@@ -144,7 +144,7 @@ def wrong(name, settings, *expected):
     ],
 )
 def test_an_invalid_setting_is_reported(settings, expected):
-    assert expected == told(settings)
+    assert expected == reported(settings)
 
 
 def test_an_invalid_setting_breaks_only_its_rule():
@@ -158,13 +158,13 @@ def test_an_invalid_setting_breaks_only_its_rule():
 
 def test_an_invalid_target_is_not_hidden_by_a_setting_for_one_of_its_fields():
     rules = {"churn": {"model": "churn", "release": "Deploy"}}
-    (problem,) = told({"RULES__churn__release__definition": "2"}, rules)
+    (problem,) = reported({"RULES__churn__release__definition": "2"}, rules)
 
     assert problem.startswith('churn.release: "Deploy" is not a JSON object with the fields defini')
 
 
 def test_an_invalid_rule_is_not_hidden_by_settings():
-    (problem,) = told({"RULES__churn__version": "2"}, {"churn": "x"})
+    (problem,) = reported({"RULES__churn__version": "2"}, {"churn": "x"})
 
     assert problem.startswith('churn: "x" is not a JSON object with the fields model, ')
 
