@@ -59,7 +59,7 @@ class Alternative:
 
     @classmethod
     def parse(cls, text: str, scheme: Scheme) -> Self:
-        """Parse what stands between two `||`. Raises RangeError."""
+        """Parse the text between two `||`. Raises RangeError."""
         pieces = [piece.strip() for piece in text.split(",")]
         if len(pieces) > 1 and not all(pieces):
             raise RangeError.about(text, scheme, "a comma must separate two parts")
@@ -140,7 +140,7 @@ class Range:
         release = ".".join(map(str, version.pre_release_of or ()))
         return (
             f"{backticked(version.text)} is a pre-release, and pre-releases of {release} match "
-            f"only beside a bound that names one, such as `>={release}-0`"
+            f"only if a bound names one, such as `>={release}-0`"
         )
 
     @property

@@ -1,4 +1,4 @@
-"""The names of rules, which also stand in app settings, ledger keys and HTTP queries."""
+"""The names of rules, which are also part of app settings and of the keys of the ledger."""
 
 import re
 from collections.abc import Iterator

@@ -128,7 +128,7 @@ class Rule:
         return Range.parse(self.fields.version, self.fields.scheme)
 
     def fits_model(self, model: str) -> bool:
-        """Whether the rule is about this model at all."""
+        """Whether the rule is about this model, whatever its other fields say."""
         return self.fields.model.fit(model)
 
     def read_version(self, registration: Registration) -> Version:

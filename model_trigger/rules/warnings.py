@@ -51,8 +51,8 @@ def check_versions(rule: Rule) -> Iterator[Problem]:
     A model in a workspace has a positive integer as its version:
     https://github.com/Azure/azureml-examples/issues/2725
     """
-    if rule.range.never:
-        message = f"{rule.range.never}; change the range, or switch the rule off with mode: off"
+    if never := rule.range.never:
+        message = f"{never}; change the range, or switch the rule off with mode: off"
         yield Problem(f"{rule.name}.version", "", message)
     fields = rule.fields
     if fields.scheme is Scheme.SEMVER and not fields.version_from.label:

@@ -183,3 +183,26 @@ def test_the_order_of_versions_is_total_and_transitive(three):
 @given(text=any_text, scheme=st.sampled_from(Scheme))
 def test_any_text_is_a_version_or_a_one_line_error(text, scheme):
     assert complaint(parse_version, text, scheme).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        pytest.param(integer("9"), ["9", "10"], id="integer"),
+        pytest.param(semver("1.2.3"), ["1.2.3", "1.2.3-0", "1.2.3", "1.2.4"], id="release"),
+        pytest.param(
+            semver("1.2.3-a"),
+            ["1.2.3-a", "1.2.3-0", "1.2.3", "1.2.4", "1.2.3-a.0"],
+            id="pre-release",
+        ),
+    ],
+)
+def test_the_neighbours_of_a_version_include_the_next(version, expected):
+    assert expected == [one.text for one in version.neighbours]
+
+
+def test_a_neighbour_with_too_many_digits_for_python_has_no_text():
+    *_, last = semver(f"1.2.{'9' * 4300}").neighbours
+
+    assert "" == last.text
+    assert last > semver("1.2.3")

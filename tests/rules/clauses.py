@@ -90,7 +90,7 @@ CLAUSES = [
         "version-is-a-pre-release", {**SEMVER_TAG}, {"tags": {"semver": "1.5.0-rc.1"}},
         "version", "*", "1.5.0-rc.1", NOT_MET,
         "version 1.5.0-rc.1 from tag 'SemVer' is not in *: `1.5.0-rc.1` is a pre-release, and "
-        "pre-releases of 1.5.0 match only beside a bound that names one, such as `>=1.5.0-0`",
+        "pre-releases of 1.5.0 match only if a bound names one, such as `>=1.5.0-0`",
     ),
     case(
         "version-tag-is-absent", SEMVER_TAG, {},

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_trigger.rules import overlap as overlap_module
 from model_trigger.rules.book import RuleBook, RuleSource
-from model_trigger.rules.overlap import find_common
+from model_trigger.rules.overlap import demands, find_common
 from model_trigger.rules.rule import Rule
 from tests.support.drawn import relaxed
 
@@ -137,3 +138,12 @@ def test_a_rule_without_exclusions_overlaps_itself(fields):
     included = [glob for glob in fields["model"] if not glob.startswith("!")]
 
     assert overlap(fields | {"model": included or ["*"]}, fields | {"model": included or ["*"]})
+
+
+def test_the_rules_have_the_last_word(monkeypatch):
+    """A field that the search does not know of never leads to a false warning."""
+    one, other = rule(), rule(workspace="w")
+    assert find_common(one, other)
+
+    monkeypatch.setattr(overlap_module, "demands", lambda of: list(demands(of))[:1])
+    assert find_common(one, other) is None
