@@ -1,7 +1,7 @@
 """Globs on names, and conditions on the values of tags and properties."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import translate
@@ -9,6 +9,7 @@ from functools import cache
 from operator import ge, gt, le, lt
 
 _WILDCARD = re.compile(r"[*?\[]")
+_STAND_IN = re.compile(r"[*?]|\[([^]!])[^]]*\]")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
 _COMPARISON = re.compile(r"(?P<operator>>=|<=|>|<)\s*(?P<bound>.*)", re.DOTALL)
 _OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {">=": ge, "<=": le, ">": gt, "<": lt}
@@ -20,12 +21,12 @@ def literal_prefix(glob: str) -> str:
 
 
 def has_wildcard(glob: str) -> bool:
-    """Tell whether the text is a glob rather than a plain name."""
+    """Whether the text is a glob rather than a plain name."""
     return _WILDCARD.search(glob) is not None
 
 
 def fits(glob: str, name: str) -> bool:
-    """Tell whether the glob fits the whole name; case counts."""
+    """Whether the glob matches the whole name, case-sensitively."""
     pattern = _pattern(glob)
     return glob == name if pattern is None else pattern.match(name) is not None
 
@@ -35,11 +36,31 @@ def _pattern(glob: str) -> re.Pattern[str] | None:
     return re.compile(translate(glob)) if has_wildcard(glob) else None
 
 
+def example(glob: str) -> str:
+    """Return a name that the glob usually matches: churn-x for churn-*, churn-a for churn-[ab]."""
+    return _STAND_IN.sub(lambda wildcard: wildcard[1] or "x", glob)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether the wide glob certainly matches every name that the narrow one matches.
+
+    Decided for equal globs, for a plain name, and for globs whose only wildcard is `*`.
+    """
+    # A `*` in the narrow glob, read as a name, can only be matched by a `*` in the wide one.
+    decided = not has_wildcard(narrow) or not set("?[") & set(wide + narrow)
+    return wide == narrow or (decided and fits(wide, narrow))
+
+
+def read_number(text: str) -> Decimal | None:
+    """Return the number that the text is; None when it is not a plain decimal number."""
+    return Decimal(text) if _NUMBER.fullmatch(text.strip()) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Globs:
-    """Globs of which one must fit the whole name, and globs of which none may; case counts.
+    """Globs of which one must match the whole name, and globs of which none may, case-sensitively.
 
-    Exclusions alone stand for every name but those.
+    Exclusions alone match every other name.
     """
 
     included: tuple[str, ...]
@@ -49,7 +70,7 @@ class Globs:
     def parse(cls, globs: Sequence[str]) -> "Globs":
         """Read a list of globs, where a leading `!` excludes.
 
-        Raises ValueError when the list is empty or holds an empty glob; its message continues a
+        Raises ValueError when the list is empty or contains an empty glob; its message continues a
         sentence that begins with the list.
         """
         if not globs or any(not glob.removeprefix("!") for glob in globs):
@@ -61,16 +82,26 @@ class Globs:
         return cls(included or ("*",), excluded)
 
     def fit(self, name: str) -> bool:
-        """Tell whether the name is included and not excluded."""
-        # A plain loop, since a registration may be held against a thousand globs.
+        """Whether the name is included and not excluded."""
+        # A plain loop, because a registration may be compared with a thousand globs.
         for glob in self.included:
             if fits(glob, name):
                 return self.excluding(name) is None
         return False
 
     def excluding(self, name: str) -> str | None:
-        """Give the first glob that excludes the name, None when none does."""
+        """Return the first glob that excludes the name; None when none does."""
         return next((glob for glob in self.excluded if fits(glob, name)), None)
+
+    @property
+    def examples(self) -> Iterator[str]:
+        """A name for each included glob, which an exclusion may still rule out."""
+        return map(example, self.included)
+
+    @property
+    def canonical(self) -> list[list[str]]:
+        """The globs as JSON values, the same for globs in any order."""
+        return [sorted(self.included), sorted(self.excluded)]
 
     def __str__(self) -> str:
         return ", ".join([*self.included, *(f"!{glob}" for glob in self.excluded)])
@@ -78,10 +109,10 @@ class Globs:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What the value of one tag or property must be: any of some tests.
+    """Tests for the value of a tag or property, of which one must hold.
 
     A test is a text (equal), a glob, `>=0.9` (`>` `>=` `<` `<=`, numbers), `*` (present), or one of
-    these behind one `!` (not). An absent value meets only what is behind `!`.
+    these after one `!` (not). An absent value meets only tests with a `!`.
     """
 
     tests: tuple[str, ...]
@@ -90,51 +121,63 @@ class Condition:
     def parse(cls, tests: Sequence[str]) -> "Condition":
         """Read the tests.
 
-        Raises ValueError when there is none, or a comparison lacks its number; its message
+        Raises ValueError when there are none, or a comparison lacks its number; its message
         continues a sentence that begins with the tests.
         """
         if not tests:
             msg = "has no condition; expected one such as prod, prod-*, >=0.9, !dev or *"
             raise ValueError(msg)
-        for comparison in filter(None, map(_comparison, tests)):
-            if _number(comparison["bound"]) is None:
+        for test in tests:
+            comparison = comparison_in(test)
+            if comparison and read_number(comparison["bound"]) is None:
                 msg = f"has no number after {comparison['operator']}; expected one, as in >=0.9"
                 raise ValueError(msg)
         return cls(tuple(tests))
 
     def holds(self, value: str | None) -> bool:
-        """Tell whether the value, None when absent, meets one of the tests."""
+        """Whether the value, None when absent, meets one of the tests."""
         return any(
-            _meets(test.removeprefix("!"), value) != test.startswith("!") for test in self.tests
+            meets(test.removeprefix("!"), value) != test.startswith("!") for test in self.tests
         )
 
     def wants_number(self, value: str | None) -> bool:
-        """Tell whether there are only comparisons, and the value is no number to compare."""
-        compares = all(_comparison(test) for test in self.tests)
-        return compares and value is not None and _number(value) is None
+        """Whether all tests are comparisons and the value is present but not a number."""
+        compares = all(map(comparison_in, self.tests))
+        return compares and value is not None and read_number(value) is None
+
+    @property
+    def examples(self) -> Iterator[str | None]:
+        """Values that usually meet a test: a text, a number at or beside a bound, or absence."""
+        for test in self.tests:
+            comparison = comparison_in(test)
+            bound = read_number(comparison["bound"]) if comparison else None
+            if bound is not None:
+                yield from (str(number) for number in (bound, bound + 1, bound - 1))
+            else:
+                yield None if test.startswith("!") else example(test)
+
+    @property
+    def canonical(self) -> list[str]:
+        """The condition as JSON values, the same for tests in any order."""
+        return sorted(self.tests)
 
     def __str__(self) -> str:
         return " or ".join(test or '""' for test in self.tests)
 
 
-def _meets(test: str, value: str | None) -> bool:
-    """Tell whether the value meets a test that has no `!` before it."""
+def meets(test: str, value: str | None) -> bool:
+    """Whether the value meets a test that has no `!` before it."""
     if value is None:
         return False
     comparison = _COMPARISON.fullmatch(test)
-    return _compares(comparison, value) if comparison else fits(test, value)
-
-
-def _comparison(test: str) -> re.Match[str] | None:
-    return _COMPARISON.fullmatch(test.removeprefix("!"))
-
-
-def _compares(comparison: re.Match[str], value: str) -> bool:
-    number, bound = _number(value), _number(comparison["bound"])
+    if comparison is None:
+        return fits(test, value)
+    number, bound = read_number(value), read_number(comparison["bound"])
     if number is None or bound is None:
         return False
     return _OPERATORS[comparison["operator"]](number, bound)
 
 
-def _number(text: str) -> Decimal | None:
-    return Decimal(text) if _NUMBER.fullmatch(text.strip()) else None
+def comparison_in(test: str) -> re.Match[str] | None:
+    """Return the operator and the bound of a comparison, with or without `!` before it."""
+    return _COMPARISON.fullmatch(test.removeprefix("!"))

@@ -1,12 +1,12 @@
-"""Read ranges of versions, without guessing.
+"""Parse ranges of versions, without guessing.
 
 Ranges are npm's: https://github.com/npm/node-semver, section "Ranges", in strict mode and without
-includePrerelease; a comma may stand for "and" too. A range is read in three steps: into parts such
-as `^1.4`, into the bounds that a part stands for, into alternatives that are lists of bounds.
+includePrerelease; a comma may also stand for "and". A range is parsed in three steps: into parts
+such as `^1.4`, each part into bounds, and the bounds into alternatives.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 from operator import eq, ge, gt, le, lt
@@ -14,17 +14,26 @@ from typing import Self
 
 from model_trigger.matching.versions import (
     NUMBER,
-    Precedence,
     Scheme,
     Version,
     backticked,
+    successor,
     version_of,
 )
 from model_trigger.text import excerpt
 
 
 class RangeError(ValueError):
-    """A text is not a range; the message is one sentence: which part, why not, what is allowed."""
+    """The text is not a range; the message names the part, what is wrong and what is allowed."""
+
+    @classmethod
+    def about(cls, part: str, scheme: Scheme, why: str, nearest: str = "") -> Self:
+        """Describe what is wrong with a part, with the nearest valid spelling if there is one."""
+        hint = f"the nearest valid spelling is {backticked(nearest)}; " if nearest else ""
+        return cls(
+            f"{backticked(part)} cannot be read as a range of scheme {scheme}: {excerpt(why)}; "
+            f"{hint}allowed are {_RANGES[scheme]}"
+        )
 
 
 @dataclass(frozen=True)
@@ -38,128 +47,125 @@ class Bound:
         return self.symbol + self.version.text
 
     def passes(self, version: Version) -> bool:
-        """Tell whether a version is on the right side of this bound, by precedence alone."""
+        """Whether a version is on the right side of this bound, by precedence alone."""
         return _COMPARISONS[self.symbol](version, self.version)
 
 
 @dataclass(frozen=True)
-class Range:
-    """A set of versions; made by `Range.parse`.
+class Alternative:
+    """The bounds between two `||`; without any, every version is between them."""
 
-    A version is in it when it passes every bound of one of the alternatives.
-    """
-
-    text: str
-    scheme: Scheme
-    alternatives: tuple[tuple[Bound, ...], ...] = field(repr=False)
+    bounds: tuple[Bound, ...]
 
     @classmethod
     def parse(cls, text: str, scheme: Scheme) -> Self:
-        """Read a range; the empty text is any version.
+        """Parse the text between two `||`. Raises RangeError."""
+        pieces = [piece.strip() for piece in text.split(",")]
+        if len(pieces) > 1 and not all(pieces):
+            raise RangeError.about(text, scheme, "a comma must separate two parts")
+        found: list[Bound] = []
+        for piece in pieces:
+            for part, bounds in _parts(piece, scheme):
+                if bounds is None:
+                    raise _fault(part, piece, scheme)
+                found += bounds
+        return cls(tuple(dict.fromkeys(found)))
 
-        What npm lets through by accident, such as `1.2.3*` and `+b`, is an error here.
+    def encloses(self, version: Version) -> bool:
+        """Whether a version passes every bound, by precedence alone."""
+        return all(bound.passes(version) for bound in self.bounds)
+
+    def admits(self, version: Version) -> bool:
+        """Whether a version matches; a pre-release does only if a bound names its three numbers."""
+        release = version.pre_release_of
+        named = release is None or any(
+            release == bound.version.pre_release_of for bound in self.bounds
+        )
+        return named and self.encloses(version)
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.bounds))
+
+
+@dataclass(frozen=True)
+class Range:
+    """A set of versions: those that match one of the alternatives; made by `Range.parse`."""
+
+    text: str
+    scheme: Scheme
+    alternatives: tuple[Alternative, ...] = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str, scheme: Scheme) -> Self:
+        """Parse a range; the empty text is any version.
+
+        What npm accepts by accident, such as `1.2.3*` and `+b`, is an error here.
 
         Raises:
             RangeError: the text is not in npm's grammar, or needs the other scheme.
 
         """
-        alternatives = tuple(_alternative(each.strip(), scheme) for each in text.split("||"))
+        alternatives = tuple(Alternative.parse(one.strip(), scheme) for one in text.split("||"))
         # npm does the same, so that `* || 1.2.3-rc.1` admits no pre-release either.
-        return cls(text, scheme, ((),) if () in alternatives else alternatives)
+        anything = Alternative(())
+        return cls(text, scheme, (anything,) if anything in alternatives else alternatives)
 
     def admits(self, version: Version) -> bool:
-        """Tell whether a version is in this range.
+        """Whether a version is in this range.
 
         Raises:
-            TypeError: the version was read under another scheme.
+            TypeError: the version was parsed under another scheme.
 
         """
         if version.scheme is not self.scheme:
             message = f"a range of scheme {self.scheme} cannot judge {version!r}"
             raise TypeError(message)
-        return any(_admits(bounds, version) for bounds in self.alternatives)
+        return any(one.admits(version) for one in self.alternatives)
+
+    def contains(self, text: str | None) -> bool:
+        """Whether a text is a version in this range; None, an absent text, is not."""
+        try:
+            return text is not None and self.admits(version_of(text, self.scheme))
+        except ValueError:
+            return False
+
+    def encloses(self, version: Version) -> bool:
+        """Whether a version is between the bounds, even if it is a pre-release they do not name."""
+        return any(one.encloses(version) for one in self.alternatives)
 
     def explain(self, version: Version) -> str | None:
-        """Say why a pre-release between the bounds is not admitted; None in every other case."""
-        if self.admits(version) or not self._encloses(version):
+        """Explain why a pre-release between the bounds does not match; None in every other case."""
+        if self.admits(version) or not self.encloses(version):
             return None
         release = ".".join(map(str, version.pre_release_of or ()))
         return (
             f"{backticked(version.text)} is a pre-release, and pre-releases of {release} match "
-            f"only beside a bound that names one, such as `>={release}-0`"
+            f"only if a bound names one, such as `>={release}-0`"
         )
+
+    @property
+    def examples(self) -> Iterator[Version]:
+        """Versions at the bounds, among them the lowest in this range if there is one."""
+        bounds = [bound.version for one in self.alternatives for bound in one.bounds]
+        for version in dict.fromkeys([*bounds, version_of(_LOWEST[self.scheme], self.scheme)]):
+            yield from version.neighbours
 
     @property
     def never(self) -> str | None:
         """A sentence when no version at all is in this range, otherwise None."""
-        lowest = list(self._lowest())
-        if any(self.admits(version) for version in lowest):
+        if any(self.admits(version) for version in self.examples):
             return None
         kind = "integer" if self.scheme is Scheme.INTEGER else "version"
-        wanted = ", or ".join(" and ".join(map(str, bounds)) for bounds in self.alternatives)
-        enclosed = any(self._encloses(version) for version in lowest)
-        but = " except pre-releases, which need a bound that names one" if enclosed else ""
-        return f"{backticked(self.text)} matches no version: no {kind} is {excerpt(wanted)}{but}"
-
-    def _encloses(self, version: Version) -> bool:
-        return any(_encloses(bounds, version) for bounds in self.alternatives)
-
-    def _lowest(self) -> Iterator[Version]:
-        """Yield some versions, among them the lowest of this range if there is one."""
-        bounds = {bound.version for bounds in self.alternatives for bound in bounds}
-        for version in {version_of(_LOWEST[self.scheme], self.scheme), *bounds}:
-            for precedence in _near(version.precedence):
-                yield Version("", self.scheme, precedence)
-
-
-def _encloses(bounds: Iterable[Bound], version: Version) -> bool:
-    return all(bound.passes(version) for bound in bounds)
-
-
-def _admits(bounds: Iterable[Bound], version: Version) -> bool:
-    """Tell whether bounds admit a version; a pre-release, only if one names its three numbers."""
-    release = version.pre_release_of
-    named = release is None or any(release == bound.version.pre_release_of for bound in bounds)
-    return named and _encloses(bounds, version)
-
-
-def _near(precedence: Precedence) -> Iterator[Precedence]:
-    """Yield a bound, what comes right after it, and the first and last version of its patch."""
-    yield precedence
-    if isinstance(precedence, tuple):
-        successor = _successor(precedence[1])
-        yield len(successor), successor
-        return
-    yield precedence.replace(prerelease="0")
-    yield precedence.finalize_version()
-    yield precedence.bump_patch()
-    if precedence.prerelease:
-        yield precedence.replace(prerelease=f"{precedence.prerelease}.0")
-
-
-def _successor(digits: str) -> str:
-    """Return the next integer, as text: int() reads at most 4300 digits."""
-    head = digits.rstrip("9")
-    zeros = "0" * (len(digits) - len(head))
-    return f"{head[:-1]}{int(head[-1]) + 1}{zeros}" if head else f"1{zeros}"
-
-
-def _alternative(text: str, scheme: Scheme) -> tuple[Bound, ...]:
-    """Read what stands between two `||`; no bounds at all is any version."""
-    pieces = [piece.strip() for piece in text.split(",")]
-    if len(pieces) > 1 and not all(pieces):
-        raise _range_error(text, scheme, "a comma stands between two parts")
-    found: list[Bound] = []
-    for piece in pieces:
-        for part, bounds in _parts(piece, scheme):
-            if bounds is None:
-                raise _fault(part, piece, scheme)
-            found += bounds
-    return tuple(dict.fromkeys(found))
+        wanted = ", or ".join(map(str, self.alternatives))
+        enclosed = any(self.encloses(version) for version in self.examples)
+        exception = " except pre-releases, which need a bound that names one" if enclosed else ""
+        return (
+            f"{backticked(self.text)} matches no version: no {kind} is {excerpt(wanted)}{exception}"
+        )
 
 
 def _parts(piece: str, scheme: Scheme) -> list[tuple[str, list[Bound] | None]]:
-    """Read `A - B`, or parts with white space between them; None stands for an unreadable one."""
+    """Parse `A - B`, or parts separated by white space; the bounds of an invalid part are None."""
     piece = re.sub(_GAP, r"\1", piece)
     ends = re.split(r"\s+-\s+", piece)
     match [re.fullmatch(_OPERAND, end) for end in ends]:
@@ -167,25 +173,24 @@ def _parts(piece: str, scheme: Scheme) -> list[tuple[str, list[Bound] | None]]:
             bounds = _bounds(">=", low, scheme), _bounds("<=", high, scheme)
             return list(zip(ends, bounds, strict=True))
         case _:
-            return [(part, _part(part, scheme)) for part in piece.split()]
-
-
-def _part(text: str, scheme: Scheme) -> list[Bound] | None:
-    """Read one part, such as `>=1.4`, `^1.4` or `1.x`; return None if it cannot be read."""
-    match = re.fullmatch(_PART, text)
-    if not match or (match["symbol"] not in _LENIENT and re.match(_NUMBER_AFTER_WILDCARD, text)):
-        return None
-    return _bounds(match["symbol"], match, scheme)
+            parts = piece.split()
+            matches = [
+                None if re.match(_NUMBER_AFTER_WILDCARD, part) else re.fullmatch(_PART, part)
+                for part in parts
+            ]
+            bounds = [match and _bounds(match["symbol"], match, scheme) for match in matches]
+            return list(zip(parts, bounds, strict=True))
 
 
 def _bounds(symbol: str, match: re.Match[str], scheme: Scheme) -> list[Bound] | None:
     """Return the bounds that a symbol and a version stand for; None if they do not go together."""
-    if scheme is Scheme.INTEGER and (symbol in _LENIENT or match["minor"] or match["build"]):
+    lenient = symbol in _LENIENT
+    if scheme is Scheme.INTEGER and (lenient or match["minor"] or match["build"]):
         return None
     numbers = list(takewhile(str.isdigit, filter(None, match.group("major", "minor", "patch"))))
     whole = len(numbers) == _WIDTH[scheme]
     # npm skips any `v` and `=` before a version, but not between a comparison and a whole one.
-    if whole and symbol not in _LENIENT and match["prefix"] not in ("", "v"):
+    if whole and not lenient and match["prefix"] not in ("", "v"):
         return None
     plain = _desugar(symbol, numbers, (match["pre_release"] or "") if whole else "", scheme)
     # For npm `>=0.0.0` is no bound, though `>=v0.0.0` is: it matters beside `|| 1.2.3-rc.1`.
@@ -220,42 +225,35 @@ def _desugar(
 
 
 def _release(numbers: list[str], scheme: Scheme, *, after: int | None = None) -> str:
-    """Fill numbers up with zeros, having raised the one at a place and dropped those behind it."""
+    """Pad numbers with zeros, after raising the one at a place and dropping those after it."""
     if after is not None:
-        numbers = [*numbers[:after], _successor(numbers[after])]
+        numbers = [*numbers[:after], successor(numbers[after])]
     return ".".join([*numbers, "0", "0"][: _WIDTH[scheme]])
 
 
 def _fault(part: str, piece: str, scheme: Scheme) -> RangeError:
-    """Say what is wrong with a part, in its piece, that cannot be read."""
+    """Return what is wrong with an invalid part of a piece."""
     match = re.fullmatch(_PART, part)
     if scheme is Scheme.INTEGER and match and (match["symbol"] in _LENIENT or "." in part):
         return _needs_semver(part, match["symbol"], match["major"])
     for shape, why, nearest in _FAULTS:
         match = re.fullmatch(shape, piece) or re.fullmatch(shape, part)
-        if match and (not nearest or _readable(match.expand(nearest), scheme)):
-            return _range_error(match[0], scheme, match.expand(why), match.expand(nearest))
-    return _range_error(part, scheme, f"`{part.lstrip('<>=~^')}` is not a version")
+        if match is None:
+            continue
+        spelling = match.expand(nearest)
+        read = [bounds for one in spelling.split("||") for _, bounds in _parts(one, scheme)]
+        if None not in read:
+            return RangeError.about(match[0], scheme, match.expand(why), spelling)
+    return RangeError.about(part, scheme, f"`{part.lstrip('<>=~^')}` is not a version")
 
 
 def _needs_semver(part: str, symbol: str, major: str) -> RangeError:
-    nearest = symbol + major
+    """Describe a part that only semantic versions allow, with the nearest range of integers."""
+    what, nearest = part.removeprefix(symbol), symbol + major
     if symbol in _LENIENT:
-        nearest = f">={major} <{_successor(major)}" if major.isdigit() else "*"
-    what = symbol if symbol in _LENIENT else part.removeprefix(symbol)
-    return _range_error(part, Scheme.INTEGER, f"`{what}` needs scheme: semver", nearest)
-
-
-def _readable(text: str, scheme: Scheme) -> bool:
-    return None not in (bounds for each in text.split("||") for _, bounds in _parts(each, scheme))
-
-
-def _range_error(part: str, scheme: Scheme, why: str, nearest: str = "") -> RangeError:
-    hint = f"the nearest valid spelling is {backticked(nearest)}; " if nearest else ""
-    return RangeError(
-        f"{backticked(part)} cannot be read as a range of scheme {scheme}: {excerpt(why)}; "
-        f"{hint}allowed are {_RANGES[scheme]}"
-    )
+        what = symbol
+        nearest = f">={major} <{successor(major)}" if major.isdigit() else "*"
+    return RangeError.about(part, Scheme.INTEGER, f"`{what}` needs scheme: semver", nearest)
 
 
 _COMPARISONS = {"=": eq, ">": gt, ">=": ge, "<": lt, "<=": le}
@@ -271,30 +269,35 @@ _OPERAND = (
 )
 _PART = r"(?P<symbol>\^|~>?|[<>]?=?)" + _OPERAND
 _GAP = r"(?<!\S)(\^|~>?|[<>]=?|=)\s+(?=[^<>=~^\s]|=\S)"
-_NUMBER_AFTER_WILDCARD = r"[^-+]*[xX*]\.[0-9]"
+# npm allows this after `^` and `~`.
+_NUMBER_AFTER_WILDCARD = r"(?![~^])[^-+]*[xX*]\.[0-9]"
 _RANGES = {
     Scheme.INTEGER: "`7`, `>=10`, `>=10 <20`, `10 - 20`, `7 || >=10`, `*`",
     Scheme.SEMVER: "`1.4.0`, `>=1.4 <3`, `1.4 - 2.0`, `1.x`, `~1.4`, `^1.4`, `1 || 3`, `*`",
 }
-# What may be wrong with a part of a range, why, and a spelling to offer if it can be read.
+# Shapes of invalid parts, what is wrong with each, and a spelling to suggest if it is valid.
 _FAULTS = (
-    (r"(\S+?)\s*[-\u2013\u2014]\s*(\S+)", r"a hyphen needs white space around it", r"\1 - \2"),
-    (r"(?:.*\s)?-(?:\s.*)?", r"a hyphen stands between two plain versions and nothing else", ""),
-    (r"[<>=~^v]+", r"no version follows", ""),
-    (r"&+|and|AND", r'white space is enough for "and"', ""),
-    (r"\S*\|\S*|or|OR", r'`||` stands for "or"', ""),
+    (r"(\S+?)\s*[-\u2013\u2014]\s*(\S+)", r"a hyphen needs white space on both sides", r"\1 - \2"),
+    (r"(?:.*\s)?-(?:\s.*)?", r"a hyphen may only separate two plain versions", ""),
+    (r"[<>=~^v]+", r"a version is missing after it", ""),
+    (r"&+|and|AND", r'white space already means "and"', ""),
+    (r"\S*\|\S*|or|OR", r'`||` means "or"', ""),
     (r"!=?(\S+)", r"there is no operator `!=`", r"<\1 || >\1"),
     (r"=([<>])(\S+)", r"`=\1` is not an operator", r"\1=\2"),
     (r"(([<>=~^])\2+)(\S+)", r"`\1` is not an operator", r"\2\3"),
     (r"(?!(?:[<>]=|~>)\w)([<>=~^]{2,})\w\S*", r"`\1` is not an operator", ""),
     (r"(\S*[^<>=~^])([<>=~^]\S+)", r"white space is missing before `\2`", r"\1 \2"),
-    (r"([<>=~^]*)[v=]+(\S+)", r"only a single `v` may stand before a version", r"\1\2"),
-    (r"([<>=~^]*v?)0+([0-9]\S*)", r"a number begins with 0", r"\1\2"),
-    (r"[<>=~^v]*(?:[0-9]+\.)*0[0-9]\S*", r"a number begins with 0", ""),
-    (r"[<>=~^v]*[0-9]+(?:\.[0-9]+){3,}\S*", r"a version has three numbers at most", ""),
+    (r"([<>=~^]*)[v=]+(\S+)", r"only a single `v` may precede a version", r"\1\2"),
+    (r"([<>=~^]*v?)0+([0-9]\S*)", r"a number has a leading zero", r"\1\2"),
+    (r"[<>=~^v]*(?:[0-9]+\.)*0[0-9]\S*", r"a number has a leading zero", ""),
+    (r"[<>=~^v]*[0-9]+(?:\.[0-9]+){3,}\S*", r"a version has at most three numbers", ""),
     (r"([<>=]*v?(?:[0-9]+\.)?[xX*])\.\S*", r"a number follows a wildcard", r"\1"),
-    (r"([<>=~^]*v?[0-9]+\.[0-9]+)(-\S+)", r"a pre-release follows three numbers", r"\1.0\2"),
-    (r"([<>=~^]*v?[0-9]+)(-\S+)", r"a pre-release follows three numbers", r"\1.0.0\2"),
-    (r"-[0-9]\S*", r"a version has no sign", ""),
+    (
+        r"([<>=~^]*v?[0-9]+\.[0-9]+)(-\S+)",
+        r"a pre-release needs three numbers before it",
+        r"\1.0\2",
+    ),
+    (r"([<>=~^]*v?[0-9]+)(-\S+)", r"a pre-release needs three numbers before it", r"\1.0.0\2"),
+    (r"-[0-9]\S*", r"a version cannot have a sign", ""),
     (r"[<>=~^v]*[0-9.]{4300,}", r"a number has more than 4300 digits", ""),
 )

@@ -1,6 +1,8 @@
-"""Read versions, as integers or as semantic versions, and order them, without guessing."""
+"""Parse and order versions, integer or semantic, without guessing."""
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import total_ordering
@@ -14,24 +16,24 @@ Precedence = tuple[int, str] | semver.Version
 
 
 class Scheme(StrEnum):
-    """How the text of a version is read and ordered."""
+    """How versions are parsed and ordered."""
 
     INTEGER = "integer"
     SEMVER = "semver"
 
 
 class VersionError(ValueError):
-    """A text is not a version; the message is one sentence: why not, and what is expected."""
+    """The text is not a version; the message is one sentence: why not, and what is expected."""
 
 
 @total_ordering
 @dataclass(frozen=True, eq=False)
 class Version:
-    """A version that has been read; made by `parse_version`.
+    """A parsed version; made by `parse_version`.
 
     Versions of one scheme are ordered, and equal, by precedence: `1.2.3+a` equals `1.2.3+b`, though
-    their texts differ (https://semver.org, items 10 and 11). Versions of two schemes are not equal,
-    and ordering them is a TypeError.
+    their texts differ (https://semver.org, items 10 and 11). Versions of different schemes are
+    never equal, and ordering them is a TypeError.
     """
 
     text: str
@@ -52,7 +54,7 @@ class Version:
         return hash(self.precedence)
 
     def newer_than(self, other: "Version") -> bool:
-        """Tell whether this version has the higher precedence; equal is not newer."""
+        """Whether this version has the higher precedence; equal is not newer."""
         return self > other
 
     @property
@@ -63,13 +65,33 @@ class Version:
             return None
         return order.major, order.minor, order.patch
 
+    @property
+    def neighbours(self) -> Iterator["Version"]:
+        """The version itself, the next one, and the first and last version of its patch.
+
+        The text of one that has more than 4300 digits is empty.
+        """
+        yield self
+        order = self.precedence
+        if isinstance(order, tuple):
+            yield version_of(successor(order[1]), self.scheme)
+            return
+        near = [order.replace(prerelease="0"), order.finalize_version(), order.bump_patch()]
+        if order.prerelease:
+            near.append(order.replace(prerelease=f"{order.prerelease}.0"))
+        for precedence in near:
+            text = ""
+            with suppress(ValueError):
+                text = str(precedence)
+            yield Version(text, self.scheme, precedence)
+
 
 def parse_version(text: str, scheme: Scheme) -> Version:
-    """Read a version.
+    """Parse a version.
 
-    An integer is `0`, or ASCII digits that do not begin with 0, of any length. A semantic version
-    is what SemVer 2.0 allows, with numbers of up to 4300 digits; one `v` may stand before it. npm
-    also takes `=` and white space around it: here they are errors.
+    An integer is `0`, or ASCII digits without a leading zero, of any length. A semantic version is
+    what SemVer 2.0 allows, with numbers of up to 4300 digits, optionally preceded by one `v`. npm
+    also accepts `=` and white space around it: here they are errors.
 
     Raises:
         VersionError: the text is not a version under this scheme.
@@ -85,17 +107,24 @@ def parse_version(text: str, scheme: Scheme) -> Version:
 
 
 def version_of(text: str, scheme: Scheme) -> Version:
-    """Read a version. Raises ValueError, without a sentence, when the text is none."""
+    """Parse a version. Raises ValueError, without a message for users."""
     if scheme is Scheme.SEMVER:
         return Version(text, scheme, semver.Version.parse(text.removeprefix("v")))
     if not re.fullmatch(NUMBER, text):
         raise ValueError(text)
-    # Not int(): it takes " 3 ", "1_000" and digits of other scripts, and 4300 of them at most.
+    # Not int(): it accepts " 3 ", "1_000" and digits of other scripts, and 4300 of them at most.
     return Version(text, scheme, (len(text), text))
 
 
+def successor(digits: str) -> str:
+    """Return the next integer, as text: int() reads at most 4300 digits."""
+    head = digits.rstrip("9")
+    zeros = "0" * (len(digits) - len(head))
+    return f"{head[:-1]}{int(head[-1]) + 1}{zeros}" if head else f"1{zeros}"
+
+
 def backticked(text: str) -> str:
-    """Return a text between backticks, cut if it is long."""
+    """Put a text in backticks, cut if it is long."""
     return f"`{excerpt(text)}`" if text else "an empty text"
 
 
@@ -106,23 +135,23 @@ _VERSION = {
     Scheme.SEMVER: "MAJOR.MINOR.PATCH such as 1.4.0 or 1.4.0-rc.1",
 }
 
-# What may be wrong with a text, and why; the first row that fits is told.
+# Shapes of invalid versions, and what is wrong with each; the first that matches is reported.
 _NOT_A_VERSION = {
     Scheme.INTEGER: (
-        (r"", "nothing is there"),
-        (r"(?s:\s.*|.*\s)", "white space stands beside it"),
-        (r"0[0-9]+", "it begins with 0"),
+        (r"", "it is empty"),
+        (r"(?s:\s.*|.*\s)", "it has white space around it"),
+        (r"0[0-9]+", "it has a leading zero"),
         (r"[-+][0-9]+", "it has a sign"),
         (r"v?[0-9]+\.[0-9].*", "more than one number needs scheme: semver"),
-        (r"(?s:.*)", "only the digits 0 to 9 may stand in it"),
+        (r"(?s:.*)", "only the digits 0 to 9 are allowed"),
     ),
     Scheme.SEMVER: (
-        (r"", "nothing is there"),
-        (r"(?s:\s.*|.*\s)", "white space stands beside it"),
+        (r"", "it is empty"),
+        (r"(?s:\s.*|.*\s)", "it has white space around it"),
         (r"v?[0-9]+(?:\.[0-9]+)?(?:[-+].*)?", "it has fewer than three numbers"),
         (r"v?[0-9]+(?:\.[0-9]+){3,}(?:[-+].*)?", "it has more than three numbers"),
-        (r"(?:v?|[^+]*[.-])0[0-9]+(?:[.+-].*)?", "a number in it begins with 0"),
-        (r"(?s:[=V].*|v[v=\s].*)", "only a single `v` may stand before the numbers"),
+        (r"(?:v?|[^+]*[.-])0[0-9]+(?:[.+-].*)?", "a number in it has a leading zero"),
+        (r"(?s:[=V].*|v[v=\s].*)", "only a single `v` may precede the numbers"),
         (rf"v?{NUMBER}(?:\.{NUMBER}){{2}}", "a number in it has more than 4300 digits"),
         (r"(?s:.*)", "SemVer 2.0 does not allow it"),
     ),

@@ -1,7 +1,5 @@
-"""All rules together: the valid found by model without trying each, the broken kept apart."""
+"""All rules: the valid ones, found by model without trying each, and the broken ones."""
 
-import re
-from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +12,12 @@ from pydantic import ValidationError
 from model_trigger.matching.conditions import Globs, has_wildcard, literal_prefix
 from model_trigger.registrations.registration import Registration
 from model_trigger.rules.fields import Mode, read_globs, rule_fields
-from model_trigger.rules.problems import Problem, explain, problem
+from model_trigger.rules.names import check_name
+from model_trigger.rules.problems import Problem, problem, problems_in
 from model_trigger.rules.rule import Evaluation, Rule
 from model_trigger.targets.kinds import KINDS
 from model_trigger.text import shown
 
-_NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
-_LONGEST_NAME = 24
-_NEIGHBOURS = 20
 _NO_MODEL = Globs((), ())
 
 
@@ -37,12 +33,50 @@ class RuleSource:
     origins: Mapping[str, str] = field(default_factory=dict[str, str])
     problems: tuple[Problem, ...] = ()
 
+    def read(self, name: str, mode: Mode) -> "Rule | BrokenRule":
+        """Validate the rule; `mode` is the app's, and the stricter mode wins."""
+        path = name if name.strip() else shown(name)
+        problems = [*check_name(name, path), *self.problems, *self.check_target(path)]
+        try:
+            fields = rule_fields().model_validate(self.fields)
+        except ValidationError as error:
+            problems += problems_in(error, path, self.origins)
+        else:
+            if not problems:
+                return Rule(name, fields, fields.mode.stricter(mode))
+        return BrokenRule(name, tuple(problems), self.read_models(mode))
+
+    def check_target(self, path: str) -> Iterator[Problem]:
+        """Yield a problem unless there is exactly one target, whatever else is wrong."""
+        if not isinstance(self.fields, dict):
+            return
+        named = cast("dict[str, object]", self.fields)
+        given = [kind for kind in KINDS if named.get(kind) is not None]
+        if not given:
+            first = next(iter(KINDS.values()))
+            example = f'"{first.name}": {first.example}'
+            yield problem(path, f"has no target; add {' or '.join(KINDS)}, such as {example}")
+        elif len(given) > 1:
+            count = "two" if len(given) == 2 else str(len(given))  # noqa: PLR2004
+            targets = " and ".join(given)
+            yield problem(path, f"has {count} targets, {targets}; keep one of the {count}")
+
+    def read_models(self, mode: Mode) -> Globs | None:
+        """Return the models the rule is about: no model when it is off, None when invalid."""
+        named = cast("dict[str, object]", self.fields) if isinstance(self.fields, dict) else {}
+        if Mode.OFF in (mode, named.get("mode")):
+            return _NO_MODEL
+        try:
+            return read_globs(named.get("model"))
+        except ValueError:
+            return None
+
 
 @dataclass(frozen=True, slots=True)
 class BrokenRule:
     """A rule that cannot be used until a person fixes it.
 
-    `globs` are those of the models it is about, when at least that can be read.
+    `globs` are those of the models it is about; None when they are invalid, too.
     """
 
     name: str
@@ -60,7 +94,7 @@ class BrokenRule:
     @property
     def reason(self) -> str:
         """Why it cannot be used, in one line."""
-        return f"rule unreadable: {'; '.join(str(one) for one in self.problems)}"
+        return f"invalid rule: {'; '.join(map(str, self.problems))}"
 
 
 @dataclass(frozen=True)
@@ -74,12 +108,12 @@ class RuleBook:
     def read(cls, sources: Mapping[str, RuleSource], mode: Mode = Mode.LIVE) -> "RuleBook":
         """Validate and index the rules; `mode` is the app's, and the stricter mode wins.
 
-        A broken rule ends in `broken` with all its problems and harms no other.
+        A broken rule goes to `broken` with all its problems and affects no other.
         """
         rules: dict[str, Rule] = {}
         broken: dict[str, BrokenRule] = {}
         for name, source in sources.items():
-            found = _read_rule(name, source, mode)
+            found = source.read(name, mode)
             if isinstance(found, Rule):
                 rules[name] = found
             else:
@@ -109,35 +143,38 @@ class RuleBook:
         return tuple(rule for rule in self.broken.values() if rule.may_want(registration))
 
     def closest(self, registration: Registration) -> Evaluation | None:
-        """Find the rule that came closest to matching: the fewest failed clauses.
+        """Return the evaluation that came closest to a match: that with the fewest failed clauses.
 
-        When no rule is about the model, it is the one whose model is spelled most like it.
+        When no rule is about the model, it is that of the rule whose model is spelled most like it.
         """
         evaluations = self.evaluate(registration)
         if evaluations:
             return min(evaluations, key=lambda evaluation: len(evaluation.failed))
-        similar = self._spelling.nearest(registration.model)
-        return similar.evaluate(registration) if similar else None
+        names = self._names
+        similar = get_close_matches(registration.model.lower(), names, n=1, cutoff=0.7)
+        return names[similar[0]].evaluate(registration) if similar else None
 
     def _fitting(self, model: str) -> Iterator[Rule]:
-        """Yield the rules that are about a model, in the order of the rules."""
-        for place in sorted(set(self._index.candidates(model))):
-            rule = self._index.rules[place]
-            if rule.fits_model(model):
-                yield rule
+        """Yield the rules that are about a model, in their order."""
+        return (rule for rule in self._index.candidates(model) if rule.fits_model(model))
 
     @cached_property
-    def _index(self) -> "_Index":
-        return _Index.of(self.rules.values())
+    def _index(self) -> "Index":
+        return Index.of(self.rules.values())
 
     @cached_property
-    def _spelling(self) -> "_Spelling":
-        return _Spelling.of(self.rules.values())
+    def _names(self) -> Mapping[str, Rule]:
+        """The first rule for each name or literal prefix, in lower case."""
+        names: dict[str, Rule] = {}
+        for rule in self.rules.values():
+            for glob in rule.fields.model.included:
+                names.setdefault(literal_prefix(glob).lower(), rule)
+        return names
 
 
 @dataclass(frozen=True, slots=True)
-class _Index:
-    """The places of rules in their order, by the names and literal prefixes of their globs."""
+class Index:
+    """Rules in their order, found by the names and literal prefixes of their model globs."""
 
     rules: Sequence[Rule]
     by_name: Mapping[str, Sequence[int]]
@@ -145,7 +182,8 @@ class _Index:
     lengths: Iterable[int]
 
     @classmethod
-    def of(cls, rules: Iterable[Rule]) -> "_Index":
+    def of(cls, rules: Iterable[Rule]) -> "Index":
+        """Index rules."""
         ordered = tuple(rules)
         by_name: dict[str, list[int]] = defaultdict(list)
         by_prefix: dict[str, list[int]] = defaultdict(list)
@@ -155,101 +193,10 @@ class _Index:
                 table[literal_prefix(glob)].append(place)
         return cls(ordered, by_name, by_prefix, sorted(set(map(len, by_prefix))))
 
-    def candidates(self, model: str) -> Iterator[int]:
-        """Yield the places of all rules that may be about the model, and of few others."""
-        yield from self.by_name.get(model, ())
+    def candidates(self, model: str) -> Iterator[Rule]:
+        """Yield every rule that may be about the model, and few others, in their order."""
+        places = {*self.by_name.get(model, ())}
         for length in self.lengths:
             if length <= len(model):
-                yield from self.by_prefix.get(model[:length], ())
-
-
-@dataclass(frozen=True, slots=True)
-class _Spelling:
-    """The names and literal prefixes of all globs, in the order of their beginnings and endings."""
-
-    rules: Mapping[str, Rule]
-    forwards: Sequence[str]
-    backwards: Sequence[str]
-
-    @classmethod
-    def of(cls, rules: Iterable[Rule]) -> "_Spelling":
-        spelled: dict[str, Rule] = {}
-        for rule in rules:
-            for glob in rule.fields.model.included:
-                spelled.setdefault(literal_prefix(glob).lower(), rule)
-        return cls(spelled, sorted(spelled), sorted(name[::-1] for name in spelled))
-
-    def nearest(self, model: str) -> Rule | None:
-        """Find a rule whose model is spelled nearly so.
-
-        Comparing takes time: only names are compared that begin or end much like it.
-        """
-        word = model.lower()
-        names = {
-            *_around(self.forwards, word),
-            *(name[::-1] for name in _around(self.backwards, word[::-1])),
-        }
-        found = get_close_matches(word, sorted(names), n=1, cutoff=0.7)
-        return self.rules[found[0]] if found else None
-
-
-def _around(names: Sequence[str], word: str) -> Sequence[str]:
-    place = bisect(names, word)
-    return names[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS]
-
-
-def _read_rule(name: str, source: RuleSource, mode: Mode) -> Rule | BrokenRule:
-    path = name if name.strip() else shown(name)
-    problems = [
-        *_name_problems(name, path),
-        *source.problems,
-        *_target_problems(path, source.fields),
-    ]
-    try:
-        fields = rule_fields().model_validate(source.fields)
-    except ValidationError as error:
-        problems += explain(error, path, source.origins)
-    else:
-        if not problems:
-            return Rule(name, fields, fields.mode.stricter(mode))
-    return BrokenRule(name, tuple(problems), _globs(source.fields, mode))
-
-
-def _name_problems(name: str, path: str) -> Iterator[Problem]:
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
-        spelled = re.sub(r"[^a-z0-9]+", "_", name.lower()).lstrip("_0123456789")
-        spelled = spelled[:_LONGEST_NAME].rstrip("_")
-        hint = f"; did you mean {spelled!r}?" if spelled else ""
-        yield problem(
-            path,
-            f"is not a rule name; allowed: at most {_LONGEST_NAME} of a-z, 0-9 and single _, "
-            f"beginning with a letter and not ending in _{hint}",
-        )
-
-
-def _target_problems(name: str, fields: object) -> Iterator[Problem]:
-    """Yield a problem unless there is one target, whatever else is wrong."""
-    if not isinstance(fields, dict):
-        return
-    named = cast("dict[str, object]", fields)
-    given = [kind for kind in KINDS if named.get(kind) is not None]
-    if not given:
-        first = next(iter(KINDS.values()))
-        example = f'"{first.name}": {first.example}'
-        yield problem(name, f"has no target; add {' or '.join(KINDS)}, such as {example}")
-    elif len(given) > 1:
-        count = "two" if len(given) == 2 else str(len(given))  # noqa: PLR2004
-        yield problem(name, f"has {count} targets, {' and '.join(given)}; keep one of the {count}")
-
-
-def _globs(fields: object, mode: Mode) -> Globs | None:
-    """Read which models a broken rule is about, when that much is right; none when it is off."""
-    if not isinstance(fields, dict):
-        return _NO_MODEL if mode is Mode.OFF else None
-    named = cast("dict[str, object]", fields)
-    if Mode.OFF in (mode, named.get("mode")):
-        return _NO_MODEL
-    try:
-        return read_globs(named.get("model"))
-    except ValueError:
-        return None
+                places.update(self.by_prefix.get(model[:length], ()))
+        return (self.rules[place] for place in sorted(places))

@@ -1,8 +1,10 @@
 """Explain what each rule would do with a registration, and why: from the rules alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from http import HTTPStatus
+from typing import Self
 
 from model_trigger.registrations.registration import LABELS, Registration, Workspace
 from model_trigger.rules.book import BrokenRule, RuleBook
@@ -13,9 +15,8 @@ from model_trigger.targets.values import UnsafeValueError
 
 ANY_WORKSPACE = Workspace(id="", subscription_id="", resource_group="", name="")
 
-_BAD_REQUEST, _OK = 400, 200
 _PARAMETERS = "model, version, workspace, tag.<key>, property.<key>"
-# The last two are the function key and its name, which are for the Functions host:
+# The last two are the function key and its name, which the Functions host reads:
 # https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger
 _PLAIN_PARAMETERS = {"model", "version", "workspace", "code", "clientId"}
 
@@ -37,13 +38,38 @@ class Expected(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one rule would do with the registration, and why; `target` is what it would start."""
+    """What one rule would do with a registration, and why; `target` is what it would start."""
 
     rule: str
     outcome: Expected
     reason: str
     clauses: tuple[Clause, ...]
     target: str = ""
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, registration: Registration) -> Self:
+        """Return what a valid rule would do."""
+        rule = evaluation.rule
+        target = rule.kind.describe(rule.target)
+        if not evaluation.matched:
+            outcome, reason = Expected.NOT_MATCHED, evaluation.reason
+        elif refusal := _refusal(rule, registration):
+            outcome, reason = Expected.WOULD_FAIL, f"cannot start {target}: {refusal}"
+        else:
+            observes = rule.mode is Mode.OBSERVE
+            outcome = Expected.WOULD_OBSERVE if observes else Expected.WOULD_START
+            does = f"records that it would start {target}" if observes else f"starts {target}"
+            reason = f"{does}, provided that {' and '.join(provisos(evaluation, registration))}"
+        return cls(rule.name, outcome, reason, evaluation.clauses, target)
+
+    @classmethod
+    def of_broken(cls, rule: BrokenRule, registration: Registration) -> Self:
+        """Return that a broken rule does nothing, and whether it is about the model if known."""
+        clauses: tuple[Clause, ...] = ()
+        if rule.globs:
+            globs, met = str(rule.globs), rule.may_want(registration)
+            clauses = (Clause("model", globs, registration.model, met, ""),)
+        return cls(rule.name, Expected.UNREADABLE, rule.reason, clauses)
 
     @property
     def concerns(self) -> bool:
@@ -52,22 +78,15 @@ class Verdict:
 
     def to_dict(self) -> dict[str, object]:
         """Return the verdict as JSON values."""
-        clauses = [
-            {
-                "clause": clause.clause,
-                "expected": clause.expected,
-                "actual": clause.actual,
-                "met": clause.met,
-            }
-            for clause in self.clauses
-        ]
+        shown = ("clause", "expected", "actual", "met")
+        clauses = [{name: getattr(clause, name) for name in shown} for clause in self.clauses]
         outcome = str(self.outcome)
         return {"rule": self.rule, "outcome": outcome, "reason": self.reason, "clauses": clauses}
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What every rule would do; `closest` is the rule that came nearest when none matched."""
+    """What every rule would do; `closest` is the rule that came closest when none matched."""
 
     registration: Registration
     verdicts: tuple[Verdict, ...]
@@ -94,34 +113,75 @@ def explain(book: RuleBook, registration: Registration) -> Explanation:
 
     In ANY_WORKSPACE a condition on the workspace counts as met, and the reason names it.
     """
-    evaluations = [_in_any_workspace(one, registration) for one in book.evaluate_all(registration)]
+    evaluations = book.evaluate_all(registration)
+    if registration.workspace is ANY_WORKSPACE:
+        evaluations = tuple(map(without_workspace, evaluations))
     verdicts = (
-        *(_verdict(evaluation, registration) for evaluation in evaluations),
-        *(_unreadable(rule, registration) for rule in book.broken.values()),
+        *(Verdict.of(evaluation, registration) for evaluation in evaluations),
+        *(Verdict.of_broken(rule, registration) for rule in book.broken.values()),
     )
-    matched = any(verdict.outcome.matched for verdict in verdicts)
-    closest = None if matched else _closest(book, evaluations, registration)
-    return Explanation(registration, verdicts, closest)
+    if any(verdict.outcome.matched for verdict in verdicts):
+        return Explanation(registration, verdicts, None)
+    about = [one for one in evaluations if one.rule.fits_model(registration.model)]
+    fewest = min(about, key=lambda one: len(one.failed), default=None)
+    closest = fewest or book.closest(registration)
+    return Explanation(registration, verdicts, closest.rule.name if closest else None)
+
+
+def without_workspace(evaluation: Evaluation) -> Evaluation:
+    """Count a condition on the workspace as met, because no workspace was given."""
+    clauses = (
+        replace(clause, actual="not given", met=True, sentence="no workspace was given")
+        if clause.clause == "workspace"
+        else clause
+        for clause in evaluation.clauses
+    )
+    return replace(evaluation, clauses=tuple(clauses))
+
+
+def provisos(evaluation: Evaluation, registration: Registration) -> Iterator[str]:
+    """Yield what else must be true for a start, which the rules alone do not show."""
+    rule = evaluation.rule
+    if registration.workspace is ANY_WORKSPACE and rule.fields.workspace:
+        yield f"the workspace matches {rule.fields.workspace!r}"
+    if rule.start is Start.EVERY:
+        yield "the rule has not started it before"
+        return
+    version = evaluation.version.text if evaluation.version else registration.version
+    yield f"{version} is newer than every version of the model that the rule claimed before"
+    if rule.start is Start.LATEST:
+        yield "no newer version that matches is registered in the workspace"
+
+
+def _refusal(rule: Rule, registration: Registration) -> str | None:
+    """Return why a value must not be passed on; None when all may be."""
+    # Only Azure DevOps knows the definition: assume one that accepts whatever the rule sets.
+    definition = rule.kind.accepting(rule.target)
+    try:
+        address = rule.address(TargetDefaults("any", "any"))
+        rule.request(registration, address, definition, key="")
+    except UnsafeValueError as error:
+        return str(error)
+    return None
 
 
 def explain_http(book: RuleBook, query: Mapping[str, str]) -> tuple[int, dict[str, object]]:
-    """Answer an HTTP query: give the status and the JSON values, `{"error": sentence}` for a 400.
-
-    The parameters are model, version, workspace (a resource id, may be left out), tag.<key> and
-    property.<key>.
-    """
+    """Answer an HTTP query with a status and JSON values: `{"error": sentence}` for a 400."""
     try:
-        registration = _registration(query)
+        registration = read_query(query)
     except ValueError as error:
-        return _BAD_REQUEST, {"error": str(error)}
-    return _OK, explain(book, registration).to_dict()
+        return HTTPStatus.BAD_REQUEST, {"error": str(error)}
+    return HTTPStatus.OK, explain(book, registration).to_dict()
 
 
-def _registration(query: Mapping[str, str]) -> Registration:
-    """Read the query. Raises ValueError with a sentence for whoever asks."""
+def read_query(query: Mapping[str, str]) -> Registration:
+    """Read a registration from the parameters of a query, of which `workspace` is optional.
+
+    Raises ValueError with a sentence for the caller.
+    """
     for name in ("model", "version"):
         if not query.get(name):
-            msg = f"the parameter {name} is missing: ask for ?model=<name>&version=<version>"
+            msg = f"the parameter {name} is missing; expected ?model=<name>&version=<version>"
             raise ValueError(msg)
     keyed = {kind: dict[str, str]() for kind in LABELS}
     for name, value in query.items():
@@ -139,74 +199,3 @@ def _registration(query: Mapping[str, str]) -> Registration:
         tags=keyed["tag"],
         properties=keyed["property"],
     )
-
-
-def _in_any_workspace(evaluation: Evaluation, registration: Registration) -> Evaluation:
-    """Count a condition on the workspace as met when no workspace was given."""
-    if registration.workspace is not ANY_WORKSPACE:
-        return evaluation
-    clauses = (
-        replace(clause, actual="not given", met=True, sentence="no workspace was given")
-        if clause.clause == "workspace"
-        else clause
-        for clause in evaluation.clauses
-    )
-    return replace(evaluation, clauses=tuple(clauses))
-
-
-def _verdict(evaluation: Evaluation, registration: Registration) -> Verdict:
-    rule = evaluation.rule
-    target = rule.kind.describe(rule.target)
-    if not evaluation.matched:
-        outcome, reason = Expected.NOT_MATCHED, evaluation.reason
-    elif refusal := _refusal(rule, registration):
-        outcome, reason = Expected.WOULD_FAIL, f"cannot start {target}: {refusal}"
-    else:
-        observes = rule.mode is Mode.OBSERVE
-        outcome = Expected.WOULD_OBSERVE if observes else Expected.WOULD_START
-        does = f"notes that it would start {target}" if observes else f"starts {target}"
-        reason = f"{does}, provided that {' and '.join(_provisos(evaluation, registration))}"
-    return Verdict(rule.name, outcome, reason, evaluation.clauses, target)
-
-
-def _provisos(evaluation: Evaluation, registration: Registration) -> Iterator[str]:
-    """Yield what else must hold, which the rules alone do not show."""
-    rule = evaluation.rule
-    if registration.workspace is ANY_WORKSPACE and rule.fields.workspace:
-        yield f"the workspace fits {rule.fields.workspace!r}"
-    if rule.start is Start.EVERY:
-        yield "the rule has not started it before"
-        return
-    version = evaluation.version.text if evaluation.version else registration.version
-    yield f"{version} is newer than every version of the model that the rule claimed before"
-    if rule.start is Start.LATEST:
-        yield "no newer version that matches is registered in the workspace"
-
-
-def _refusal(rule: Rule, registration: Registration) -> str | None:
-    """Return why a value cannot be handed over; None when all can be."""
-    # Only Azure DevOps knows the definition: taken is one that lets the rule set what it sets.
-    definition = rule.kind.accepting(rule.target)
-    try:
-        address = rule.address(TargetDefaults("any", "any"))
-        rule.request(registration, address, definition, key="")
-    except UnsafeValueError as error:
-        return str(error)
-    return None
-
-
-def _unreadable(rule: BrokenRule, registration: Registration) -> Verdict:
-    clauses: tuple[Clause, ...] = ()
-    if rule.globs:
-        globs, met = str(rule.globs), rule.may_want(registration)
-        clauses = (Clause("model", globs, registration.model, met, ""),)
-    return Verdict(rule.name, Expected.UNREADABLE, rule.reason, clauses)
-
-
-def _closest(
-    book: RuleBook, evaluations: Sequence[Evaluation], registration: Registration
-) -> str | None:
-    """Name the rule with the fewest failed clauses of those about the model, or else the book's."""
-    about = [one for one in evaluations if one.rule.fits_model(registration.model)]
-    closest = min(about, key=lambda one: len(one.failed)) if about else book.closest(registration)
-    return closest.rule.name if closest else None

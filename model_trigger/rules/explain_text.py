@@ -1,11 +1,12 @@
 """Write an explanation for a terminal: the answer first, then the rules it comes from.
 
-Made for 80 columns, without colours. Values are never cut: a table that is too wide is written in
-lines below each other.
+Fits into 80 columns, without colours. Values are never cut: a table that is too wide becomes lines
+below each other.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from textwrap import fill
 
 from model_trigger.rules.explain import Expected, Explanation, Verdict
@@ -19,37 +20,38 @@ _PHRASES = {
     Expected.WOULD_START: "would start",
     Expected.WOULD_OBSERVE: "would not start, only observe",
     Expected.WOULD_FAIL: "would fail to start",
-    Expected.UNREADABLE: "would wait for someone to mend",
+    Expected.UNREADABLE: "would wait until someone fixes",
 }
+# Lines break at white space only, so that values stay whole.
+_wrap = partial(fill, width=_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def render(explanation: Explanation) -> str:
-    """Write the answer, each rule that has to do with it, and the names of all others."""
-    told: list[Verdict] = []
+    """Write the answer, each rule that is about the model, and the names of all others."""
+    shown: list[Verdict] = []
     others: list[str] = []
     for verdict in explanation.verdicts:
         if verdict.concerns or verdict.rule == explanation.closest:
-            told.append(verdict)
+            shown.append(verdict)
         else:
             others.append(verdict.rule)
-    told.sort(key=lambda verdict: (_ORDER.index(verdict.outcome), _failed(verdict)))
-    blocks = [_wrapped(_answer(explanation)), *map(_block, told)]
+    shown.sort(key=lambda one: (_ORDER.index(one.outcome), sum(not row.met for row in one.clauses)))
+    registration = explanation.registration
+    subject = f"{one_line(registration.model)} {one_line(registration.version)}"
+    blocks = [_wrap(f"{subject} {'; '.join(answer(explanation))}.")]
+    for verdict in shown:
+        title = f"{verdict.rule}: {verdict.outcome.replace('_', ' ')}"
+        reason = _wrap(one_line(verdict.reason), initial_indent="  ", subsequent_indent="  ")
+        blocks.append("\n".join([title, reason, *table(verdict.clauses)]))
     if others:
-        blocks.append(_wrapped(f"About other models: {_names(others)}."))
+        rest = len(others) - _MOST_NAMES
+        names = ", ".join(others[:_MOST_NAMES]) + (f" and {rest:,} more" if rest > 0 else "")
+        blocks.append(_wrap(f"About other models: {names}."))
     return "\n\n".join(blocks)
 
 
-def _failed(verdict: Verdict) -> int:
-    return sum(not clause.met for clause in verdict.clauses)
-
-
-def _answer(explanation: Explanation) -> str:
-    registration = explanation.registration
-    about = f"{one_line(registration.model)} {one_line(registration.version)}"
-    return f"{about} {'; '.join(_parts(explanation))}."
-
-
-def _parts(explanation: Explanation) -> Iterator[str]:
+def answer(explanation: Explanation) -> Iterator[str]:
+    """Yield the parts of the sentence about the model that sums up what would happen."""
     by_outcome: dict[Expected, list[Verdict]] = defaultdict(list)
     for verdict in explanation.verdicts:
         if verdict.outcome.matched or verdict.concerns:
@@ -58,58 +60,37 @@ def _parts(explanation: Explanation) -> Iterator[str]:
         yield "would start nothing"
     for outcome, phrase in _PHRASES.items():
         if outcome in by_outcome:
-            told = (_by_rule(verdict) for verdict in by_outcome[outcome])
-            yield f"{phrase} {' and '.join(told)}"
+            verdicts = (
+                f"{verdict.target} (rule {verdict.rule})"
+                if verdict.target
+                else f"rule {verdict.rule}"
+                for verdict in by_outcome[outcome]
+            )
+            yield f"{phrase} {' and '.join(verdicts)}"
     if explanation.closest:
         yield f"closest is rule {explanation.closest}"
     elif not by_outcome:
-        yield "no rule is about such a model" if explanation.verdicts else "there are no rules"
+        yield "no rule is about this model" if explanation.verdicts else "there are no rules"
 
 
-def _by_rule(verdict: Verdict) -> str:
-    return f"{verdict.target} (rule {verdict.rule})" if verdict.target else f"rule {verdict.rule}"
-
-
-def _block(verdict: Verdict) -> str:
-    title = f"{verdict.rule}: {verdict.outcome.replace('_', ' ')}"
-    reason = _wrapped(one_line(verdict.reason), indent="  ")
-    return "\n".join([title, reason, *_table(verdict.clauses)])
-
-
-def _table(clauses: Sequence[Clause]) -> list[str]:
+def table(clauses: Sequence[Clause]) -> list[str]:
+    """Return the lines of a table of clauses, or of a list where the table would be too wide."""
     if not clauses:
         return []
-    rows = [("", "clause", "expected", "actual"), *map(_row, clauses)]
+    rows = [("", "clause", "expected", "actual")]
+    for clause in clauses:
+        expected, actual = (one_line(text) or '""' for text in (clause.expected, clause.actual))
+        rows.append(("ok" if clause.met else "NO", clause.clause, expected, actual))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    if max(map(len, lines)) <= _WIDTH - 2:
-        return [f"  {line}" for line in lines]
-    return [line for row in rows[1:] for line in _stacked(*row)]
-
-
-def _row(clause: Clause) -> tuple[str, str, str, str]:
-    expected, actual = (one_line(text) or '""' for text in (clause.expected, clause.actual))
-    return "ok" if clause.met else "NO", clause.clause, expected, actual
-
-
-def _stacked(met: str, clause: str, expected: str, actual: str) -> Iterator[str]:
-    yield f"  {met}  {clause}"
-    yield f"        expected  {expected}"
-    yield f"        actual    {actual}"
-
-
-def _names(rules: Sequence[str]) -> str:
-    rest = len(rules) - _MOST_NAMES
-    return ", ".join(rules[:_MOST_NAMES]) + (f" and {rest:,} more" if rest > 0 else "")
-
-
-def _wrapped(text: str, indent: str = "") -> str:
-    """Break lines at white space only, so that values stay whole."""
-    return fill(
-        text,
-        _WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    if max(map(len, lines)) > _WIDTH - 2:
+        lines = [
+            line
+            for met, name, expected, actual in rows[1:]
+            for line in (
+                f"{met}  {name}",
+                f"      expected  {expected}",
+                f"      actual    {actual}",
+            )
+        ]
+    return [f"  {line}" for line in lines]

@@ -1,6 +1,7 @@
-"""The fields of a rule as people write them: their types, defaults and meaning.
+"""The fields of a rule as people write them: their types, defaults, examples and meaning.
 
-The JSON Schema that completes rules in editors is made from these classes.
+Validation, the JSON Schema for editors and the settings that override a field are made from these
+classes. A field that selects registrations also needs a clause in `rule.py`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,13 +33,13 @@ from model_trigger.text import nearest
 
 @dataclass(frozen=True, slots=True)
 class VersionSource:
-    """Where the version to compare stands: in a label, or else it is the registered version."""
+    """Where the version to compare is read from: a tag or property, or the registration itself."""
 
     label: Label | None = None
 
     @classmethod
     def parse(cls, text: str) -> "VersionSource":
-        """Read `version`, `tag:<key>` or `property:<key>`.
+        """Parse `version`, `tag:<key>` or `property:<key>`.
 
         Raises ValueError for anything else; its message continues a sentence that begins with it.
         """
@@ -55,6 +56,11 @@ class VersionSource:
         """Return the version to compare, as text; None when the label is absent."""
         return self.label.of(registration) if self.label else registration.version
 
+    @property
+    def canonical(self) -> str:
+        """The source as a JSON value."""
+        return str(self)
+
     def __str__(self) -> str:
         return f"{self.label.kind}:{self.label.key}" if self.label else "version"
 
@@ -68,7 +74,7 @@ class Start(StrEnum):
 
 
 class Mode(StrEnum):
-    """How much a rule does; the later, the stricter."""
+    """How much a rule does, from the most to the least."""
 
     LIVE = "live"
     OBSERVE = "observe"
@@ -83,86 +89,84 @@ class Mode(StrEnum):
 # The messages of the errors below continue a sentence that begins with the value.
 
 
-def _texts(value: object) -> list[str]:
-    """Read a text, or a list of texts."""
+def read_texts(value: object) -> list[str]:
+    """Read a text, or a list of texts. Raises ValueError."""
     if not isinstance(value, list):
         return [read_text(value)]
     items = cast("list[object]", value)
     if not all(isinstance(item, str) for item in items):
-        msg = "is not a list of texts; write each in quotes"
+        msg = "is not a list of strings; put each in quotes"
         raise ValueError(msg)
     return cast("list[str]", items)
 
 
 def read_globs(value: object) -> Globs:
-    """Read the field `model`; raises ValueError, with a sentence for users."""
-    return Globs.parse(_texts(value))
-
-
-def _condition(value: object) -> Condition:
-    return Condition.parse(_texts(value))
-
-
-def _placeholder(name: str) -> str:
-    return Placeholder.parse(name).name
-
-
-def _version(value: str) -> str:
-    if not value.strip():
-        msg = "is empty; write a range such as >=10, or * for any version"
-        raise ValueError(msg)
-    return value
+    """Read the field `model`. Raises ValueError."""
+    return Globs.parse(read_texts(value))
 
 
 GlobsField = Annotated[Globs, PlainValidator(read_globs, json_schema_input_type=str | list[str])]
 ConditionField = Annotated[
-    Condition, PlainValidator(_condition, json_schema_input_type=str | list[str])
+    Condition,
+    PlainValidator(
+        lambda value: Condition.parse(read_texts(value)), json_schema_input_type=str | list[str]
+    ),
 ]
 VersionSourceField = Annotated[
     VersionSource,
     PlainValidator(lambda value: VersionSource.parse(str(value)), json_schema_input_type=str),
 ]
-VersionRange = Annotated[
-    StrictStr, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": r"\S"})
-]
-PlaceholderName = Annotated[NonEmpty, AfterValidator(_placeholder)]
+PlaceholderName = Annotated[NonEmpty, AfterValidator(lambda name: Placeholder.parse(name).name)]
 
 
 class RuleFields(Fields):
-    """Which registrations start which target; RuleBook sees to it that there is exactly one."""
+    """Which registrations start which target; a rule has exactly one target.
+
+    A field with an example is set as JSON by an app setting, unless the example is a text.
+    """
 
     model: GlobsField = Field(
-        description="Glob on the model's name, or a list of globs; a leading ! excludes."
+        description="Glob for the model's name, or a list of globs; a leading ! excludes.",
+        examples=["churn", ["churn-*", "!churn-test"]],
     )
     workspace: NonEmpty | None = Field(
-        default=None, description="Glob on the workspace's name, or its full resource id."
+        default=None, description="Glob for the workspace's name, or its full resource id."
     )
-    scheme: Scheme = Field(default=Scheme.INTEGER, description="How versions are read and ordered.")
-    version: VersionRange = Field(
-        default="*", description="Which versions: a range such as >=10, 10 - 20 or ^1.4; * is any."
+    scheme: Scheme = Field(
+        default=Scheme.INTEGER,
+        description="integer or semver: how versions are parsed and ordered.",
+    )
+    version: Annotated[StrictStr, WithJsonSchema({"type": "string", "pattern": r"\S"})] = Field(
+        default="*", description="Range of versions, such as >=10, 10 - 20 or ^1.4; * is any."
     )
     version_from: VersionSourceField = Field(
         default=VersionSource(),
         json_schema_extra={"default": str(VersionSource())},
-        description="Where the version to compare stands: version, tag:<key>, property:<key>.",
+        description="Where the version is read from: version, tag:<key> or property:<key>.",
     )
     start: Start = Field(
         default=Start.NEWER,
-        description="newer: a version newer than the newest claimed; latest: moreover only if no "
-        "newer matching one is registered; every: each once, in any order.",
+        description="newer: a version newer than every version claimed; latest: also only if no "
+        "newer matching version is registered; every: each version once, in any order.",
     )
     tags: Mapping[NonEmpty, ConditionField] = Field(
-        default={}, description="Tag and condition: text, glob, >=0.9, !x, *, or a list (any of)."
+        default={},
+        description="Tag and condition: text, glob, >=0.9, !x, *, or a list (any of).",
+        examples=[{"stage": "prod"}],
     )
     properties: Mapping[NonEmpty, ConditionField] = Field(
-        default={}, description="Property and condition: text, glob, >=0.9, !x, *, or a list."
+        default={},
+        description="Property and condition: text, glob, >=0.9, !x, *, or a list (any of).",
+        examples=[{"accuracy": ">=0.9"}],
     )
     mode: Mode = Field(
         default=Mode.LIVE,
-        description="live; observe: everything but the start; off: matches nothing.",
+        description="live; observe: do everything except the start; off: match nothing.",
     )
     allow_unsafe: tuple[PlaceholderName, ...] = Field(
-        default=(), description="Placeholders whose values may hold any character: tag.notes."
+        default=(),
+        description="Placeholders whose values may contain any character.",
+        examples=[["tag.notes"]],
     )
 
     @property
@@ -173,8 +177,11 @@ class RuleFields(Fields):
 
     @field_validator("version")
     @classmethod
-    def _range_fits_scheme(cls, version: str, info: ValidationInfo) -> str:
-        """Refuse a range that its scheme cannot read; a broken scheme is reported by itself."""
+    def check_version(cls, version: str, info: ValidationInfo) -> str:
+        """Refuse what is not a range of the scheme; an invalid scheme is reported by itself."""
+        if not version.strip():
+            msg = "is empty; write a range such as >=10, or * for any version"
+            raise ValueError(msg)
         if "scheme" in info.data:
             Range.parse(version, info.data["scheme"])
         return version

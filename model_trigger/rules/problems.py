@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from model_trigger.matching.ranges import RangeError
@@ -17,8 +17,8 @@ from model_trigger.text import nearest, one_line, shown
 class Problem:
     """One thing that a person must change in the rules.
 
-    `path` leads to it (`churn.version`, or the app setting `RULES__churn__version`), `value` is
-    what stands there as JSON (empty when nothing does), `message` says what is allowed.
+    `path` leads to it (`churn.version`, or the app setting `RULES__churn__version`), `value` is its
+    value as JSON (empty when there is none), `message` what is allowed.
     """
 
     path: str
@@ -31,7 +31,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class GivenTwice:
-    """Stands for the value of a name that is given twice in a JSON object: nothing is guessed."""
+    """Stands in for the value of a name that is given twice in a JSON object."""
 
     def __str__(self) -> str:
         return "given twice"
@@ -46,9 +46,9 @@ def problem(path: str, message: str, value: object = _NO_VALUE) -> Problem:
 
 
 def unresolved(text: str) -> str:
-    """Return the problem of a setting that is a Key Vault reference still, "" if it is none.
+    """Return the problem of a setting that is still a Key Vault reference; "" when it is not.
 
-    Azure hands a reference over as it is when it cannot resolve it:
+    Azure leaves a reference as it is when it cannot resolve it:
     https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
     """
     if not text.strip().lower().startswith("@microsoft.keyvault("):
@@ -59,79 +59,69 @@ def unresolved(text: str) -> str:
     )
 
 
-def explain(error: ValidationError, rule: str, origins: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield a problem for each complaint of the validation.
+def problems_in(error: ValidationError, rule: str, origins: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield a problem for each error of a validation.
 
     `origins` maps a field to the app setting that gave it; such a field is named by its setting.
     """
-    for complaint in error.errors(include_url=False):
-        path, value = path_to(rule, complaint["loc"], origins), complaint["input"]
+    for detail in error.errors(include_url=False):
+        path, value = path_to(rule, detail["loc"], origins), detail["input"]
         if isinstance(value, GivenTwice):
             yield problem(path, "is given twice; keep one of the two")
-        elif complaint["loc"][-1:] == ("[key]",):
-            yield problem(path, "has an entry without a proper name; name it or remove it")
-        elif complaint["type"] in _VALUELESS:
-            yield problem(path, wording(complaint))
+        elif detail["loc"][-1:] == ("[key]",):
+            yield problem(path, "has an entry without a valid name; name it or remove it")
+        elif detail["type"] in ("missing", "extra_forbidden"):
+            yield problem(path, wording(detail))
         else:
-            yield problem(path, wording(complaint), value)
+            yield problem(path, wording(detail), value)
 
 
-def wording(complaint: ErrorDetails) -> str:
+def wording(detail: ErrorDetails) -> str:
     """Return what is wrong, continuing a sentence that begins with the value."""
-    kind, value = complaint["type"], complaint["input"]
-    if kind in _OWNER_MATTERS:
-        return _about_fields(complaint)
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind in ("missing", "extra_forbidden", "model_type"):
+        return _wording_of_fields(detail)
     if kind == "enum":
-        return _not_one_of(complaint)
+        expected = context["expected"].replace(" or ", ", ")
+        allowed = [word.strip("'") for word in expected.split(", ")]
+        return f"is not one of {', '.join(allowed)}{nearest(str(value), allowed)}"
     if kind == "value_error":
-        error = complaint["ctx"]["error"] if "ctx" in complaint else ""
-        return f"is not right: {error}" if isinstance(error, RangeError) else str(error)
+        message = str(context["error"])
+        return f"is invalid: {message}" if isinstance(context["error"], RangeError) else message
     if kind == "string_type" and isinstance(value, bool | int | float):
-        return f'is not text; write it in quotes: "{json.dumps(value)}"'
+        return f'is not text; put it in quotes: "{json.dumps(value)}"'
     if kind == "tuple_type" and isinstance(value, str):
         # Not shortened: a suggestion that is cut off would be refused as well.
         whole = shown([value])
         return f"is not a list; write {'it in [ ]' if whole.endswith('…') else whole}"
-    return _WORDS.get(kind, complaint["msg"])
+    return _WORDS.get(kind, detail["msg"])
 
 
-_VALUELESS = ("missing", "extra_forbidden")
-_OWNER_MATTERS = ("missing", "extra_forbidden", "model_type")
 _WORDS = {
     "string_type": "is not text",
-    "string_unicode": "has half a character, which no text can hold",
+    "string_unicode": "contains an unpaired surrogate (invalid Unicode)",
     "string_too_short": "is empty; write a text, or leave the field out",
     "dict_type": 'is not a JSON object, such as {"name": "value"}',
-    "tuple_type": "is not a list of texts",
+    "tuple_type": "is not a list of strings",
 }
 
 
-def _about_fields(complaint: ErrorDetails) -> str:
-    loc = complaint["loc"]
-    owner = _owner(loc)
-    fields, word = list(owner.model_fields), str(loc[-1] if loc else "")
-    if complaint["type"] == "missing":
-        what = str(owner.model_fields[word].description).rstrip(".")
-        return f"is missing; expected the {what[0].lower()}{what[1:]}"
-    if complaint["type"] == "model_type":
-        return f"is not a JSON object with the fields {', '.join(fields)}"
-    return f"is not a field; allowed: {', '.join(fields)}{nearest(word, fields)}"
-
-
-def _owner(loc: tuple[int | str, ...]) -> type[BaseModel]:
-    """Find the class whose field a complaint is about."""
+def _wording_of_fields(detail: ErrorDetails) -> str:
+    """Return what is wrong with the fields of a rule, or of the target of a kind."""
+    loc = detail["loc"]
     kind = KINDS.get(str(loc[0])) if loc else None
-    return kind.fields if kind else rule_fields()
-
-
-def _not_one_of(complaint: ErrorDetails) -> str:
-    expected = complaint["ctx"]["expected"] if "ctx" in complaint else ""
-    allowed = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
-    return f"is not one of {', '.join(allowed)}{nearest(str(complaint['input']), allowed)}"
+    owner = kind.fields if kind else rule_fields()
+    fields, name = list(owner.model_fields), str(loc[-1] if loc else "")
+    if detail["type"] == "missing":
+        what = str(owner.model_fields[name].description).rstrip(".")
+        return f"is missing; expected the {what[0].lower()}{what[1:]}"
+    if detail["type"] == "model_type":
+        return f"is not a JSON object with the fields {', '.join(fields)}"
+    return f"is not a field; allowed: {', '.join(fields)}{nearest(name, fields)}"
 
 
 def path_to(rule: str, loc: tuple[int | str, ...], origins: Mapping[str, str]) -> str:
-    """Return the path to a field: from the app setting that gave it, or from the rule."""
+    """Return the path to a field, which starts at the app setting that gave it, or at the rule."""
     steps = [str(step) for step in loc]
     if steps[-1:] == ["[key]"]:
         steps = steps[:-2]

@@ -1,25 +1,25 @@
-"""Write the JSON Schema of a rules file, which completes and checks rules in editors."""
+"""Write the JSON Schema of a rules file, with which editors complete and check rules."""
 
 import json
 from typing import Any, cast
 
+from model_trigger.rules import names
 from model_trigger.rules.fields import rule_fields
 from model_trigger.targets.kinds import KINDS
 
 Schema = dict[str, Any]
 
-_RULE_NAME = "[a-z](_?[a-z0-9])*"
-_LONGEST_NAME = 24
-
 
 def rules_schema() -> Schema:
-    """Return the schema of a JSON object of rules by name; `$schema` is allowed beside them.
+    """Return the schema of a JSON object of rules by name, which may also have `$schema`.
 
-    What the app accepts is valid. Some of what it refuses is valid too, such as a range that its
-    scheme cannot read: `python -m model_trigger check` reports it.
+    Whatever the app accepts is valid. Some of what it refuses is valid too, such as a range of the
+    other scheme: `python -m model_trigger check` reports it.
     """
-    rule = _tidy(rule_fields().model_json_schema())
+    rule = tidy(rule_fields().model_json_schema())
     parts = rule.pop("$defs")
+    # Exactly one target; null is the same as absent.
+    one_of = [{"required": [kind], "properties": {kind: {"type": "object"}}} for kind in KINDS]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Rules of Model Trigger",
@@ -28,9 +28,9 @@ def rules_schema() -> Schema:
         "properties": {
             "$schema": {"description": "Address of this schema, for editors.", "type": "string"}
         },
-        "propertyNames": {"pattern": rf"^(\$schema|{_RULE_NAME})$", "maxLength": _LONGEST_NAME},
+        "propertyNames": {"pattern": rf"^(\$schema|{names.PATTERN})$", "maxLength": names.LONGEST},
         "additionalProperties": {"$ref": "#/$defs/Rule"},
-        "$defs": {"Rule": rule | {"oneOf": [_only(kind) for kind in KINDS]}, **parts},
+        "$defs": {"Rule": rule | {"oneOf": one_of}, **parts},
     }
 
 
@@ -39,27 +39,20 @@ def schema_text() -> str:
     return json.dumps(rules_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _only(target: str) -> Schema:
-    """Require one target; null is as good as absent."""
-    return {"required": [target], "properties": {target: {"type": "object"}}}
-
-
-def _tidy(schema: Schema) -> Schema:
-    """Remove what pydantic adds: titles made of names, null as a default or as an alternative."""
-    tidy = {
-        key: _tidied(value)
-        for key, value in schema.items()
-        if not (key == "title" and isinstance(value, str)) and (key, value) != ("default", None)
-    }
-    match tidy:
-        case {"anyOf": [{"type": str(kind)}, {"type": "null"}]}:
-            first, _ = tidy.pop("anyOf")
-            return tidy | first | {"type": [kind, "null"]}
-        case _:
-            return tidy
-
-
-def _tidied(value: object) -> Any:  # noqa: ANN401 - any JSON value stands in a schema
+def tidy(value: Any) -> Any:  # noqa: ANN401 - a schema holds any JSON value
+    """Remove what pydantic adds: titles made of names, and null as a default or an alternative."""
     if isinstance(value, list):
-        return [_tidied(one) for one in cast("list[object]", value)]
-    return _tidy(cast("Schema", value)) if isinstance(value, dict) else value
+        return [tidy(one) for one in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    schema = {
+        key: tidy(item)
+        for key, item in cast("Schema", value).items()
+        if not (key == "title" and isinstance(item, str)) and (key, item) != ("default", None)
+    }
+    match schema:
+        case {"anyOf": [{"type": str(kind)}, {"type": "null"}]}:
+            first, _ = schema.pop("anyOf")
+            return schema | first | {"type": [kind, "null"]}
+        case _:
+            return schema

@@ -1,33 +1,23 @@
 """Summarize in one line what a rule does."""
 
-from collections.abc import Iterator
-
 from model_trigger.matching.versions import Scheme
 from model_trigger.registrations.registration import LABELS
-from model_trigger.rules.fields import Mode, RuleFields
+from model_trigger.rules.fields import Mode
 from model_trigger.rules.rule import Rule
 
 
 def summarize(rule: Rule) -> str:
     """Summarize a rule: `churn*, versions >=10, newer → release 1 in ml`."""
-    mode = "" if rule.mode is Mode.LIVE else f" (mode {rule.mode})"
-    selects = ", ".join(_selectors(rule.fields))
-    return f"{selects} → {rule.kind.describe(rule.target)}{mode}"
-
-
-def _selectors(fields: RuleFields) -> Iterator[str]:
-    yield str(fields.model)
-    if fields.workspace:
-        yield f"workspace {fields.workspace}"
-    yield _versions(fields)
-    for label, condition in fields.labels:
-        yield f"{LABELS[label.kind]}.{label.key} {condition}"
-    yield fields.start.value
-
-
-def _versions(fields: RuleFields) -> str:
+    fields = rule.fields
     scheme = "semver " if fields.scheme is Scheme.SEMVER else ""
-    source = f" from {fields.version_from}" if fields.version_from.label else ""
-    if fields.version.strip() in ("", "*"):
-        return f"any {scheme}version{source}"
-    return f"{scheme}versions {fields.version}{source}"
+    is_any = fields.version.strip() in ("", "*")
+    versions = f"any {scheme}version" if is_any else f"{scheme}versions {fields.version}"
+    selectors = [
+        str(fields.model),
+        f"workspace {fields.workspace}" if fields.workspace else "",
+        f"{versions} from {fields.version_from}" if fields.version_from.label else versions,
+        *(f"{LABELS[label.kind]}.{label.key} {condition}" for label, condition in fields.labels),
+        fields.start.value,
+    ]
+    mode = "" if rule.mode is Mode.LIVE else f" (mode {rule.mode})"
+    return f"{', '.join(filter(None, selectors))} → {rule.kind.describe(rule.target)}{mode}"

@@ -55,7 +55,7 @@ def test_a_problem_in_a_single_setting_names_the_setting():
     code, output, _ = run("check", RULES=json.dumps(RULES), RULES__churn__version="^1.4")
 
     assert 1 == code
-    assert '\n  RULES__churn__version: "^1.4" is not right: ' in output
+    assert '\n  RULES__churn__version: "^1.4" is invalid: ' in output
 
 
 def test_a_file_is_checked_without_the_rules_of_the_environment(file):

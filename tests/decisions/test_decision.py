@@ -178,7 +178,7 @@ def test_an_unmatched_registration_names_the_closest_rule_and_every_failed_claus
     decision = unwanted(book)
 
     assert (Outcome.NOT_MATCHED, "", "eu") == (decision.outcome, decision.rule, decision.closest)
-    expected = "no rule matched; closest is 'eu': workspace 'ml-prod-ws' does not fit 'eu'"
+    expected = "no rule matched; closest is 'eu': workspace 'ml-prod-ws' does not match 'eu'"
     assert expected == decision.reason
     assert (
         Clause("prod.version", ">=20", "17", met=False, sentence="version 17 is not in >=20"),
@@ -194,7 +194,7 @@ def test_an_unmatched_registration_names_the_closest_rule_and_every_failed_claus
             "eu",
             "ml-prod-ws",
             met=False,
-            sentence="workspace 'ml-prod-ws' does not fit 'eu'",
+            sentence="workspace 'ml-prod-ws' does not match 'eu'",
         ),
     ) == decision.clauses
 
@@ -204,7 +204,7 @@ def test_a_model_name_close_to_that_of_a_rule_is_reported():
 
     assert "churn" == decision.closest
     assert (
-        "no rule matched; closest is 'churn': model 'chrun' does not fit 'churn'; "
+        "no rule matched; closest is 'churn': model 'chrun' does not match 'churn'; "
         "version 17 is not in >=20"
     ) == decision.reason
     assert ["churn.model", "churn.version"] == [clause.clause for clause in decision.clauses]

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_trigger.matching.conditions import Condition, Globs, fits, has_wildcard, literal_prefix
+from model_trigger.matching.conditions import (
+    Condition,
+    Globs,
+    covers,
+    example,
+    fits,
+    has_wildcard,
+    literal_prefix,
+)
 from tests.support.drawn import relaxed
 
 names = st.text("ab-*?[]!\n", max_size=6)
@@ -214,3 +222,41 @@ def test_an_invalid_condition_is_refused(tests, reported):
     with pytest.raises(ValueError, match=r"^has ") as caught:
         Condition.parse(tests)
     assert reported == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "expected"),
+    [
+        pytest.param("*", "churn-*", True, id="any-name-covers-all"),
+        pytest.param("churn-*", "churn-*-eu", True, id="the-shorter-prefix-covers"),
+        pytest.param("churn-*-eu", "churn-*", False, id="the-longer-prefix-does-not"),
+        pytest.param("*-eu", "churn-eu", True, id="a-name"),
+        pytest.param("churn*", "churn", True, id="a-name-equal-to-the-prefix"),
+        pytest.param("churn-?", "churn-*", False, id="one-character-is-not-any-number"),
+        pytest.param("churn-[a-c]", "churn-b", True, id="a-character-of-a-class"),
+        pytest.param("churn-[a-c]", "churn-[a-c]", True, id="the-same-class"),
+        pytest.param("churn-*", "churn-[a-c]", False, id="a-class-is-not-decided"),
+    ],
+)
+def test_a_glob_covers_another(wide, narrow, expected):
+    assert expected == covers(wide, narrow)
+
+
+@relaxed
+@given(globs, globs, names)
+def test_a_glob_matches_what_it_covers(wide, narrow, name):
+    assert not covers(wide, narrow) or not fits(narrow, name) or fits(wide, name)
+
+
+@pytest.mark.parametrize(
+    ("glob", "name"),
+    [
+        ("churn", "churn"),
+        ("churn-*", "churn-x"),
+        ("c?-[ab]*", "cx-ax"),
+        ("[!a]", "[!a]"),
+        ("[", "["),
+    ],
+)
+def test_an_example_has_a_letter_in_place_of_each_wildcard(glob, name):
+    assert name == example(glob)

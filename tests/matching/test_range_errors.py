@@ -86,7 +86,7 @@ SEMVER_ALLOWED = (
 NO_INTEGERS = "cannot be read as a range of scheme integer"
 NO_SEMVER = "cannot be read as a range of scheme semver"
 NEAREST = "; the nearest valid spelling is"
-LONE_HYPHEN = "a hyphen stands between two plain versions and nothing else"
+LONE_HYPHEN = "a hyphen may only separate two plain versions"
 
 NOT_INTEGER_RANGES = {
     ">>5": f"`>>5` {NO_INTEGERS}: `>>` is not an operator{NEAREST} `>5`",
@@ -95,29 +95,29 @@ NOT_INTEGER_RANGES = {
     ">=1 =<5": f"`=<5` {NO_INTEGERS}: `=<` is not an operator{NEAREST} `<=5`",
     ">=>5": f"`>=>5` {NO_INTEGERS}: `>=>` is not an operator",
     "!=5": f"`!=5` {NO_INTEGERS}: there is no operator `!=`{NEAREST} `<5 || >5`",
-    ">= ": f"`>=` {NO_INTEGERS}: no version follows",
-    "5 >": f"`>` {NO_INTEGERS}: no version follows",
+    ">= ": f"`>=` {NO_INTEGERS}: a version is missing after it",
+    "5 >": f"`>` {NO_INTEGERS}: a version is missing after it",
     ">=1<2": f"`>=1<2` {NO_INTEGERS}: white space is missing before `<2`{NEAREST} `>=1 <2`",
-    "5 -7": f"`5 -7` {NO_INTEGERS}: a hyphen needs white space around it{NEAREST} `5 - 7`",
-    "10-20": f"`10-20` {NO_INTEGERS}: a hyphen needs white space around it{NEAREST} `10 - 20`",
+    "5 -7": f"`5 -7` {NO_INTEGERS}: a hyphen needs white space on both sides{NEAREST} `5 - 7`",
+    "10-20": f"`10-20` {NO_INTEGERS}: a hyphen needs white space on both sides{NEAREST} `10 - 20`",
     "10 \u2013 20": (
-        f"`10 \u2013 20` {NO_INTEGERS}: a hyphen needs white space around it{NEAREST} `10 - 20`"
+        f"`10 \u2013 20` {NO_INTEGERS}: a hyphen needs white space on both sides{NEAREST} `10 - 20`"
     ),
     "10 - 20 <15": f"`10 - 20 <15` {NO_INTEGERS}: {LONE_HYPHEN}",
     "10 - >20": f"`10 - >20` {NO_INTEGERS}: {LONE_HYPHEN}",
     "7 -": f"`7 -` {NO_INTEGERS}: {LONE_HYPHEN}",
-    "-1": f"`-1` {NO_INTEGERS}: a version has no sign",
-    "007": f"`007` {NO_INTEGERS}: a number begins with 0{NEAREST} `7`",
-    ">=vv7": f"`>=vv7` {NO_INTEGERS}: only a single `v` may stand before a version{NEAREST} `>=7`",
+    "-1": f"`-1` {NO_INTEGERS}: a version cannot have a sign",
+    "007": f"`007` {NO_INTEGERS}: a number has a leading zero{NEAREST} `7`",
+    ">=vv7": f"`>=vv7` {NO_INTEGERS}: only a single `v` may precede a version{NEAREST} `>=7`",
     ">=a": f"`>=a` {NO_INTEGERS}: `a` is not a version",
     "latest": f"`latest` {NO_INTEGERS}: `latest` is not a version",
     "5+b": f"`5+b` {NO_INTEGERS}: `5+b` is not a version",
     "\x1b[0m": rf"`\x1b[0m` {NO_INTEGERS}: `\x1b[0m` is not a version",
-    "5 && 7": f'`&&` {NO_INTEGERS}: white space is enough for "and"',
-    "5 or 7": f'`or` {NO_INTEGERS}: `||` stands for "or"',
-    "5|7": f'`5|7` {NO_INTEGERS}: `||` stands for "or"',
-    "5,,7": f"`5,,7` {NO_INTEGERS}: a comma stands between two parts",
-    "1.2.3.4": f"`1.2.3.4` {NO_INTEGERS}: a version has three numbers at most",
+    "5 && 7": f'`&&` {NO_INTEGERS}: white space already means "and"',
+    "5 or 7": f'`or` {NO_INTEGERS}: `||` means "or"',
+    "5|7": f'`5|7` {NO_INTEGERS}: `||` means "or"',
+    "5,,7": f"`5,,7` {NO_INTEGERS}: a comma must separate two parts",
+    "1.2.3.4": f"`1.2.3.4` {NO_INTEGERS}: a version has at most three numbers",
     "^1.4": f"`^1.4` {NO_INTEGERS}: `^` needs scheme: semver{NEAREST} `>=1 <2`",
     "^9": f"`^9` {NO_INTEGERS}: `^` needs scheme: semver{NEAREST} `>=9 <10`",
     "~>199": f"`~>199` {NO_INTEGERS}: `~>` needs scheme: semver{NEAREST} `>=199 <200`",
@@ -133,14 +133,18 @@ NOT_INTEGER_RANGES = {
 NOT_SEMVER_RANGES = {
     "=>5": f"`=>5` {NO_SEMVER}: `=>` is not an operator{NEAREST} `>=5`",
     "==1.2.3": f"`==1.2.3` {NO_SEMVER}: `==` is not an operator{NEAREST} `=1.2.3`",
-    "01.2.3": f"`01.2.3` {NO_SEMVER}: a number begins with 0{NEAREST} `1.2.3`",
-    ">01.02.03": f"`>01.02.03` {NO_SEMVER}: a number begins with 0",
+    "01.2.3": f"`01.2.3` {NO_SEMVER}: a number has a leading zero{NEAREST} `1.2.3`",
+    ">01.02.03": f"`>01.02.03` {NO_SEMVER}: a number has a leading zero",
     "1.x.5 || 2": f"`1.x.5` {NO_SEMVER}: a number follows a wildcard{NEAREST} `1.x`",
-    "1.2-rc": f"`1.2-rc` {NO_SEMVER}: a pre-release follows three numbers{NEAREST} `1.2.0-rc`",
-    "^1-rc.1": f"`^1-rc.1` {NO_SEMVER}: a pre-release follows three numbers{NEAREST} `^1.0.0-rc.1`",
-    "1.2.3.4": f"`1.2.3.4` {NO_SEMVER}: a version has three numbers at most",
+    "1.2-rc": (
+        f"`1.2-rc` {NO_SEMVER}: a pre-release needs three numbers before it{NEAREST} `1.2.0-rc`"
+    ),
+    "^1-rc.1": (
+        f"`^1-rc.1` {NO_SEMVER}: a pre-release needs three numbers before it{NEAREST} `^1.0.0-rc.1`"
+    ),
+    "1.2.3.4": f"`1.2.3.4` {NO_SEMVER}: a version has at most three numbers",
     "~1.2.3beta": f"`~1.2.3beta` {NO_SEMVER}: `1.2.3beta` is not a version",
-    "1.2 -2": f"`1.2 -2` {NO_SEMVER}: a hyphen needs white space around it{NEAREST} `1.2 - 2`",
+    "1.2 -2": f"`1.2 -2` {NO_SEMVER}: a hyphen needs white space on both sides{NEAREST} `1.2 - 2`",
     "=1.2.3 - 2": f"`=1.2.3 - 2` {NO_SEMVER}: {LONE_HYPHEN}",
     f"^{'9' * 4300}": f"`^{'9' * 199}…` {NO_SEMVER}: a number has more than 4300 digits",
 }
@@ -157,7 +161,7 @@ NOT_SEMVER_RANGES = {
         for text, sentence in sentences.items()
     ],
 )
-def test_a_range_that_its_scheme_cannot_have_is_told_why(scheme, text, message):
+def test_a_range_that_its_scheme_cannot_have_is_reported_with_the_reason(scheme, text, message):
     with pytest.raises(RangeError) as caught:
         Range.parse(text, scheme)
     assert message == str(caught.value)

@@ -10,8 +10,8 @@ from tests.support.versions import INTEGER, SEMVER, integer, semver
 def as_npm_prints(range_: Range) -> str:
     """Return the bounds of a range like npm, which prints no `>=0.0.0`."""
     return "||".join(
-        " ".join(str(bound).removeprefix("=") for bound in bounds) or "*"
-        for bounds in range_.alternatives
+        " ".join(str(bound).removeprefix("=") for bound in each.bounds) or "*"
+        for each in range_.alternatives
     )
 
 
@@ -93,15 +93,15 @@ def test_a_range_refuses_a_version_of_another_scheme(range_):
         pytest.param(
             "^1.4",
             "1.5.0-rc.1",
-            "`1.5.0-rc.1` is a pre-release, and pre-releases of 1.5.0 match only beside a bound "
-            "that names one, such as `>=1.5.0-0`",
+            "`1.5.0-rc.1` is a pre-release, and pre-releases of 1.5.0 match only if a bound "
+            "names one, such as `>=1.5.0-0`",
             id="between the bounds",
         ),
         pytest.param(
             "*",
             "v2.0.0-rc.1+b",
-            "`v2.0.0-rc.1+b` is a pre-release, and pre-releases of 2.0.0 match only beside a bound "
-            "that names one, such as `>=2.0.0-0`",
+            "`v2.0.0-rc.1+b` is a pre-release, and pre-releases of 2.0.0 match only if a bound "
+            "names one, such as `>=2.0.0-0`",
             id="any version",
         ),
         pytest.param("^1.4", "1.3.0-rc.1", None, id="below the bounds"),

@@ -66,14 +66,14 @@ def test_versions_of_two_schemes_are_neither_equal_nor_ordered():
 
 INTEGER_EXPECTED = "; expected an integer such as 7"
 SEMVER_EXPECTED = "; expected MAJOR.MINOR.PATCH such as 1.4.0 or 1.4.0-rc.1"
-ONLY_DIGITS = "only the digits 0 to 9 may stand in it"
-ONE_V = "only a single `v` may stand before the numbers"
+ONLY_DIGITS = "only the digits 0 to 9 are allowed"
+ONE_V = "only a single `v` may precede the numbers"
 
 NOT_INTEGERS = {
-    "": "an empty text is not a version under scheme integer: nothing is there",
-    " 3 ": "` 3 ` is not a version under scheme integer: white space stands beside it",
-    "3\n": r"`3\n` is not a version under scheme integer: white space stands beside it",
-    "007": "`007` is not a version under scheme integer: it begins with 0",
+    "": "an empty text is not a version under scheme integer: it is empty",
+    " 3 ": "` 3 ` is not a version under scheme integer: it has white space around it",
+    "3\n": r"`3\n` is not a version under scheme integer: it has white space around it",
+    "007": "`007` is not a version under scheme integer: it has a leading zero",
     "-1": "`-1` is not a version under scheme integer: it has a sign",
     "+1": "`+1` is not a version under scheme integer: it has a sign",
     "1.0": (
@@ -97,17 +97,19 @@ NOT_INTEGERS = {
 }
 
 NOT_SEMANTIC = {
-    "": "an empty text is not a version under scheme semver: nothing is there",
-    " 1.2.3": "` 1.2.3` is not a version under scheme semver: white space stands beside it",
+    "": "an empty text is not a version under scheme semver: it is empty",
+    " 1.2.3": "` 1.2.3` is not a version under scheme semver: it has white space around it",
     "v 1.2.3": f"`v 1.2.3` is not a version under scheme semver: {ONE_V}",
     "7": "`7` is not a version under scheme semver: it has fewer than three numbers",
     "1.2": "`1.2` is not a version under scheme semver: it has fewer than three numbers",
     "v1.2-rc": "`v1.2-rc` is not a version under scheme semver: it has fewer than three numbers",
     "1.2.3.4": "`1.2.3.4` is not a version under scheme semver: it has more than three numbers",
-    "01.2.3": "`01.2.3` is not a version under scheme semver: a number in it begins with 0",
-    "1.2.3-01": "`1.2.3-01` is not a version under scheme semver: a number in it begins with 0",
+    "01.2.3": "`01.2.3` is not a version under scheme semver: a number in it has a leading zero",
+    "1.2.3-01": (
+        "`1.2.3-01` is not a version under scheme semver: a number in it has a leading zero"
+    ),
     "1.2.3-a.00+b": (
-        "`1.2.3-a.00+b` is not a version under scheme semver: a number in it begins with 0"
+        "`1.2.3-a.00+b` is not a version under scheme semver: a number in it has a leading zero"
     ),
     "=1.2.3": f"`=1.2.3` is not a version under scheme semver: {ONE_V}",
     "vv1.2.3": f"`vv1.2.3` is not a version under scheme semver: {ONE_V}",
@@ -137,7 +139,9 @@ NOT_SEMANTIC = {
         for text, sentence in sentences.items()
     ],
 )
-def test_a_text_that_is_not_a_version_of_its_scheme_is_told_why(scheme, text, message):
+def test_a_text_that_is_not_a_version_of_its_scheme_is_reported_with_the_reason(
+    scheme, text, message
+):
     with pytest.raises(VersionError) as caught:
         parse_version(text, scheme)
     assert message == str(caught.value)
@@ -179,3 +183,26 @@ def test_the_order_of_versions_is_total_and_transitive(three):
 @given(text=any_text, scheme=st.sampled_from(Scheme))
 def test_any_text_is_a_version_or_a_one_line_error(text, scheme):
     assert complaint(parse_version, text, scheme).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        pytest.param(integer("9"), ["9", "10"], id="integer"),
+        pytest.param(semver("1.2.3"), ["1.2.3", "1.2.3-0", "1.2.3", "1.2.4"], id="release"),
+        pytest.param(
+            semver("1.2.3-a"),
+            ["1.2.3-a", "1.2.3-0", "1.2.3", "1.2.4", "1.2.3-a.0"],
+            id="pre-release",
+        ),
+    ],
+)
+def test_the_neighbours_of_a_version_include_the_next(version, expected):
+    assert expected == [one.text for one in version.neighbours]
+
+
+def test_a_neighbour_with_too_many_digits_for_python_has_no_text():
+    *_, last = semver(f"1.2.{'9' * 4300}").neighbours
+
+    assert "" == last.text
+    assert last > semver("1.2.3")

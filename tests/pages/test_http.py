@@ -296,7 +296,7 @@ def test_explain_without_a_model_shows_the_usage(services, accept):
     answer = explanation(services, accept)
 
     assert 400 == answer.status
-    assert "the parameter model is missing: ask for" in answer.body
+    assert "the parameter model is missing; expected ?model=" in answer.body
 
 
 @pytest.mark.parametrize("accept", [BROWSER, JSON])

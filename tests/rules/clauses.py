@@ -21,19 +21,19 @@ CLAUSES = [
     # model
     case(
         "model-fits", {"model": "churn-*"}, {"model": "churn-eu"},
-        "model", "churn-*", "churn-eu", MET, "model 'churn-eu' fits 'churn-*'",
+        "model", "churn-*", "churn-eu", MET, "model 'churn-eu' matches 'churn-*'",
     ),
     case(
         "model-fits-a-list", {"model": ["a", "churn", "!b"]}, {"model": "churn"},
-        "model", "a, churn, !b", "churn", MET, "model 'churn' fits 'a, churn, !b'",
+        "model", "a, churn, !b", "churn", MET, "model 'churn' matches 'a, churn, !b'",
     ),
     case(
         "model-does-not-fit", {"model": "fraud"}, {"model": "churn"},
-        "model", "fraud", "churn", NOT_MET, "model 'churn' does not fit 'fraud'",
+        "model", "fraud", "churn", NOT_MET, "model 'churn' does not match 'fraud'",
     ),
     case(
         "model-in-other-case", {"model": "churn"}, {"model": "Churn"},
-        "model", "churn", "Churn", NOT_MET, "model 'Churn' does not fit 'churn'",
+        "model", "churn", "Churn", NOT_MET, "model 'Churn' does not match 'churn'",
     ),
     case(
         "model-is-excluded", {"model": ["churn-*", "!*-test"]}, {"model": "churn-test"},
@@ -43,21 +43,21 @@ CLAUSES = [
     # workspace
     case(
         "workspace-fits", {"workspace": "ML-*"}, {"workspace": EU},
-        "workspace", "ML-*", "ml-EU", MET, "workspace 'ml-EU' fits 'ML-*'",
+        "workspace", "ML-*", "ml-EU", MET, "workspace 'ml-EU' matches 'ML-*'",
     ),
     case(
         "workspace-does-not-fit", {"workspace": "ml-prod*"}, {"workspace": EU},
-        "workspace", "ml-prod*", "ml-EU", NOT_MET, "workspace 'ml-EU' does not fit 'ml-prod*'",
+        "workspace", "ml-prod*", "ml-EU", NOT_MET, "workspace 'ml-EU' does not match 'ml-prod*'",
     ),
     case(
         "workspace-id-fits", {"workspace": WORKSPACE_ID.upper() + "/"}, {},
         "workspace", WORKSPACE_ID.upper() + "/", WORKSPACE_ID, MET,
-        f"workspace '{WORKSPACE_ID}' fits '{WORKSPACE_ID.upper()}/'",
+        f"workspace '{WORKSPACE_ID}' matches '{WORKSPACE_ID.upper()}/'",
     ),
     case(
         "workspace-id-does-not-fit", {"workspace": WORKSPACE_ID}, {"workspace": EU},
         "workspace", WORKSPACE_ID, EU.id, NOT_MET,
-        f"workspace '{EU.id}' does not fit '{WORKSPACE_ID}'",
+        f"workspace '{EU.id}' does not match '{WORKSPACE_ID}'",
     ),
     # version
     case(
@@ -90,16 +90,16 @@ CLAUSES = [
         "version-is-a-pre-release", {**SEMVER_TAG}, {"tags": {"semver": "1.5.0-rc.1"}},
         "version", "*", "1.5.0-rc.1", NOT_MET,
         "version 1.5.0-rc.1 from tag 'SemVer' is not in *: `1.5.0-rc.1` is a pre-release, and "
-        "pre-releases of 1.5.0 match only beside a bound that names one, such as `>=1.5.0-0`",
+        "pre-releases of 1.5.0 match only if a bound names one, such as `>=1.5.0-0`",
     ),
     case(
         "version-tag-is-absent", SEMVER_TAG, {},
-        "version", "*", "absent", NOT_MET, "the version stands in tag 'SemVer', which is absent",
+        "version", "*", "absent", NOT_MET, "the version is read from tag 'SemVer', which is absent",
     ),
     case(
         "version-property-is-absent", {"version_from": "property:build"}, {"tags": {"build": "7"}},
         "version", "*", "absent", NOT_MET,
-        "the version stands in property 'build', which is absent",
+        "the version is read from property 'build', which is absent",
     ),
     case(
         "version-tag-is-no-semver", SEMVER_TAG, {"tags": {"semver": "1.4"}},
@@ -111,12 +111,12 @@ CLAUSES = [
         "version-tag-is-empty", {"version_from": "tag:n"}, {"tags": {"n": ""}},
         "version", "*", "", NOT_MET,
         "in tag 'n', an empty text is not a version under scheme integer: "
-        f"nothing is there; {INTEGER}",
+        f"it is empty; {INTEGER}",
     ),
     case(
         "version-is-no-integer", {}, {"version": "007"},
         "version", "*", "007", NOT_MET,
-        f"`007` is not a version under scheme integer: it begins with 0; {INTEGER}",
+        f"`007` is not a version under scheme integer: it has a leading zero; {INTEGER}",
     ),
     # tags and properties
     case(

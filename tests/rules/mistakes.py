@@ -1,4 +1,4 @@
-"""What can be wrong with a rule, and the full text of what is said about it."""
+"""What can be wrong with a rule, and the full message about each."""
 
 from model_trigger.rules.problems import GivenTwice
 
@@ -22,7 +22,7 @@ def rule(**fields: object) -> dict[str, object]:
     return {"model": "churn", "release": {"definition": 1}} | fields
 
 
-# A name for the case: the fields, and what is said.
+# A name for the case: the fields, and the message.
 MISTAKES = {
     # The rule as a whole.
     "text": ("x", f'churn: "x" is not a JSON object with the fields {RULE_FIELDS}'),
@@ -43,7 +43,7 @@ MISTAKES = {
     "no-model": (
         {"release": {"definition": 1}},
         (
-            "churn.model: is missing; expected the glob on the model's name, or a list of globs; "
+            "churn.model: is missing; expected the glob for the model's name, or a list of globs; "
             "a leading ! excludes"
         ),
     ),
@@ -53,7 +53,7 @@ MISTAKES = {
         rule(model={"a": GivenTwice()}),
         'churn.model: {"a": "given twice"} is not text',
     ),
-    "model-number": (rule(model=5), 'churn.model: 5 is not text; write it in quotes: "5"'),
+    "model-number": (rule(model=5), 'churn.model: 5 is not text; put it in quotes: "5"'),
     "model-empty": (rule(model=""), f'churn.model: "" has an empty glob; {GLOBS}'),
     "model-no-glob": (rule(model=[]), f"churn.model: [] has no glob; {GLOBS}"),
     "model-excludes-nothing": (
@@ -62,14 +62,14 @@ MISTAKES = {
     ),
     "model-list-of-numbers": (
         rule(model=["churn", 5]),
-        'churn.model: ["churn", 5] is not a list of texts; write each in quotes',
+        'churn.model: ["churn", 5] is not a list of strings; put each in quotes',
     ),
     "model-twice": (rule(model=GivenTwice()), "churn.model: is given twice; keep one of the two"),
     # workspace
     "workspace-empty": (rule(workspace=""), f'churn.workspace: "" {EMPTY}'),
     "workspace-number": (
         rule(workspace=5),
-        'churn.workspace: 5 is not text; write it in quotes: "5"',
+        'churn.workspace: 5 is not text; put it in quotes: "5"',
     ),
     "workspace-list": (rule(workspace=["a"]), 'churn.workspace: ["a"] is not text'),
     # scheme, version, version_from
@@ -78,10 +78,10 @@ MISTAKES = {
         "churn.scheme: \"semvr\" is not one of integer, semver; did you mean 'semver'?",
     ),
     "scheme-null": (rule(scheme=None), "churn.scheme: null is not one of integer, semver"),
-    "version-number": (rule(version=10), 'churn.version: 10 is not text; write it in quotes: "10"'),
+    "version-number": (rule(version=10), 'churn.version: 10 is not text; put it in quotes: "10"'),
     "version-fraction": (
         rule(version=1.1),
-        'churn.version: 1.1 is not text; write it in quotes: "1.1"',
+        'churn.version: 1.1 is not text; put it in quotes: "1.1"',
     ),
     "version-empty": (rule(version=""), f'churn.version: "" {NO_RANGE}'),
     "version-blank": (rule(version=" "), f'churn.version: " " {NO_RANGE}'),
@@ -89,7 +89,7 @@ MISTAKES = {
     "version-needs-semver": (
         rule(version="^1.4"),
         (
-            'churn.version: "^1.4" is not right: `^1.4` cannot be read as a range of scheme '
+            'churn.version: "^1.4" is invalid: `^1.4` cannot be read as a range of scheme '
             "integer: `^` needs scheme: semver; the nearest valid spelling is `>=1 <2`; "
             + INTEGER_RANGES
         ),
@@ -97,7 +97,7 @@ MISTAKES = {
     "version-operator": (
         rule(version="=>10"),
         (
-            'churn.version: "=>10" is not right: `=>10` cannot be read as a range of scheme '
+            'churn.version: "=>10" is invalid: `=>10` cannot be read as a range of scheme '
             "integer: `=>` is not an operator; the nearest valid spelling is `>=10`; "
             + INTEGER_RANGES
         ),
@@ -153,17 +153,17 @@ MISTAKES = {
     ),
     "tag-number": (
         rule(tags={"auc": 0.9}),
-        'churn.tags.auc: 0.9 is not text; write it in quotes: "0.9"',
+        'churn.tags.auc: 0.9 is not text; put it in quotes: "0.9"',
     ),
     "tag-true": (
         rule(tags={"approved": True}),
-        'churn.tags.approved: true is not text; write it in quotes: "true"',
+        'churn.tags.approved: true is not text; put it in quotes: "true"',
     ),
     "tag-null": (rule(tags={"stage": None}), "churn.tags.stage: null is not text"),
     "tag-map": (rule(tags={"stage": {"a": "b"}}), 'churn.tags.stage: {"a": "b"} is not text'),
     "tag-list-of-numbers": (
         rule(tags={"stage": ["prod", 1]}),
-        'churn.tags.stage: ["prod", 1] is not a list of texts; write each in quotes',
+        'churn.tags.stage: ["prod", 1] is not a list of strings; put each in quotes',
     ),
     "tag-no-condition": (
         rule(tags={"stage": []}),
@@ -171,7 +171,7 @@ MISTAKES = {
     ),
     "tag-no-name": (
         rule(tags={"": "x"}),
-        "churn.tags: has an entry without a proper name; name it or remove it",
+        "churn.tags: has an entry without a valid name; name it or remove it",
     ),
     "property-no-number": (
         rule(properties={"auc": ["gold", ">=high"]}),
@@ -203,11 +203,11 @@ MISTAKES = {
     ),
     "allow_unsafe-map": (
         rule(allow_unsafe={"tag.notes": True}),
-        'churn.allow_unsafe: {"tag.notes": true} is not a list of texts',
+        'churn.allow_unsafe: {"tag.notes": true} is not a list of strings',
     ),
     "allow_unsafe-number": (
         rule(allow_unsafe=[5]),
-        'churn.allow_unsafe.0: 5 is not text; write it in quotes: "5"',
+        'churn.allow_unsafe.0: 5 is not text; put it in quotes: "5"',
     ),
     "allow_unsafe-unknown": (
         rule(allow_unsafe=["tag.notes", "model_nme"]),

@@ -1,4 +1,4 @@
-"""What can be wrong with the target of a rule, and the full text of what is said about it."""
+"""What can be wrong with the target of a rule, and the full message about each."""
 
 from tests.rules.mistakes import EMPTY, PLACEHOLDERS, rule
 
@@ -16,7 +16,7 @@ def pipeline(**fields: object) -> dict[str, object]:
     return rule(release=None, pipeline={"id": 1} | fields)
 
 
-# A name for the case: the fields, and what is said.
+# A name for the case: the fields, and the message.
 TARGET_MISTAKES = {
     # release
     "release-text": (
@@ -39,9 +39,9 @@ TARGET_MISTAKES = {
         ),
     ),
     "release-project": (release(project=""), f'churn.release.project: "" {EMPTY}'),
-    "release-project-half-a-character": (
+    "release-project-unpaired-surrogate": (
         release(project="\ud800"),
-        'churn.release.project: "\\ud800" has half a character, which no text can hold',
+        'churn.release.project: "\\ud800" contains an unpaired surrogate (invalid Unicode)',
     ),
     "release-variables": (
         release(variables="x"),
@@ -49,7 +49,7 @@ TARGET_MISTAKES = {
     ),
     "release-variable-number": (
         release(variables={"retries": 3}),
-        'churn.release.variables.retries: 3 is not text; write it in quotes: "3"',
+        'churn.release.variables.retries: 3 is not text; put it in quotes: "3"',
     ),
     "release-variable-list": (
         release(variables={"stages": ["a"]}),
@@ -96,7 +96,7 @@ TARGET_MISTAKES = {
     "pipeline-branch": (pipeline(branch=""), f'churn.pipeline.branch: "" {EMPTY}'),
     "pipeline-parameter": (
         pipeline(parameters={"retries": 3}),
-        'churn.pipeline.parameters.retries: 3 is not text; write it in quotes: "3"',
+        'churn.pipeline.parameters.retries: 3 is not text; put it in quotes: "3"',
     ),
     "pipeline-stages": (
         pipeline(stages_to_skip="test"),

@@ -14,8 +14,8 @@ from tests.support.drawn import relaxed
 
 RELEASE = {"definition": 1}
 ALLOWED = (
-    "is not a rule name; allowed: at most 24 of a-z, 0-9 and single _, "
-    "beginning with a letter and not ending in _"
+    "is not a valid rule name; allowed: at most 24 of a-z, 0-9 and single _, "
+    "starting with a letter and not ending with _"
 )
 
 names = st.text("ab-", max_size=4)
@@ -97,7 +97,7 @@ def test_a_broken_rule_affects_no_other():
     assert ["good"] == list(book.rules)
     assert ["bad", "worse"] == list(book.broken)
     expected = (
-        'rule unreadable: bad.start: "newst" is not one of newer, latest, every; '
+        'invalid rule: bad.start: "newst" is not one of newer, latest, every; '
         "did you mean 'newer'?"
     )
     assert expected == book.broken["bad"].reason

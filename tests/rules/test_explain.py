@@ -57,7 +57,7 @@ def test_the_explanation_as_json_has_registration_decisions_and_closest():
             {
                 "rule": "fraud",
                 "outcome": "not_matched",
-                "reason": "model 'churn' does not fit 'fraud'",
+                "reason": "model 'churn' does not match 'fraud'",
                 "clauses": [
                     {"clause": "model", "expected": "fraud", "actual": "churn", "met": False},
                     {"clause": "version", "expected": "*", "actual": "9", "met": True},
@@ -98,8 +98,8 @@ def test_the_explanation_as_json_has_registration_decisions_and_closest():
         pytest.param(
             {"mode": "observe", "start": "every"},
             "would_observe",
-            "notes that it would start release 1 in ml, provided that the rule has not started it "
-            "before",
+            "records that it would start release 1 in ml, provided that the rule has not started "
+            "it before",
             id="observe",
         ),
         pytest.param(
@@ -219,7 +219,9 @@ def test_a_workspace_condition_is_checked_against_a_given_workspace(workspace, o
 @pytest.mark.parametrize(
     ("wanted", "given", "must_hold"),
     [
-        pytest.param("prod*", None, "the workspace fits 'prod*' and ", id="wanted-and-not-given"),
+        pytest.param(
+            "prod*", None, "the workspace matches 'prod*' and ", id="wanted-and-not-given"
+        ),
         pytest.param("prod*", WORKSPACE, "", id="wanted-and-given"),
         pytest.param(None, None, "", id="not-wanted"),
     ],
@@ -309,12 +311,12 @@ ALLOWED = "allowed: model, version, workspace, tag.<key>, property.<key>"
     [
         pytest.param(
             {"version": "17"},
-            "the parameter model is missing: ask for ?model=<name>&version=<version>",
+            "the parameter model is missing; expected ?model=<name>&version=<version>",
             id="no-model",
         ),
         pytest.param(
             {"model": "churn", "version": ""},
-            "the parameter version is missing: ask for ?model=<name>&version=<version>",
+            "the parameter version is missing; expected ?model=<name>&version=<version>",
             id="empty-version",
         ),
         pytest.param(

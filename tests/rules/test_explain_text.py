@@ -83,12 +83,12 @@ BROKEN = {"model": "churn", "release": {}}
         pytest.param({"a": FAIL}, "would fail to start pipeline 7 (rule a).", id="a-failure"),
         pytest.param(
             {"a": BROKEN},
-            "would start nothing; would wait for someone to mend rule a.",
+            "would start nothing; would wait until someone fixes rule a.",
             id="a-broken-rule",
         ),
         pytest.param(
             {"a": BROKEN, "b": RELEASE | {"version": "<5"}, "c": BROKEN},
-            "would start nothing; would wait for someone to mend rule a and rule c; "
+            "would start nothing; would wait until someone fixes rule a and rule c; "
             "closest is rule b.",
             id="broken-rules-and-a-closest",
         ),
@@ -101,7 +101,7 @@ BROKEN = {"model": "churn", "release": {}}
         ),
         pytest.param(
             {"a": {"model": "xyz"} | RELEASE},
-            "would start nothing; no rule is about such a model.",
+            "would start nothing; no rule is about this model.",
             id="other-models-only",
         ),
         pytest.param({}, "would start nothing; there are no rules.", id="no-rules"),
@@ -179,7 +179,7 @@ def test_long_values_are_shown_in_full_below_each_other():
 def test_a_long_name_is_not_broken():
     answer, _, _ = text(model=f"the-{LONG}").partition("\n\n")
 
-    assert [f"the-{LONG}", "17 would start nothing; no rule is about such a model."] == (
+    assert [f"the-{LONG}", "17 would start nothing; no rule is about this model."] == (
         answer.splitlines()
     )
 

@@ -1,4 +1,4 @@
-"""What is said about a rule that is written wrong: path, value, and what is allowed."""
+"""What is reported about an invalid rule: path, value, and what is allowed."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from tests.rules.target_mistakes import TARGET_MISTAKES
 from tests.support.drawn import relaxed
 
 
-def told(fields: object, **origins: str) -> list[str]:
+def reported(fields: object, **origins: str) -> list[str]:
     source = RuleSource(fields, {path.replace("__", "."): name for path, name in origins.items()})
     return [str(one) for one in RuleBook.read({"churn": source}).problems]
 
@@ -26,7 +26,7 @@ def told(fields: object, **origins: str) -> list[str]:
 def test_a_mistake_is_reported_with_path_value_what_is_allowed_and_the_closest_spelling(
     fields, expected
 ):
-    assert [expected] == told(fields)
+    assert [expected] == reported(fields)
 
 
 def test_all_mistakes_of_a_rule_are_reported_together():
@@ -50,7 +50,7 @@ def test_all_mistakes_of_a_rule_are_reported_together():
         "churn.release.variables.x",
         "churn.pipeline.id",
         "churn.other",
-    ] == [line.partition(":")[0] for line in told(fields)]
+    ] == [line.partition(":")[0] for line in reported(fields)]
 
 
 @pytest.mark.parametrize(
@@ -78,20 +78,20 @@ def test_all_mistakes_of_a_rule_are_reported_together():
     ids=["field", "inside", "one-level-deeper", "in-a-target", "name-of-an-entry", "other-field"],
 )
 def test_a_problem_in_a_setting_names_the_setting(fields, origins, path):
-    assert [path] == [line.partition(":")[0] for line in told(rule(**fields), **origins)]
+    assert [path] == [line.partition(":")[0] for line in reported(rule(**fields), **origins)]
 
 
 def test_a_long_value_is_cut_and_stays_on_one_line():
-    (line,) = told(rule(start="x\n" * 500))
+    (line,) = reported(rule(start="x\n" * 500))
 
     assert line.isprintable()
     assert len(line) < 300
 
 
 def test_a_path_with_anything_in_it_stays_on_one_line():
-    (line,) = told(rule(tags={"a\nb\u2028": 5}))
+    (line,) = reported(rule(tags={"a\nb\u2028": 5}))
 
-    assert 'churn.tags.a\\nb\\u2028: 5 is not text; write it in quotes: "5"' == line
+    assert 'churn.tags.a\\nb\\u2028: 5 is not text; put it in quotes: "5"' == line
 
 
 def test_a_problem_without_a_value_shows_none():
@@ -121,6 +121,6 @@ def test_any_rule_is_valid_or_reported_in_our_own_words(changes, whole):
         inner = nested.setdefault(owner, {}) if owner else nested
         if isinstance(inner, dict):
             inner[name] = value
-    for line in [*told(rule(**nested)), *told(whole)]:
+    for line in [*reported(rule(**nested)), *reported(whole)]:
         assert line.isprintable()
         assert "Input should be" not in line

@@ -56,7 +56,8 @@ def test_a_rule_matches_if_every_clause_is_met_and_states_all_of_them():
     assert evaluation.matched
     assert () == evaluation.failed
     assert (
-        "model 'churn' fits 'churn'; version 17 is in >=10; tag 'stage' is 'prod', which meets prod"
+        "model 'churn' matches 'churn'; version 17 is in >=10; "
+        "tag 'stage' is 'prod', which meets prod"
     ) == evaluation.reason
 
 
@@ -72,16 +73,16 @@ def test_a_rule_that_does_not_match_states_only_the_failed_clauses():
 
 
 NO_INTEGERS = {
-    "007": "`007` {}: it begins with 0",
-    "1_000": "`1_000` {}: only the digits 0 to 9 may stand in it",
-    " 3 ": "` 3 ` {}: white space stands beside it",
+    "007": "`007` {}: it has a leading zero",
+    "1_000": "`1_000` {}: only the digits 0 to 9 are allowed",
+    " 3 ": "` 3 ` {}: it has white space around it",
     "-1": "`-1` {}: it has a sign",
     "+1": "`+1` {}: it has a sign",
-    "٣": "`٣` {}: only the digits 0 to 9 may stand in it",
-    "": "an empty text {}: nothing is there",
+    "٣": "`٣` {}: only the digits 0 to 9 are allowed",
+    "": "an empty text {}: it is empty",
     "1.0": "`1.0` {}: more than one number needs scheme: semver",
-    "1e3": "`1e3` {}: only the digits 0 to 9 may stand in it",
-    "3\n": "`3\\n` {}: white space stands beside it",
+    "1e3": "`1e3` {}: only the digits 0 to 9 are allowed",
+    "3\n": "`3\\n` {}: it has white space around it",
 }
 
 
@@ -117,7 +118,7 @@ def test_the_compared_version_comes_from_where_the_rule_specifies(fields, text):
 def test_an_absent_version_is_invalid():
     with pytest.raises(VersionError) as caught:
         rule(**SEMVER_TAG).read_version(registration())
-    assert "the version stands in tag 'SemVer', which is absent" == str(caught.value)
+    assert "the version is read from tag 'SemVer', which is absent" == str(caught.value)
 
 
 def test_long_values_are_cut_in_every_clause():

@@ -10,7 +10,7 @@ from model_trigger.rules.fields import rule_fields
 from model_trigger.rules.sources import gather, read_rules_text
 from model_trigger.targets.pipeline import PipelineFields
 from model_trigger.targets.release import ReleaseFields
-from tests.support.sources import CHURN, fields, gathered, told
+from tests.support.sources import CHURN, fields, gathered, reported
 
 # Where rules come from.
 
@@ -190,10 +190,10 @@ def test_every_field_can_be_set_by_a_setting(field, text):
 def test_the_example_for_a_map_or_a_list_is_valid(field):
     target = {"pipeline": {"id": 1}} if field.startswith("pipeline") else CHURN
     rules = {"churn": {"model": "churn"} | target}
-    problem = told({f"RULES__churn__{field}": "[x"}, rules)[0]
-    (example,) = re.findall(r" is not JSON such as (.*): Expecting ", problem)
+    problem = reported({f"RULES__churn__{field}": "[x"}, rules)[0]
+    (example,) = re.findall(r" is not valid JSON, such as (.*): Expecting ", problem)
 
-    assert [] == told({f"RULES__churn__{field}": example}, rules)
+    assert [] == reported({f"RULES__churn__{field}": example}, rules)
 
 
 def test_no_field_is_missing_from_those_that_a_setting_can_set():

@@ -32,26 +32,25 @@ def warnings(mode=Mode.LIVE, **rules):
         pytest.param(
             {"scheme": "semver", "version": "^1.4"},
             'churn.scheme: "semver" matches no version: Azure ML numbers the versions of a model '
-            "1, 2, 3, which are not semantic versions; say where those stand with "
-            "version_from: tag:<key> or property:<key>, or remove scheme",
+            "1, 2, 3, which are not semantic versions; set version_from to the tag or property "
+            "with the semantic version, as tag:<key> or property:<key>, or remove scheme",
             id="semantic-versions-where-there-are-integers",
         ),
         pytest.param(
             {"model": ["churn-eu", "churn-us", "!churn-e*"]},
-            'churn.model: "churn-eu" fits no model, since "!churn-e*" excludes it: remove one',
+            'churn.model: "churn-eu" matches no model, because "!churn-e*" excludes it; remove one',
             id="excluded-model",
         ),
         pytest.param(
             {"version_from": "tag:SemVer", "tags": {"semver": "*"}},
-            'churn.version_from: names the tag "SemVer", which tags.semver spells "semver": '
-            "both find it in either spelling, but apart where a model has both; spell it alike",
+            'churn.version_from: refers to the tag "SemVer", which tags.semver spells "semver": '
+            "on a model that has both, these are two values; use one spelling",
             id="version-and-condition-spell-a-tag-in-two-ways",
         ),
         pytest.param(
             {"properties": {"Stage": "*", "stage": "prod"}},
-            'churn.properties.stage: names the property "stage", which properties.Stage spells '
-            '"Stage": both find it in either spelling, but apart where a model has both; '
-            "spell it alike",
+            'churn.properties.stage: refers to the property "stage", which properties.Stage spells '
+            '"Stage": on a model that has both, these are two values; use one spelling',
             id="two-conditions-on-one-property",
         ),
     ],
@@ -62,9 +61,9 @@ def test_a_rule_that_is_probably_a_mistake_gets_a_warning(fields, expected):
 
 def test_two_rules_that_start_one_target_for_one_model_get_a_warning():
     expected = (
-        'churn_eu.model: "churn-eu" is also wanted by rule churn ("churn*"), and both start '
-        "release 1 in ml: it starts twice for a version that both match; tell them apart by model, "
-        "version, workspace, tags or properties, unless two starts are meant"
+        "churn_eu: overlaps rule churn: a version of model 'churn-eu' can match both, which starts "
+        "release 1 in ml twice; make the rules differ in model, version, workspace, tags or "
+        "properties, unless two starts are intended"
     )
 
     assert [expected] == warnings(churn={"model": "churn*"}, churn_eu={"model": "churn-eu"})
@@ -78,7 +77,6 @@ def test_two_rules_that_start_one_target_for_one_model_get_a_warning():
         pytest.param({}, {"model": "*"}, id="any-model-after-a-name"),
         pytest.param({"model": "churn-*"}, {"model": "churn-*-eu"}, id="longer-glob-after"),
         pytest.param({"model": "churn-*-eu"}, {"model": "churn-*"}, id="longer-glob-before"),
-        pytest.param({"model": "*-eu"}, {"model": "churn-*"}, id="prefix-and-suffix"),
         pytest.param({"model": ["x", "churn"]}, {"model": ["churn", "y"]}, id="one-of-several"),
         pytest.param(
             {}, {"release": {"definition": "1", "project": "ML"}}, id="target-spelled-differently"
@@ -98,7 +96,7 @@ def test_two_rules_that_start_one_target_for_one_model_get_a_warning():
 def test_the_same_target_is_found_in_whatever_order_and_spelling(one, other):
     found = warnings(one={"model": "churn"} | one, other={"model": "churn"} | other)
 
-    assert ["other.model"] == [text.partition(":")[0] for text in found]
+    assert ["other"] == [text.partition(":")[0] for text in found]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +148,7 @@ def test_plausible_rules_get_no_warning(fields):
 def test_each_of_many_rules_for_one_model_gets_one_warning():
     found = warnings(a={"model": "m"}, b={"model": "m"}, c={"model": "*"}, d={"model": "m*"})
 
-    assert ["b", "c", "d"] == sorted(text.partition(".")[0] for text in found)
+    assert ["b", "c", "d"] == sorted(text.partition(":")[0] for text in found)
 
 
 def test_an_app_that_only_observes_starts_nothing_twice():
@@ -167,7 +165,7 @@ def test_warnings_are_in_the_order_of_the_rules():
     ("most", "expected"),
     [
         pytest.param(3, [], id="too-many"),
-        pytest.param(100, ["twin.model"], id="few-enough"),
+        pytest.param(100, ["twin"], id="few-enough"),
     ],
 )
 def test_the_pairwise_comparison_of_rules_is_limited(monkeypatch, most, expected):

@@ -10,18 +10,18 @@ from model_trigger.rules.book import RuleBook
 from model_trigger.rules.problems import GivenTwice
 from model_trigger.rules.sources import RulesUnreadableError, find_setting, gather
 from tests.support.drawn import relaxed
-from tests.support.sources import CHURN, fields, gathered, told
+from tests.support.sources import CHURN, fields, gathered, reported
 
 
 @pytest.mark.parametrize("text", ["", " "])
 def test_a_range_that_lost_its_quotes_in_a_shell_is_refused_with_a_hint(text):
-    problems = told({"RULES__Churn__Version": text}, {"churn": CHURN | {"version": ">=10"}})
+    problems = reported({"RULES__Churn__Version": text}, {"churn": CHURN | {"version": ">=10"}})
 
     assert [
         (
             f'RULES__Churn__Version: "{text}" is empty; write a range such as >=10, or * for any '
             "version; in a shell, quote the whole setting, as in "
-            "'RULES__Churn__Version=>=10', or it takes > for a redirection"
+            "'RULES__Churn__Version=>=10', because > redirects output"
         )
     ] == problems
 
@@ -34,7 +34,7 @@ UNRESOLVED = "is a Key Vault reference that Azure could not resolve: check that 
     "field", ["version", "tags", "release__organization_url", "release__variables"]
 )
 def test_a_field_that_azure_could_not_resolve_breaks_its_rule(field):
-    (problem,) = told({f"RULES__churn__{field}": REFERENCE}, {"churn": CHURN})
+    (problem,) = reported({f"RULES__churn__{field}": REFERENCE}, {"churn": CHURN})
 
     assert problem.startswith(f'RULES__churn__{field}: "{REFERENCE}" {UNRESOLVED}')
 
@@ -58,26 +58,26 @@ def wrong(name, settings, *expected):
         wrong(
             "map-that-is-not-json",
             {"RULES__churn__tags": "stage=prod"},
-            'RULES__churn__tags: "stage=prod" is not JSON such as {"stage": "prod"}: '
+            'RULES__churn__tags: "stage=prod" is not valid JSON, such as {"stage": "prod"}: '
             "Expecting value: line 1 column 1 (char 0)",
         ),
         wrong(
             "list-that-is-not-json",
             {"RULES__churn__allow_unsafe": "tag.notes"},
-            'RULES__churn__allow_unsafe: "tag.notes" is not JSON such as ["tag.notes"]: '
+            'RULES__churn__allow_unsafe: "tag.notes" is not valid JSON, such as ["tag.notes"]: '
             "Expecting value: line 1 column 1 (char 0)",
         ),
         wrong(
             "globs-that-are-not-json",
             {"RULES__churn__model": "[churn-a, churn-b]"},
-            'RULES__churn__model: "[churn-a, churn-b]" is not JSON such as '
+            'RULES__churn__model: "[churn-a, churn-b]" is not valid JSON, such as '
             '["churn-*", "!churn-test"]: Expecting value: line 1 column 2 (char 1)',
         ),
         wrong(
             "empty-map",
             {"RULES__churn__release__variables": ""},
-            'RULES__churn__release__variables: "" is not JSON such as {"stage": "{tag.stage}"}: '
-            "Expecting value: line 1 column 1 (char 0)",
+            'RULES__churn__release__variables: "" is not valid JSON, such as '
+            '{"stage": "{tag.stage}"}: Expecting value: line 1 column 1 (char 0)',
         ),
         wrong(
             "json-but-no-map",
@@ -87,24 +87,25 @@ def wrong(name, settings, *expected):
         wrong(
             "too-deep",
             {"RULES__churn__tags__stage": "prod"},
-            'RULES__churn__tags__stage: "prod" goes too deep; '
-            "give all of tags as JSON in RULES__churn__tags",
+            'RULES__churn__tags__stage: "prod" is nested too deeply; '
+            "set all of tags as JSON in RULES__churn__tags",
         ),
         wrong(
             "too-deep-in-a-target",
             {"rules__churn__Release__Variables__x": "y"},
-            'rules__churn__Release__Variables__x: "y" goes too deep; '
-            "give all of release.variables as JSON in rules__churn__Release__Variables",
+            'rules__churn__Release__Variables__x: "y" is nested too deeply; '
+            "set all of release.variables as JSON in rules__churn__Release__Variables",
         ),
         wrong(
             "no-field",
             {"RULES__churn": "{}"},
-            'RULES__churn: "{}" is for no field; name the setting RULES__<rule>__<field>',
+            'RULES__churn: "{}" does not name a field; name the setting RULES__<rule>__<field>',
         ),
         wrong(
             "empty-step",
             {"RULES__churn____version": "1"},
-            'RULES__churn____version: "1" is for no field; name the setting RULES__<rule>__<field>',
+            'RULES__churn____version: "1" does not name a field; name the setting '
+            "RULES__<rule>__<field>",
         ),
         wrong(
             "unknown-field",
@@ -116,13 +117,13 @@ def wrong(name, settings, *expected):
         wrong(
             "differ-only-in-case",
             {"RULES__churn__version": "1", "RULES__Churn__Version": "2"},
-            'RULES__churn__version: "1" is also given by RULES__Churn__Version, in other case; '
-            "remove one of the two",
+            'RULES__churn__version: "1" is also set by RULES__Churn__Version, which '
+            "differs only in case; remove one of the two",
         ),
         wrong(
             "wrong-value",
             {"RULES__churn__version": "^1"},
-            'RULES__churn__version: "^1" is not right: `^1` cannot be read as a range of scheme '
+            'RULES__churn__version: "^1" is invalid: `^1` cannot be read as a range of scheme '
             "integer: `^` needs scheme: semver; the nearest valid spelling is `>=1 <2`; allowed "
             "are `7`, `>=10`, `>=10 <20`, `10 - 20`, `7 || >=10`, `*`",
         ),
@@ -132,7 +133,7 @@ def wrong(name, settings, *expected):
             "RULES__chrun__version: there is no rule 'chrun' in RULES or RULES_FILE; "
             "did you mean 'churn'?",
             'chrun: has no target; add release or pipeline, such as "release": {"definition": 12}',
-            "chrun.model: is missing; expected the glob on the model's name, or a list of globs; "
+            "chrun.model: is missing; expected the glob for the model's name, or a list of globs; "
             "a leading ! excludes",
         ),
         wrong(
@@ -143,7 +144,7 @@ def wrong(name, settings, *expected):
     ],
 )
 def test_an_invalid_setting_is_reported(settings, expected):
-    assert expected == told(settings)
+    assert expected == reported(settings)
 
 
 def test_an_invalid_setting_breaks_only_its_rule():
@@ -157,13 +158,13 @@ def test_an_invalid_setting_breaks_only_its_rule():
 
 def test_an_invalid_target_is_not_hidden_by_a_setting_for_one_of_its_fields():
     rules = {"churn": {"model": "churn", "release": "Deploy"}}
-    (problem,) = told({"RULES__churn__release__definition": "2"}, rules)
+    (problem,) = reported({"RULES__churn__release__definition": "2"}, rules)
 
     assert problem.startswith('churn.release: "Deploy" is not a JSON object with the fields defini')
 
 
 def test_an_invalid_rule_is_not_hidden_by_settings():
-    (problem,) = told({"RULES__churn__version": "2"}, {"churn": "x"})
+    (problem,) = reported({"RULES__churn__version": "2"}, {"churn": "x"})
 
     assert problem.startswith('churn: "x" is not a JSON object with the fields model, ')
 

@@ -23,5 +23,5 @@ def fields(settings=None, rules=None):
     return gathered(settings, rules)["churn"].fields
 
 
-def told(settings=None, rules=None) -> list[str]:
+def reported(settings=None, rules=None) -> list[str]:
     return [str(one) for one in RuleBook.read(gathered(settings, rules)).problems]

@@ -218,7 +218,7 @@ def test_its_fields_are_given_by_app_settings_too():
     (problem,) = RuleBook.read(gather(settings, "", "")).problems
 
     assert str(problem).startswith(
-        'RULES__churn__webhook__payload: "model={model_name}" is not JSON such as '
+        'RULES__churn__webhook__payload: "model={model_name}" is not valid JSON, such as '
         '{"model": "{model_name}"}: '
     )
 
