@@ -23,9 +23,10 @@ from model_trigger.text import quoted
 _LONGEST_REQUEST = 200_000
 
 Fields_contra = TypeVar("Fields_contra", bound=TargetFields, contravariant=True)
+AnyDefinition = TypeVar("AnyDefinition", bound=Definition)
 
 
-class Kind(Protocol[Fields_contra]):
+class Kind(Protocol[Fields_contra, AnyDefinition]):
     """A kind of target. What is not abstract may be left as it is."""
 
     # The field of a rule that holds the fields of a target, and the kind in rows of the ledger.
@@ -51,7 +52,7 @@ class Kind(Protocol[Fields_contra]):
 
     @abstractmethod
     def body(
-        self, fields: Fields_contra, definition: Definition, values: Values, key: str
+        self, fields: Fields_contra, definition: AnyDefinition, values: Values, key: str
     ) -> Mapping[str, Any]:
         """Return the body of the POST, from which `key` finds again what it started.
 
@@ -60,9 +61,10 @@ class Kind(Protocol[Fields_contra]):
         """
         ...
 
-    def accepting(self, fields: Fields_contra) -> Definition:  # noqa: ARG002 - others need them
-        """Return a definition that takes what the fields say, where the true one is not known."""
-        return Definition(0, "")
+    @abstractmethod
+    def accepting(self, fields: Fields_contra) -> AnyDefinition:
+        """Return a definition that accepts the fields, for use where the real one is unknown."""
+        ...
 
     @abstractmethod
     def looks_alike(self, body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -72,10 +74,10 @@ class Kind(Protocol[Fields_contra]):
         """
         ...
 
-    def problem(self, request: StartRequest, definition: Definition) -> str | None:
+    def problem(self, request: StartRequest, definition: AnyDefinition) -> str | None:
         """Return what is wrong with a start that would be accepted; None when nothing is."""
 
-    def hint(self, definition: Definition) -> str | None:
+    def hint(self, definition: AnyDefinition) -> str | None:
         """Return what is worth knowing of a definition that fits, to stand in brackets."""
 
     def describe(self, fields: Fields_contra) -> str:
@@ -116,7 +118,7 @@ class Kind(Protocol[Fields_contra]):
         fields: Fields_contra,
         values: Values,
         address: TargetAddress,
-        definition: Definition,
+        definition: AnyDefinition,
         key: str,
     ) -> StartRequest:
         """Fill a target with values. `key` finds again what was started.

@@ -12,7 +12,7 @@ from model_trigger.targets.pipeline import PipelineKind
 from model_trigger.targets.release import ReleaseKind
 from model_trigger.targets.request import StartRequest
 
-KINDS: Mapping[str, Kind[Any]] = {
+KINDS: Mapping[str, Kind[Any, Any]] = {
     "release": ReleaseKind(),
     "pipeline": PipelineKind(),
 }

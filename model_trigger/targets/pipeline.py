@@ -41,7 +41,14 @@ class PipelineFields(Fields):
     stages_to_skip: tuple[NonEmpty, ...] = Field(default=(), description="Stages not to run.")
 
 
-class PipelineKind(Kind[PipelineFields]):
+@dataclass(frozen=True, slots=True)
+class PipelineDefinition(Definition):
+    """A pipeline; `takes_key` is whether it declares the parameter for the key."""
+
+    takes_key: bool = False
+
+
+class PipelineKind(Kind[PipelineFields, PipelineDefinition]):
     """A run is identified by its key, where the pipeline declares the parameter for it."""
 
     name: ClassVar[str] = "pipeline"
@@ -68,7 +75,7 @@ class PipelineKind(Kind[PipelineFields]):
         return (*fields.variables.values(), *(fields.parameters or {}).values())
 
     def body(
-        self, fields: PipelineFields, definition: Definition, values: Values, key: str
+        self, fields: PipelineFields, definition: PipelineDefinition, values: Values, key: str
     ) -> Mapping[str, Any]:
         """Return the JSON of RunPipelineParameters. Raises UnsafeValueError."""
         body: dict[str, Any] = {"templateParameters": _parameters(fields, values)}
@@ -82,6 +89,10 @@ class PipelineKind(Kind[PipelineFields]):
             body["stagesToSkip"] = list(fields.stages_to_skip)
         return body
 
+    def accepting(self, fields: PipelineFields) -> PipelineDefinition:  # noqa: ARG002
+        """Return a pipeline: which parameters it takes shows only when it runs."""
+        return PipelineDefinition(0, "")
+
     def looks_alike(self, body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         """Whether a run may be that of the other body, as far as it was given the same.
 
@@ -93,7 +104,7 @@ class PipelineKind(Kind[PipelineFields]):
             return False
         return others.fits(mine.narrowed_to(others)) is not False
 
-    def hint(self, definition: Definition) -> str | None:
+    def hint(self, definition: PipelineDefinition) -> str | None:
         """Return how a run is found where it gets no key."""
         if definition.takes_key:
             return None

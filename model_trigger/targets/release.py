@@ -1,6 +1,7 @@
 """Classic release definitions: what a rule says of one, and the release that it starts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
@@ -51,7 +52,60 @@ class ReleaseFields(Fields):
     )
 
 
-class ReleaseKind(Kind[ReleaseFields]):
+@dataclass(frozen=True, slots=True)
+class ReleaseDefinition(Definition):
+    """A release definition.
+
+    `variables` maps each variable to whether it is settable at release time; `artifacts` maps each
+    artifact's alias to the AzureML model it stands for, or None. `triggers` are the aliases of
+    AzureML artifacts whose new versions start the definition on their own.
+    """
+
+    variables: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    artifacts: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    triggers: tuple[str, ...] = ()
+
+    def doubled(self, concerns: Callable[[str], bool] = lambda _: True) -> str:
+        """Return the warning that it also starts on its own, or "" when it does not.
+
+        A trigger counts when its model `concerns`, or is unknown.
+        """
+        models = [self.artifacts.get(alias) for alias in self.triggers]
+        if not any(model is None or concerns(model) for model in models):
+            return ""
+        return (
+            f"release definition {quoted(self.name)} ({self.id}) also starts by itself, so that "
+            f"every version is released twice: switch off the continuous deployment trigger of its "
+            f"artifact {', '.join(map(quoted, self.triggers))}"
+        )
+
+    def declared(self, variable: str) -> str | None:
+        """Return the definition's spelling of a variable; None when it does not declare it.
+
+        Azure DevOps compares the names of variables without case: `src/Agent.Worker/Variables.cs`
+        in https://github.com/microsoft/azure-pipelines-agent.
+        """
+        if variable in self.variables:
+            return variable
+        return next((name for name in self.variables if name.lower() == variable.lower()), None)
+
+    def check_settable(self, variables: Iterable[str]) -> None:
+        """Raise TargetError unless each of these variables is settable at release time."""
+        states = [
+            f"variable {quoted(name)} {'does not exist' if declared is None else 'is not settable'}"
+            for name in variables
+            for declared in [self.declared(name)]
+            if declared is None or not self.variables[declared]
+        ]
+        if states:
+            msg = (
+                f"in release definition {quoted(self.name)} ({self.id}) {' and '.join(states)}: "
+                "add what is missing at scope Release, and tick Settable at release time"
+            )
+            raise TargetError(msg)
+
+
+class ReleaseKind(Kind[ReleaseFields, ReleaseDefinition]):
     """A release is identified by the key that its description ends in."""
 
     name: ClassVar[str] = "release"
@@ -73,7 +127,7 @@ class ReleaseKind(Kind[ReleaseFields]):
         return (*fields.variables.values(), *fields.artifacts.values())
 
     def body(
-        self, fields: ReleaseFields, definition: Definition, values: Values, key: str
+        self, fields: ReleaseFields, definition: ReleaseDefinition, values: Values, key: str
     ) -> Mapping[str, Any]:
         """Return the JSON of a ReleaseStartMetadata.
 
@@ -88,9 +142,9 @@ class ReleaseKind(Kind[ReleaseFields]):
             "artifacts": _artifacts(fields, definition, values),
         }
 
-    def accepting(self, fields: ReleaseFields) -> Definition:
-        """Return a definition that lets the rule set what it sets."""
-        return Definition(0, "", dict.fromkeys(fields.variables, True))
+    def accepting(self, fields: ReleaseFields) -> ReleaseDefinition:
+        """Return a definition in which all variables of the rule are settable."""
+        return ReleaseDefinition(0, "", dict.fromkeys(fields.variables, True))
 
     def looks_alike(
         self,
@@ -100,7 +154,7 @@ class ReleaseKind(Kind[ReleaseFields]):
         """No release looks like another one: their keys differ."""
         return False
 
-    def problem(self, request: StartRequest, definition: Definition) -> str | None:
+    def problem(self, request: StartRequest, definition: ReleaseDefinition) -> str | None:
         """Return what is wrong when a release is given nothing that says which model to deploy."""
         if request.body["variables"] or request.body["artifacts"]:
             return None
@@ -116,9 +170,11 @@ def key_mark(key: str) -> str:
     return f"[model-trigger:{key}]"
 
 
-def _variables(fields: ReleaseFields, definition: Definition, values: Values) -> Mapping[str, str]:
-    """Return what the definition takes by default, and over it what the rule says."""
-    _check_settable(fields.variables, definition)
+def _variables(
+    fields: ReleaseFields, definition: ReleaseDefinition, values: Values
+) -> Mapping[str, str]:
+    """Return the defaults that the definition accepts, overridden by the rule's variables."""
+    definition.check_settable(fields.variables)
     given = {definition.declared(name) or name: one for name, one in fields.variables.items()}
     defaults = {definition.declared(name) or name: one for name, one in DEFAULT_VARIABLES.items()}
     variables = {
@@ -130,7 +186,7 @@ def _variables(fields: ReleaseFields, definition: Definition, values: Values) ->
 
 
 def _artifacts(
-    fields: ReleaseFields, definition: Definition, values: Values
+    fields: ReleaseFields, definition: ReleaseDefinition, values: Values
 ) -> Sequence[dict[str, Any]]:
     model = values.registration.model
     versions = {
@@ -143,19 +199,3 @@ def _artifacts(
         {"alias": alias, "instanceReference": {"id": version, "name": version}}
         for alias, version in versions.items()
     ]
-
-
-def _check_settable(variables: Iterable[str], definition: Definition) -> None:
-    states = [
-        f"variable {quoted(name)} {'does not exist' if declared is None else 'is not settable'}"
-        for name in variables
-        for declared in [definition.declared(name)]
-        if declared is None or not definition.variables[declared]
-    ]
-    if states:
-        msg = (
-            f"in release definition {quoted(definition.name)} ({definition.id}) "
-            f"{' and '.join(states)}: add what is missing at scope Release, and tick Settable at "
-            "release time"
-        )
-        raise TargetError(msg)

@@ -1,14 +1,13 @@
 """What a target is asked to start, and what it may answer: values shared by core and adapters."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from model_trigger.deadline import Deadline
 from model_trigger.targets.hosts import organization_of
-from model_trigger.text import quoted
 
 
 class TargetError(ValueError):
@@ -43,40 +42,17 @@ class TargetAddress:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What is known of a target before it is started.
-
-    `variables` maps each variable of a release definition to whether it is settable at release
-    time; `artifacts` maps each artifact's alias to the AzureML model it stands for, or None.
-    `triggers` are the aliases of AzureML artifacts whose new versions start the definition by
-    itself. `takes_key` is whether a pipeline declares the parameter `modelTriggerKey`.
-    """
+    """What is known of a target before it is started; a kind of target adds what it reads."""
 
     id: int
     name: str
-    variables: Mapping[str, bool] = field(default_factory=dict[str, bool])
-    artifacts: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
-    triggers: tuple[str, ...] = ()
-    takes_key: bool = False
 
-    @property
-    def doubled(self) -> str:
-        """The warning that the definition starts by itself, besides being started."""
-        aliases = ", ".join(map(quoted, self.triggers))
-        return (
-            f"release definition {quoted(self.name)} ({self.id}) also starts by itself, so that "
-            f"every version is released twice: switch off the continuous deployment trigger of its "
-            f"artifact {aliases}"
-        )
+    def doubled(self, concerns: Callable[[str], bool] = lambda _: True) -> str:  # noqa: ARG002
+        """Return the warning that it also starts on its own, or "" when it does not.
 
-    def declared(self, variable: str) -> str | None:
-        """Return the definition's spelling of a variable; None when it declares no such one.
-
-        Azure DevOps compares the names of variables without case: `src/Agent.Worker/Variables.cs`
-        in https://github.com/microsoft/azure-pipelines-agent.
+        `concerns` is whether a model matters; by default every model does.
         """
-        if variable in self.variables:
-            return variable
-        return next((name for name in self.variables if name.lower() == variable.lower()), None)
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from model_trigger.targets.kinds import KINDS, read_request
 from model_trigger.targets.request import (
-    Definition,
-    NotStarted,
     StartRequest,
     TargetAddress,
     TargetDefaults,
@@ -111,18 +109,6 @@ def test_a_request_of_a_kind_that_is_not_known_is_not_read():
 
     with pytest.raises(KeyError):
         read_request(text)
-
-
-def test_unknown_details_of_a_target_default_to_nothing():
-    definition = Definition(12, "Deploy")
-
-    assert ({}, {}, (), False) == (
-        definition.variables,
-        definition.artifacts,
-        definition.triggers,
-        definition.takes_key,
-    )
-    assert 0 == NotStarted("why").retry_after
 
 
 json_values = st.recursive(

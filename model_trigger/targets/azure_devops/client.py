@@ -241,9 +241,10 @@ class AzureDevOps:
     def _warn(self, address: TargetAddress, definition: Definition) -> None:
         """Warn once that a definition would release twice."""
         mark = (address.organization_url, definition.id)
-        if definition.triggers and mark not in self._warned:
+        warning = definition.doubled()
+        if warning and mark not in self._warned:
             self._warned.add(mark)
-            _log.warning("%s", definition.doubled)
+            _log.warning("%s", warning)
 
 
 def _resolved(address: TargetAddress, wanted: str, targets: Targets) -> int:

@@ -37,6 +37,7 @@ from model_trigger.targets.azure_devops.readings import Documents, Readings, Wis
 from model_trigger.targets.pipeline import (
     KEY_PARAMETER,
     Given,
+    PipelineDefinition,
     resources,
     with_key,
     without_key,
@@ -105,10 +106,10 @@ class Pipelines:
         found: list[Model] = self.builds.get_definitions(project, name=name, top=_MOST_LISTED)
         return (Listed(one.id, one.name, one.path or "\\") for one in found)
 
-    def read(self, address: TargetAddress, definition_id: int) -> Definition:
+    def read(self, address: TargetAddress, definition_id: int) -> PipelineDefinition:
         """Read whether the pipeline declares the parameter for the key."""
         takes_key = self.client.can_dry_run and self._takes_key(address, definition_id)
-        return Definition(definition_id, str(address.definition), takes_key=takes_key)
+        return PipelineDefinition(definition_id, str(address.definition), takes_key=takes_key)
 
     def start(self, request: StartRequest) -> Release | None:
         """Send the POST; None when the answer does not say which run it started."""
@@ -183,11 +184,12 @@ class Pipelines:
 
     def learned(
         self, definition: Definition, request: StartRequest, answer: AnswerError
-    ) -> Definition | None:
+    ) -> PipelineDefinition | None:
         """Return a pipeline that refused the parameter for the key, or misses it, as it shows."""
         if not _is_about_the_key(answer):
             return None
-        return replace(definition, takes_key=_key_of(request) is None)
+        is_missing = _key_of(request) is None
+        return PipelineDefinition(definition.id, definition.name, takes_key=is_missing)
 
     def corrected(
         self, request: StartRequest, answer: AnswerError, key: str

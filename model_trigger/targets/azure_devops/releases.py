@@ -33,7 +33,7 @@ from model_trigger.targets.azure_devops.plain_json import (
     text,
 )
 from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
-from model_trigger.targets.release import key_mark
+from model_trigger.targets.release import ReleaseDefinition, key_mark
 from model_trigger.targets.request import (
     Absent,
     Definition,
@@ -106,7 +106,7 @@ class ReleaseDefinitions:
         )
         return (Listed(one.id, one.name, one.path or "\\") for one in found)
 
-    def read(self, address: TargetAddress, definition_id: int) -> Definition:
+    def read(self, address: TargetAddress, definition_id: int) -> ReleaseDefinition:
         """Read what a release can be given."""
         read: Model = self.client.get_release_definition(address.project, definition_id)
         if read is None or read.id is None:
@@ -115,7 +115,7 @@ class ReleaseDefinitions:
         variables: Mapping[str, Any] = read.variables or {}
         artifacts: Collection[Model] = read.artifacts or ()
         models = {one.alias for one in artifacts if _is_azure_ml(one)}
-        return Definition(
+        return ReleaseDefinition(
             id=read.id,
             name=read.name or "",
             variables={name: bool(one.allow_override) for name, one in variables.items()},
