@@ -49,10 +49,6 @@ def read_text(value: object) -> str:
     return value
 
 
-def _template(value: object) -> Template:
-    return Template.parse(read_text(value))
-
-
 def _id_or_name(value: object) -> int | str:
     """Read an id, or a name; digits alone are an id, since settings are text."""
     if isinstance(value, str) and _DIGITS.fullmatch(value):
@@ -74,7 +70,10 @@ def _organization_url(value: object) -> str:
 
 
 NonEmpty = Annotated[StrictStr, Field(min_length=1)]
-TemplateField = Annotated[Template, PlainValidator(_template, json_schema_input_type=str)]
+TemplateField = Annotated[
+    Template,
+    PlainValidator(lambda value: Template.parse(read_text(value)), json_schema_input_type=str),
+]
 IdOrName = Annotated[int | str, PlainValidator(_id_or_name, json_schema_input_type=int | str)]
 ProjectField = Annotated[
     NonEmpty | None, Field(description="Project; AZURE_DEVOPS_PROJECT when absent.")

@@ -84,28 +84,22 @@ class Recipients:
         The text continues a sentence that begins with the address.
         """
         origin = Origin.of(url)
-        if self.has_pat:
-            return "" if origin in self._family else self._not_for_pat
-        if origin and origin.is_services:
-            return ""
-        return (
-            "is not Azure DevOps Services over https, and the token of the app's identity goes "
-            "only to https://dev.azure.com/<organization> and "
-            "https://<organization>.visualstudio.com; correct the address, or, for Azure DevOps "
-            "Server, set AZURE_DEVOPS_PAT and AZURE_DEVOPS_ORG_URL"
-        )
-
-    @property
-    def _family(self) -> frozenset[Origin]:
-        return family(self.organization_url) if self.organization_url else frozenset()
-
-    @property
-    def _not_for_pat(self) -> str:
+        if not self.has_pat:
+            if origin and origin.is_services:
+                return ""
+            return (
+                "is not Azure DevOps Services over https, and the token of the app's identity goes "
+                "only to https://dev.azure.com/<organization> and "
+                "https://<organization>.visualstudio.com; correct the address, or, for Azure "
+                "DevOps Server, set AZURE_DEVOPS_PAT and AZURE_DEVOPS_ORG_URL"
+            )
         if not self.organization_url:
             return (
                 "cannot be asked: AZURE_DEVOPS_PAT goes only to the host of AZURE_DEVOPS_ORG_URL, "
                 "which is not set; set it"
             )
+        if origin in family(self.organization_url):
+            return ""
         return (
             "has another host than AZURE_DEVOPS_ORG_URL, the only one that AZURE_DEVOPS_PAT goes "
             f"to: {shown(self.organization_url)}; correct one of the two addresses"

@@ -16,9 +16,12 @@ from model_trigger.targets.fields import (
 )
 from model_trigger.targets.kind import Kind
 from model_trigger.targets.request import Definition, StartRequest
-from model_trigger.targets.values import Placeholder, Template, Values, fill_all
+from model_trigger.targets.values import Template, Values, fill_all
 
-DEFAULT_PARAMETERS = {"modelName": "model_name", "modelVersion": "model_version"}
+_DEFAULT_PARAMETERS = {
+    "modelName": Template.parse("{model_name}"),
+    "modelVersion": Template.parse("{model_version}"),
+}
 KEY_PARAMETER = "modelTriggerKey"
 
 
@@ -78,9 +81,11 @@ class PipelineKind(Kind[PipelineFields, PipelineDefinition]):
         self, fields: PipelineFields, definition: PipelineDefinition, values: Values, key: str
     ) -> Mapping[str, Any]:
         """Return the JSON of RunPipelineParameters. Raises UnsafeValueError."""
-        body: dict[str, Any] = {"templateParameters": _parameters(fields, values)}
+        given = _DEFAULT_PARAMETERS if fields.parameters is None else fields.parameters
+        parameters = fill_all(given, values)
         if definition.takes_key:
-            body["templateParameters"][KEY_PARAMETER] = key
+            parameters[KEY_PARAMETER] = key
+        body: dict[str, Any] = {"templateParameters": parameters}
         if fields.variables:
             filled = fill_all(fields.variables, values)
             body["variables"] = {name: {"value": value} for name, value in filled.items()}
@@ -152,6 +157,10 @@ class Given:
         """The value of the parameter for the key."""
         return (self.parameters or {}).get(KEY_PARAMETER.lower())
 
+    def has_key(self, key: str) -> bool | None:
+        """Whether the run was given this key; None where it does not say."""
+        return None if self.parameters is None else self.key == key
+
     def fits(self, sent: "Given") -> bool | None:
         """Whether a run that was given this may be the one that was sent that.
 
@@ -195,6 +204,11 @@ def _shared(
     return these and {name: value for name, value in these.items() if name in (those or {})}
 
 
+def key_of(request: StartRequest) -> str | None:
+    """Return the parameter for the key in the request of a pipeline; None without one."""
+    return request.body.get("templateParameters", {}).get(KEY_PARAMETER)
+
+
 def with_key(request: StartRequest, key: str) -> StartRequest:
     """Return the request of a pipeline with the parameter for the key."""
     parameters = {**request.body.get("templateParameters", {}), KEY_PARAMETER: key}
@@ -214,10 +228,3 @@ def resources(branch: str | None) -> dict[str, Any]:
         return {}
     ref = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
     return {"resources": {"repositories": {"self": {"refName": ref}}}}
-
-
-def _parameters(fields: PipelineFields, values: Values) -> dict[str, str]:
-    if fields.parameters is None:
-        defaults = DEFAULT_PARAMETERS.items()
-        return {name: values.safe(Placeholder(placeholder)) for name, placeholder in defaults}
-    return fill_all(fields.parameters, values)

@@ -1,6 +1,7 @@
 """Classic release definitions: what a rule says of one, and the release that it starts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -20,12 +21,12 @@ from model_trigger.targets.values import Placeholder, Template, Values, fill_all
 from model_trigger.text import quoted
 
 DEFAULT_VARIABLES = {
-    "modelName": "model_name",
-    "modelVersion": "model_version",
-    "modelUri": "model_uri",
-    "workspaceName": "workspace",
-    "resourceGroup": "resource_group",
-    "subscriptionId": "subscription_id",
+    "modelName": Template.parse("{model_name}"),
+    "modelVersion": Template.parse("{model_version}"),
+    "modelUri": Template.parse("{model_uri}"),
+    "workspaceName": Template.parse("{workspace}"),
+    "resourceGroup": Template.parse("{resource_group}"),
+    "subscriptionId": Template.parse("{subscription_id}"),
 }
 _DEFAULT_DESCRIPTION = Template.parse("{model_name} {model_version} registered in {workspace}")
 
@@ -135,11 +136,20 @@ class ReleaseKind(Kind[ReleaseFields, ReleaseDefinition]):
         """
         description = values.describe(fields.description or _DEFAULT_DESCRIPTION)
         variables = _variables(fields, definition, values)
+        versions = {
+            alias: values.safe(Placeholder("model_version"))
+            for alias, model in definition.artifacts.items()
+            if model == values.registration.model
+        }
+        versions |= fill_all(fields.artifacts, values)
         return {
             "definitionId": definition.id,
             "description": f"{description} {key_mark(key)}".lstrip(),
             "variables": {name: {"value": value} for name, value in variables.items()},
-            "artifacts": _artifacts(fields, definition, values),
+            "artifacts": [
+                {"alias": alias, "instanceReference": {"id": version, "name": version}}
+                for alias, version in versions.items()
+            ],
         }
 
     def accepting(self, fields: ReleaseFields) -> ReleaseDefinition:
@@ -170,6 +180,12 @@ def key_mark(key: str) -> str:
     return f"[model-trigger:{key}]"
 
 
+def last_key_mark(description: str) -> str:
+    """Return the last key in a description, or "": only this one is ours, whatever precedes it."""
+    marks = re.findall(r"\[model-trigger:[^\]]*\]", description)
+    return marks[-1] if marks else ""
+
+
 def _variables(
     fields: ReleaseFields, definition: ReleaseDefinition, values: Values
 ) -> Mapping[str, str]:
@@ -177,25 +193,5 @@ def _variables(
     definition.check_settable(fields.variables)
     given = {definition.declared(name) or name: one for name, one in fields.variables.items()}
     defaults = {definition.declared(name) or name: one for name, one in DEFAULT_VARIABLES.items()}
-    variables = {
-        name: values.safe(Placeholder(placeholder))
-        for name, placeholder in defaults.items()
-        if definition.variables.get(name) and name not in given
-    }
-    return variables | fill_all(given, values)
-
-
-def _artifacts(
-    fields: ReleaseFields, definition: ReleaseDefinition, values: Values
-) -> Sequence[dict[str, Any]]:
-    model = values.registration.model
-    versions = {
-        alias: values.safe(Placeholder("model_version"))
-        for alias, of_model in definition.artifacts.items()
-        if of_model == model
-    }
-    versions |= fill_all(fields.artifacts, values)
-    return [
-        {"alias": alias, "instanceReference": {"id": version, "name": version}}
-        for alias, version in versions.items()
-    ]
+    settable = {name: one for name, one in defaults.items() if definition.variables.get(name)}
+    return fill_all(settable | given, values)

@@ -68,6 +68,13 @@ class Placeholder:
         msg = f"is not a placeholder; allowed: {allowed}{hint}"
         raise ValueError(msg)
 
+    def refusal(self, what: str) -> UnsafeValueError:
+        """Return the error for a value of the placeholder; `what` is wrong with it."""
+        return UnsafeValueError(
+            f"{{{self.name}}} {what}, which could change what a deployment script does: "
+            f"change it, or add {quoted(self.name)} to the rule's allow_unsafe"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -88,7 +95,23 @@ class Template:
         Raises ValueError when a brace stands alone or a placeholder is unknown; its message
         continues a sentence that begins with the text.
         """
-        return cls(text, tuple(_parts(text)))
+        parts: list[str | Placeholder] = []
+        for token in _TOKEN.finditer(text):
+            if token["lone"]:
+                msg = (
+                    "has a brace without its counterpart; a brace that stands for itself is doubled"
+                )
+                raise ValueError(msg)
+            name = token["name"]
+            if name is None:
+                parts.append(token["literal"].replace("{{", "{").replace("}}", "}"))
+                continue
+            try:
+                parts.append(Placeholder.parse(name))
+            except ValueError as error:
+                msg = f"has {{{name}}}, which {error}"
+                raise ValueError(msg) from error
+        return cls(text, tuple(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +134,12 @@ class Values:
             if isinstance(part, Placeholder):
                 filled, before = filled + self.safe(part), part
                 continue
-            if before and not self._is_allowed(before):
-                _check_seam(before, filled[-1:] + part[:1])
+            # The last character before the literal, if there is any, and the literal's first.
+            seam = filled[-1:] + part[:1]
+            if before and _UNSAFE_SEAM.fullmatch(seam) and not self.allows(before):
+                where = "begins with" if len(seam) == 1 else "holds"
+                what = f"and the text behind it {where} {seam!r}"
+                raise before.refusal(what)
             filled, before = filled + part, None
         return filled
 
@@ -127,7 +154,8 @@ class Values:
         described = ""
         for place, part in enumerate(template.parts):
             if isinstance(part, Placeholder):
-                described += _harmless(self.raw(part) or "")
+                # Of ` -`, ` @` and `=@` only the second character is replaced.
+                described += _UNSAFE.sub(lambda bad: f"{bad[0][:-1]}_", self.raw(part) or "")
                 continue
             text = _CONTROL.sub(" ", part)
             if place and _UNSAFE_SEAM.fullmatch(described[-1:] + text[:1]):
@@ -147,24 +175,19 @@ class Values:
             msg = f"{{{placeholder.name}}} has no value: the model has no {placeholder.label}"
             raise UnsafeValueError(msg)
         unsafe = _UNSAFE.search(value)
-        if unsafe and not self._is_allowed(placeholder):
+        if unsafe and not self.allows(placeholder):
             where = "begins with" if unsafe[0] in ("-", "@", " ") else "holds"
-            raise _refusal(placeholder, f"{where} {unsafe[0]!r}")
+            what = f"{where} {unsafe[0]!r}"
+            raise placeholder.refusal(what)
         return value
 
     def raw(self, placeholder: Placeholder) -> str | None:
         """Return the value of a placeholder as it was registered; None when it is absent."""
-        label = placeholder.label
-        return label.of(self.registration) if label else self._plain()[placeholder.name]
-
-    def _is_allowed(self, placeholder: Placeholder) -> bool:
-        """Whether the rule allows any value; the keys of tags are compared without case."""
-        return placeholder.name.lower() in {allowed.lower() for allowed in self.allow_unsafe}
-
-    def _plain(self) -> Mapping[str, str]:
         registration, workspace = self.registration, self.registration.workspace
+        if placeholder.label:
+            return placeholder.label.of(registration)
         moment = registration.registered_at
-        return {
+        plain = {
             "model_name": registration.model,
             "model_version": registration.version,
             "model_uri": registration.uri,
@@ -174,43 +197,13 @@ class Values:
             "registered_at": f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else "",
             "rule": self.rule,
         }
+        return plain[placeholder.name]
+
+    def allows(self, placeholder: Placeholder) -> bool:
+        """Whether the rule allows any value; the keys of tags are compared without case."""
+        return placeholder.name.lower() in {allowed.lower() for allowed in self.allow_unsafe}
 
 
 def fill_all(templates: Mapping[str, Template], values: Values) -> dict[str, str]:
     """Fill every template, under its name. Raises UnsafeValueError."""
     return {name: values.fill(template) for name, template in templates.items()}
-
-
-def _check_seam(placeholder: Placeholder, seam: str) -> None:
-    """Check the last character before a literal, if there is any, and the literal's first."""
-    if _UNSAFE_SEAM.fullmatch(seam):
-        where = "begins with" if len(seam) == 1 else "holds"
-        raise _refusal(placeholder, f"and the text behind it {where} {seam!r}")
-
-
-def _refusal(placeholder: Placeholder, what: str) -> UnsafeValueError:
-    return UnsafeValueError(
-        f"{{{placeholder.name}}} {what}, which could change what a deployment script does: "
-        f"change it, or add {quoted(placeholder.name)} to the rule's allow_unsafe"
-    )
-
-
-def _harmless(value: str) -> str:
-    """Replace by `_` what a value may not hold: of ` -`, ` @` and `=@` the second character."""
-    return _UNSAFE.sub(lambda unsafe: f"{unsafe[0][:-1]}_", value)
-
-
-def _parts(text: str) -> Iterator[str | Placeholder]:
-    for token in _TOKEN.finditer(text):
-        name = token["name"]
-        if token["lone"]:
-            msg = "has a brace without its counterpart; a brace that stands for itself is doubled"
-            raise ValueError(msg)
-        if name is None:
-            yield token["literal"].replace("{{", "{").replace("}}", "}")
-            continue
-        try:
-            yield Placeholder.parse(name)
-        except ValueError as error:
-            msg = f"has {{{name}}}, which {error}"
-            raise ValueError(msg) from error

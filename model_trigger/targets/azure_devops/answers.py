@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from msrest.exceptions import ClientException, ClientRequestError
 from requests.exceptions import ConnectionError as NoConnectionError
-from requests.exceptions import ConnectTimeout, RequestException, Timeout
+from requests.exceptions import ConnectTimeout, Timeout
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError, SSLError
 
 _EXCERPT = 300
@@ -39,7 +39,9 @@ class AnswerError(Exception):
         self.is_page = "html" in headers.get("Content-Type", "").lower()
         self.retry_after = retry_after(headers) or _until_reset(headers)
         self._message, self.type_key = _error(text) if self.is_json else ("", "")
-        self.told = _excerpt(self._message) or f"{len(text)} characters that are not JSON"
+        line = "; ".join(self._message.splitlines())
+        excerpt = line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}…"
+        self.told = excerpt or f"{len(text)} characters that are not JSON"
         super().__init__(f"HTTP {status}: {self.told}")
 
     def names(self, word: str) -> bool:
@@ -140,7 +142,9 @@ def cause_of(fault: Exception) -> str:
         return f"the connection is not secure: {_first_line(str(reason.args[0]))}"
     if isinstance(reason, NewConnectionError | ConnectTimeoutError) or was_never_made(fault):
         why = _ERRNO.sub("", _first_line(str(reason)).rpartition(": ")[2])
-        return f"no connection to {_host(inner)}: {why}"
+        url = inner.request.url if inner is not None and inner.request is not None else ""
+        host = urlsplit(str(url)).netloc or "Azure DevOps"
+        return f"no connection to {host}: {why}"
     return _first_line(str(inner or fault))
 
 
@@ -176,12 +180,6 @@ def _reason(inner: Any) -> Any:  # noqa: ANN401 - whatever urllib3 has put into 
     return getattr(cause, "reason", cause)
 
 
-def _host(inner: RequestException | None) -> str:
-    """Return host and port, as a person would check them."""
-    url = inner.request.url if inner is not None and inner.request is not None else None
-    return urlsplit(str(url or "")).netloc or "Azure DevOps"
-
-
 def _until_reset(headers: Mapping[str, str]) -> float:
     """Return the seconds until what was consumed is forgotten, by the service's own clock."""
     reset = headers.get("X-RateLimit-Reset", "")
@@ -204,11 +202,6 @@ def _error(text: str) -> tuple[str, str]:
         return text, ""
     fields = cast("Mapping[str, object]", answer)
     return str(fields.get("message") or text), str(fields.get("typeKey") or "")
-
-
-def _excerpt(message: str) -> str:
-    told = "; ".join(message.splitlines())
-    return told if len(told) <= _EXCERPT else f"{told[:_EXCERPT]}…"
 
 
 def _first_line(text: str) -> str:

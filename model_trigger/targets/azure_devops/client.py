@@ -24,7 +24,6 @@ from model_trigger.targets.azure_devops.names import Listed
 from model_trigger.targets.azure_devops.pipelines import Pipelines
 from model_trigger.targets.azure_devops.readings import Wish
 from model_trigger.targets.azure_devops.releases import ReleaseDefinitions
-from model_trigger.targets.kinds import KINDS
 from model_trigger.targets.request import (
     Definition,
     Refused,
@@ -136,7 +135,10 @@ class AzureDevOps:
         targets = self._of(address, Exchange(deadline))
         definition = asked(lambda: self._read(address, targets))
         self._definitions[address] = (self.clock() + targets.remembered, definition)
-        self._warn(address, definition)
+        warning, mark = definition.doubled(), (address.organization_url, definition.id)
+        if warning and mark not in self._warned:
+            self._warned.add(mark)
+            _log.warning("%s", warning)
         return definition
 
     def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
@@ -208,18 +210,24 @@ class AzureDevOps:
             if answer.status != HTTPStatus.NOT_FOUND:
                 raise
             if answer.type_key.startswith(_NO_PROJECT):
-                raise _no_project(address) from answer
+                raise names.no_project(address) from answer
             self._ids.pop(address, None)
             if was_remembered:
                 return self._read(address, targets)
-            raise _unknown(address, targets) from answer
+            raise names.unknown(address, targets.listed(address.project, None)) from answer
 
     def _id(self, address: TargetAddress, targets: Targets) -> int:
         """Resolve a name, once."""
-        if isinstance(address.definition, int):
-            return address.definition
+        wanted, project = address.definition, address.project
+        if isinstance(wanted, int):
+            return wanted
         if address not in self._ids:
-            self._ids[address] = _resolved(address, address.definition, targets)
+            found = names.meant(wanted, targets.listed(project, names.name_in(wanted)))
+            if not found:
+                raise names.unknown(address, targets.listed(project, None))
+            if len(found) > 1:
+                raise names.ambiguous(address, found)
+            self._ids[address] = found[0].id
         return self._ids[address]
 
     def _learn(self, request: StartRequest, answer: AnswerError, targets: Targets) -> None:
@@ -237,34 +245,3 @@ class AzureDevOps:
                 self._definitions[address] = (self.clock() + targets.remembered, learned)
             else:
                 del self._definitions[address]
-
-    def _warn(self, address: TargetAddress, definition: Definition) -> None:
-        """Warn once that a definition would release twice."""
-        mark = (address.organization_url, definition.id)
-        warning = definition.doubled()
-        if warning and mark not in self._warned:
-            self._warned.add(mark)
-            _log.warning("%s", warning)
-
-
-def _resolved(address: TargetAddress, wanted: str, targets: Targets) -> int:
-    listed = targets.listed(address.project, names.name_in(wanted))
-    found = names.meant(wanted, listed)
-    if len(found) > 1:
-        raise names.ambiguous(KINDS[address.kind].what, wanted, address.project, found)
-    if not found:
-        raise _unknown(address, targets)
-    return found[0].id
-
-
-def _unknown(address: TargetAddress, targets: Targets) -> TargetError:
-    everything = list(targets.listed(address.project, None))
-    what = KINDS[address.kind].what
-    return names.unknown(what, address.definition, address.project, everything)
-
-
-def _no_project(address: TargetAddress) -> TargetError:
-    return TargetError(
-        f"there is no project {address.project!r} in {address.organization_url}: correct "
-        "AZURE_DEVOPS_PROJECT, or the project that the rule names"
-    )

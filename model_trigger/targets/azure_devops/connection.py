@@ -1,5 +1,6 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportPrivateUsage=false
 # azure-devops and msrest carry no types; what leaves this module is typed.
 """The azure-devops clients with their traps closed: no POST is replayed, no answer misread.
 
@@ -94,10 +95,11 @@ class Authorization(Authentication):
     def signed_session(self, session: "Session | None" = None) -> "Session":
         """Return the session, which signs its requests. Sending raises what `header` does."""
         session = super().signed_session(session)
-        session.auth = self._sign
+        session.auth = self
         return session
 
-    def _sign(self, request: "PreparedRequest") -> "PreparedRequest":
+    def __call__(self, request: "PreparedRequest") -> "PreparedRequest":
+        """Sign a request, as requests asks of an `auth`."""
         try:
             request.headers["Authorization"] = self._header(request.url or "")
         except AzureError as error:
@@ -190,12 +192,7 @@ class _Hardened(Client):
             if not may_repeat or not deadline.remaining:
                 raise
             response = send(**options)
-        _limit(response, deadline)
-        try:
-            _ = response.content  # read here, where the answer may break off
-        except RequestException as error:
-            msg = "the answer broke off"
-            raise ClientRequestError(msg, error) from error
+        _read_content(response, deadline)
         if response.status_code != HTTPStatus.OK or not is_json(response.headers):
             raise AnswerError(response.status_code, response.headers, response.text)
         self._pace.note(response.headers, deadline)
@@ -236,11 +233,11 @@ class HardenedPipelinesClient(_Hardened, PipelinesClient):
 
     def start(self, project: str, pipeline: int, body: Mapping[str, Any]) -> Model:
         """Run a pipeline; the body is the JSON of RunPipelineParameters."""
-        return self.run_pipeline(_run_parameters(body), project, pipeline)
+        return self.run_pipeline(RunPipelineParameters.deserialize(dict(body)), project, pipeline)
 
     def dry_run(self, project: str, pipeline: int, body: Mapping[str, Any]) -> None:
         """Have a run checked; nothing is started, whatever the body says."""
-        checked = self.preview(_run_parameters(body), project, pipeline)
+        checked = self.preview(RunPipelineParameters.deserialize(dict(body)), project, pipeline)
         if checked is None or checked.final_yaml is None:
             msg = "a preview without its YAML"
             raise ValueError(msg)
@@ -262,7 +259,7 @@ class HardenedSecurityClient(_Hardened, SecurityClient):
     """What the identity that asks is permitted to do."""
 
 
-def _limit(response: Any, deadline: Deadline) -> None:  # noqa: ANN401
+def _read_content(response: Any, deadline: Deadline) -> None:  # noqa: ANN401
     """Wait for the rest of an answer no longer than until the deadline.
 
     A time-out counts from byte to byte, so that an answer which begins late could stall as long
@@ -274,6 +271,11 @@ def _limit(response: Any, deadline: Deadline) -> None:  # noqa: ANN401
     connection = response.raw.connection
     if connection is not None and connection.sock is not None:
         connection.sock.settimeout(deadline.remaining)
+    try:
+        _ = response.content
+    except RequestException as error:
+        msg = "the answer broke off"
+        raise ClientRequestError(msg, error) from error
 
 
 def unparsed(client: Client) -> Any:  # noqa: ANN401 - its methods return other types than declared
@@ -282,13 +284,9 @@ def unparsed(client: Client) -> Any:  # noqa: ANN401 - its methods return other 
     msrest takes 60 ms to make models of 100 runs, json 2 ms to read them.
     """
     twin: Any = copy(client)
-    twin._unwrap_collection = _as_it_is  # noqa: SLF001 - there is no other way
-    twin._deserialize = _as_it_is  # noqa: SLF001
+    # There is no other way. The response is the last argument of both.
+    twin._unwrap_collection = twin._deserialize = lambda *arguments: arguments[-1]  # noqa: SLF001
     return twin
-
-
-def _as_it_is(*arguments: Any) -> Any:  # noqa: ANN401
-    return arguments[-1]
 
 
 def started(model: Model, page: Callable[[int], str]) -> Release | None:
@@ -305,7 +303,3 @@ def started(model: Model, page: Callable[[int], str]) -> Release | None:
 def forget_locations() -> None:
     """Ask again where the API's resources are, after an answer that did not say so."""
     Client._locations_cache.clear()  # noqa: SLF001 - there is no other way
-
-
-def _run_parameters(body: Mapping[str, Any]) -> RunPipelineParameters:
-    return RunPipelineParameters.deserialize(dict(body))

@@ -78,15 +78,9 @@ def result(fault: Exception, *, post_was_sent: bool) -> StartResult:
         case AnswerError(status=HTTPStatus.TOO_MANY_REQUESTS):
             return NotStarted(f"Azure DevOps is throttling: {fault.told}", fault.retry_after)
         case _:
-            return _lost(fault, post_was_sent=post_was_sent)
-
-
-def _lost(fault: Exception, *, post_was_sent: bool) -> StartResult:
-    """Return what it means that there is no readable answer."""
-    told, has_answered = f"Azure DevOps gave no readable answer: {cause_of(fault)}", answered(fault)
+            reason = f"Azure DevOps gave no readable answer: {cause_of(fault)}"
     if not post_was_sent:
         forget_locations()
-        return NotStarted(told, answered=has_answered)
-    if isinstance(fault, ClientRequestError) and was_never_made(fault):
-        return NotStarted(told, answered=has_answered)
-    return Unknown(told, answered=has_answered)
+    elif not (isinstance(fault, ClientRequestError) and was_never_made(fault)):
+        return Unknown(reason, answered=answered(fault))
+    return NotStarted(reason, answered=answered(fault))

@@ -5,7 +5,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import ClassVar, cast
@@ -29,6 +29,7 @@ from model_trigger.targets.azure_devops.plain_json import (
     document,
     identifier,
     items,
+    moment,
     page_of,
     part,
     text,
@@ -38,6 +39,7 @@ from model_trigger.targets.pipeline import (
     KEY_PARAMETER,
     Given,
     PipelineDefinition,
+    key_of,
     resources,
     with_key,
     without_key,
@@ -67,6 +69,14 @@ class _Run:
     release: Release
     queued: datetime | None
     given: Given
+
+    @classmethod
+    def of(cls, item: Json, request: StartRequest) -> "_Run":
+        """Read a run of a list. That it shows no parameters does not mean that there are none."""
+        number, given = identifier(item), _given(item)
+        release = Release(number, page_of(item) or _page(request, number))
+        given = given if given.parameters else replace(given, parameters=None)
+        return cls(release, moment(item, "queueTime"), given)
 
 
 # Whether a run that was given this is the one in question; None where it does not say.
@@ -127,18 +137,13 @@ class Pipelines:
             lambda since: asked(lambda: self._runs(request, since)),
         )
         sent = Given.by(request.body)
-        if sent.key == key:
-            return self._found_by_key(runs, key, request, wish)
-        return self._candidates(runs, lambda given: given.fits(sent), request, wish)
-
-    def _found_by_key(
-        self, runs: Sequence[_Run], key: str, request: StartRequest, wish: Wish
-    ) -> Sighting:
+        if sent.key != key:
+            return self._candidates(runs, lambda given: given.fits(sent), request, wish)
         keyed = [run.release for run in runs if run.given.key == key]
         if keyed:
             return Found.of(keyed)
         silent = [run for run in runs if run.given.parameters is None]
-        sighting = self._candidates(silent, partial(_carries, key), request, wish)
+        sighting = self._candidates(silent, lambda given: given.has_key(key), request, wish)
         if isinstance(sighting, Candidates) and sighting.fitting:
             return Found.of(sighting.fitting)
         return sighting
@@ -188,7 +193,7 @@ class Pipelines:
         """Return a pipeline that refused the parameter for the key, or misses it, as it shows."""
         if not _is_about_the_key(answer):
             return None
-        is_missing = _key_of(request) is None
+        is_missing = key_of(request) is None
         return PipelineDefinition(definition.id, definition.name, takes_key=is_missing)
 
     def corrected(
@@ -197,7 +202,7 @@ class Pipelines:
         """Return the request with or without the key, unless a rule's own value was refused."""
         if not _is_about_the_key(answer):
             return None
-        sent = _key_of(request)
+        sent = key_of(request)
         if sent is None:
             return with_key(request, key) if key else None
         return without_key(request) if key in {"", sent} else None
@@ -233,7 +238,7 @@ class Pipelines:
                 continuation_token=token,
             )
         )
-        runs = (_listed_run(request, item) for item in listed)
+        runs = (_Run.of(item, request) for item in listed)
         return tuple({run.release.id: run for run in runs}.values())
 
     def _read_by_itself(self, run: _Run, project: str, wish: Wish) -> Given:
@@ -249,43 +254,14 @@ def _is_about_the_key(answer: AnswerError) -> bool:
     return answer.type_key == INVALID_RUN and answer.names(KEY_PARAMETER)
 
 
-def _key_of(request: StartRequest) -> str | None:
-    return request.body.get("templateParameters", {}).get(KEY_PARAMETER)
-
-
-def _carries(key: str, given: Given) -> bool | None:
-    return None if given.parameters is None else given.key == key
-
-
-def _listed_run(request: StartRequest, item: Json) -> _Run:
-    """Read a run of a list. That it shows no parameter at all does not say that there are none."""
-    number = identifier(item)
-    given = _given(item)
-    release = Release(number, page_of(item) or _page(request, number))
-    return _Run(
-        release, _moment(item), given if given.parameters else replace(given, parameters=None)
-    )
-
-
 def _given(item: Json) -> Given:
-    return Given.of(text(item, "sourceBranch"), part(item, "templateParameters"), _variables(item))
-
-
-def _moment(item: Json) -> datetime | None:
-    try:
-        queued = datetime.fromisoformat(text(item, "queueTime") or "")
-    except ValueError:
-        return None
-    return queued if queued.tzinfo else queued.replace(tzinfo=UTC)
-
-
-def _variables(item: Json) -> Json | None:
-    """Read the variables of a run, which the older API keeps as JSON text and calls parameters."""
+    """Read what a run was given; the variables are JSON text, which is called parameters."""
     try:
         read: object = json.loads(text(item, "parameters") or "")
     except ValueError:
-        return None
-    return cast("Json", read) if isinstance(read, dict) else None
+        read = None
+    variables = cast("Json", read) if isinstance(read, dict) else None
+    return Given.of(text(item, "sourceBranch"), part(item, "templateParameters"), variables)
 
 
 def _page(request: StartRequest, run_id: int) -> str:

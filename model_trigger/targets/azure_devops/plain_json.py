@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 if TYPE_CHECKING:
@@ -62,6 +63,15 @@ def text(item: Json, name: str) -> str | None:
         msg = f"{name} that is not a text"
         raise TypeError(msg)
     return value
+
+
+def moment(item: Json, name: str) -> datetime | None:
+    """Return a time within an item, UTC unless it says otherwise; None where there is none."""
+    try:
+        read = datetime.fromisoformat(text(item, name) or "")
+    except ValueError:
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def page_of(item: Json) -> str | None:

@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 # Seconds after which a reading is forgotten: nobody asks for one that began so long ago.
 _KEPT = 60.0
-# Lists are read from a multiple of so many seconds on.
+# Lists are read from a multiple of so many seconds on, so that claims of one burst need the same.
 _STEP = 600.0
 _MOST_DOCUMENTS = 4000
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
@@ -107,7 +107,8 @@ class Readings(Generic[Value]):
             if old.is_over and old.began < now - _KEPT:
                 del self._readings[other]
         since = min([wish.since, *(since for waiting, since in self._waiting if waiting == key)])
-        reading = self._readings[key] = _Reading[Value](_floor(since), now)
+        since -= timedelta(seconds=since.timestamp() % _STEP)
+        reading = self._readings[key] = _Reading[Value](since, now)
         return reading
 
     def _perform(
@@ -120,7 +121,8 @@ class Readings(Generic[Value]):
         try:
             reading.result = (read(reading.since),)
         except (TargetError, AzureDevOpsError) as error:
-            if _is_about_the_service(error, wish.deadline):
+            # Unless a thread with more time would not have met it.
+            if wish.deadline.remaining > 0 and not isinstance(error.__cause__, PauseError):
                 reading.error = error
             raise
         finally:
@@ -157,13 +159,3 @@ class Documents(Generic[Value]):
                 if len(self._read) > _MOST_DOCUMENTS:
                     del self._read[next(iter(self._read))]
         return value
-
-
-def _floor(since: datetime) -> datetime:
-    """Return the beginning of these ten minutes, so that claims of one burst need the same list."""
-    return since - timedelta(seconds=since.timestamp() % _STEP)
-
-
-def _is_about_the_service(error: Exception, deadline: Deadline) -> bool:
-    """Whether a thread with more time would have met the same error."""
-    return deadline.remaining > 0 and not isinstance(error.__cause__, PauseError)

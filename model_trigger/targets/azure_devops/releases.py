@@ -4,7 +4,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -25,7 +25,6 @@ from model_trigger.targets.azure_devops.connection import (
 from model_trigger.targets.azure_devops.faults import asked, asked_by_itself
 from model_trigger.targets.azure_devops.names import Listed
 from model_trigger.targets.azure_devops.plain_json import (
-    Json,
     document,
     identifier,
     items,
@@ -33,7 +32,7 @@ from model_trigger.targets.azure_devops.plain_json import (
     text,
 )
 from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
-from model_trigger.targets.release import ReleaseDefinition, key_mark
+from model_trigger.targets.release import ReleaseDefinition, key_mark, last_key_mark
 from model_trigger.targets.request import (
     Absent,
     Definition,
@@ -114,13 +113,16 @@ class ReleaseDefinitions:
             raise ValueError(msg)
         variables: Mapping[str, Any] = read.variables or {}
         artifacts: Collection[Model] = read.artifacts or ()
-        models = {one.alias for one in artifacts if _is_azure_ml(one)}
+        azure_ml = [one for one in artifacts if "azureml" in (one.type or "").lower()]
+        models = {one.alias: _model_of(one) for one in azure_ml if one.alias}
+        triggers: Collection[Model] = read.triggers or ()
+        triggering = [one.get("artifactAlias", "") for one in triggers if isinstance(one, dict)]
         return ReleaseDefinition(
             id=read.id,
             name=read.name or "",
             variables={name: bool(one.allow_override) for name, one in variables.items()},
-            artifacts={one.alias: _model_of(one) for one in artifacts},
-            triggers=tuple(alias for alias in _triggers(read.triggers or ()) if alias in models),
+            artifacts=dict.fromkeys(one.alias for one in artifacts) | models,
+            triggers=tuple(alias for alias in models if alias in triggering),
         )
 
     def start(self, request: StartRequest) -> Release | None:
@@ -151,8 +153,11 @@ class ReleaseDefinitions:
         Return what could not be verified. Raises TargetError for a permission that is missing.
         """
         token = self._security_token(request)
+        # The release service is asked, where they are stored:
+        # https://github.com/microsoft/azure-devops-dotnet-samples/pull/111
+        has = partial(self.security.has_permissions, _NAMESPACE, tokens=token)
         try:
-            missing = [name for name, bit in _PERMISSIONS.items() if not self._has(bit, token)]
+            missing = [name for name, bit in _PERMISSIONS.items() if not all(has(bit))]
         except (AnswerError, ValueError) as error:
             return f"whether the identity may view and create its releases: {error}"
         if missing:
@@ -179,13 +184,6 @@ class ReleaseDefinitions:
     ) -> None:
         """Return None: a release has no parameter of our own."""
 
-    def _has(self, permission: int, token: str) -> bool:
-        """Ask for a permission where it is stored, which is the release service.
-
-        https://github.com/microsoft/azure-devops-dotnet-samples/pull/111
-        """
-        return all(self.security.has_permissions(_NAMESPACE, permission, token))
-
     def _releases(self, request: StartRequest, since: datetime) -> _Releases:
         """Read the list to its last page."""
         client = unparsed(self.client)
@@ -202,11 +200,11 @@ class ReleaseDefinitions:
         by_key: dict[str, list[Release]] = defaultdict(list)
         undescribed: list[Release] = []
         for item in listed:
-            description = text(item, "description")
-            release = _listed_release(request, item)
+            number, description = identifier(item), text(item, "description")
+            release = Release(number, page_of(item) or _page(request, number))
             if description is None:
                 undescribed.append(release)
-            elif key := _last_key(description):
+            elif key := last_key_mark(description):
                 by_key[key].append(release)
         return _Releases(by_key, tuple(undescribed))
 
@@ -215,7 +213,7 @@ class ReleaseDefinitions:
 
         def read() -> str:
             whole = document(unparsed(self.client).get_release(project, release.id))
-            return _last_key(text(whole, "description") or "")
+            return last_key_mark(text(whole, "description") or "")
 
         return self._keys.get((project, release.id), wish.deadline, lambda: asked_by_itself(read))
 
@@ -246,38 +244,13 @@ def release_url(organization_url: str) -> str:
     return organization_url
 
 
-def _is_azure_ml(artifact: Model) -> bool:
-    return "azureml" in (artifact.type or "").lower()
-
-
 def _model_of(artifact: Model) -> str | None:
-    """Return the model that an AzureML artifact stands for; None for every other artifact."""
-    if not _is_azure_ml(artifact):
-        return None
+    """Return the model that an AzureML artifact stands for; None where it does not say."""
     reference: Mapping[str, Any] = artifact.definition_reference or {}
     model = reference.get("definition")
     return model.name or model.id if model else None
 
 
-def _triggers(triggers: Iterable[Model]) -> Iterator[str]:
-    """Yield the aliases of the artifacts whose new versions start the definition by itself."""
-    for trigger in triggers:
-        alias = trigger.get("artifactAlias") if isinstance(trigger, dict) else None
-        if alias:
-            yield alias
-
-
-def _listed_release(request: StartRequest, item: Json) -> Release:
-    number = identifier(item)
-    return Release(number, page_of(item) or _page(request, number))
-
-
 def _page(request: StartRequest, release_id: int) -> str:
     project = f"{request.organization_url}/{quote(request.project)}"
     return f"{project}/_releaseProgress?releaseId={release_id}"
-
-
-def _last_key(description: str) -> str:
-    """Return the last key in a description: only this one is ours, whatever stands before it."""
-    found = re.findall(r"\[model-trigger:[^\]]*\]", description)
-    return found[-1] if found else ""
