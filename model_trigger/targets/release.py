@@ -1,4 +1,4 @@
-"""Classic release definitions: what a rule says of one, and the release that it starts."""
+"""Classic release definitions: their fields in a rule, and the request that starts a release."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +32,7 @@ _DEFAULT_DESCRIPTION = Template.parse("{model_name} {model_version} registered i
 
 
 class ReleaseFields(Fields):
-    """A classic release definition, and what a release is given."""
+    """A classic release definition, and what its releases receive."""
 
     definition: IdOrName = Field(
         description="Id or name of the release definition; a name may carry its path: \\ml\\Deploy."
@@ -58,8 +58,8 @@ class ReleaseDefinition(Definition):
     """A release definition.
 
     `variables` maps each variable to whether it is settable at release time; `artifacts` maps each
-    artifact's alias to the AzureML model it stands for, or None. `triggers` are the aliases of
-    AzureML artifacts whose new versions start the definition on their own.
+    artifact's alias to its AzureML model, or None. `triggers` are the aliases of AzureML artifacts
+    whose new versions start a release without the app.
     """
 
     variables: Mapping[str, bool] = field(default_factory=dict[str, bool])
@@ -67,23 +67,23 @@ class ReleaseDefinition(Definition):
     triggers: tuple[str, ...] = ()
 
     def doubled(self, concerns: Callable[[str], bool] = lambda _: True) -> str:
-        """Return the warning that it also starts on its own, or "" when it does not.
+        """Return a warning if it also starts on its own, otherwise "".
 
-        A trigger counts when its model `concerns`, or is unknown.
+        A trigger counts unless it belongs to a model that does not matter to `concerns`.
         """
         models = [self.artifacts.get(alias) for alias in self.triggers]
         if not any(model is None or concerns(model) for model in models):
             return ""
         return (
-            f"release definition {quoted(self.name)} ({self.id}) also starts by itself, so that "
-            f"every version is released twice: switch off the continuous deployment trigger of its "
-            f"artifact {', '.join(map(quoted, self.triggers))}"
+            f"release definition {quoted(self.name)} ({self.id}) also starts on its own, so every "
+            "version is released twice: turn off the continuous deployment trigger of its artifact "
+            f"{', '.join(map(quoted, self.triggers))}"
         )
 
     def declared(self, variable: str) -> str | None:
-        """Return the definition's spelling of a variable; None when it does not declare it.
+        """Return the definition's spelling of a variable, or None if it does not declare it.
 
-        Azure DevOps compares the names of variables without case: `src/Agent.Worker/Variables.cs`
+        Azure DevOps ignores case in variable names: `src/Agent.Worker/Variables.cs`
         in https://github.com/microsoft/azure-pipelines-agent.
         """
         if variable in self.variables:
@@ -107,7 +107,7 @@ class ReleaseDefinition(Definition):
 
 
 class ReleaseKind(Kind[ReleaseFields, ReleaseDefinition]):
-    """A release is identified by the key that its description ends in."""
+    """A release is identified by the key at the end of its description."""
 
     name: ClassVar[str] = "release"
     what: ClassVar[str] = "release definition"
@@ -120,7 +120,7 @@ class ReleaseKind(Kind[ReleaseFields, ReleaseDefinition]):
     }
 
     def named(self, fields: ReleaseFields) -> int | str:
-        """Return the id or the name of the release definition."""
+        """Return the id or name of the release definition."""
         return fields.definition
 
     def templates(self, fields: ReleaseFields) -> Iterable[Template]:
@@ -132,7 +132,7 @@ class ReleaseKind(Kind[ReleaseFields, ReleaseDefinition]):
     ) -> Mapping[str, Any]:
         """Return the JSON of a ReleaseStartMetadata.
 
-        Raises UnsafeValueError, and TargetError for variables that nobody is allowed to set.
+        Raises UnsafeValueError, and TargetError for variables that are not settable.
         """
         description = values.describe(fields.description or _DEFAULT_DESCRIPTION)
         variables = _variables(fields, definition, values)
@@ -161,27 +161,27 @@ class ReleaseKind(Kind[ReleaseFields, ReleaseDefinition]):
         body: Mapping[str, Any],  # noqa: ARG002 - the key is enough
         other: Mapping[str, Any],  # noqa: ARG002
     ) -> bool:
-        """No release looks like another one: their keys differ."""
+        """Return False: releases have different keys."""
         return False
 
     def problem(self, request: StartRequest, definition: ReleaseDefinition) -> str | None:
-        """Return what is wrong when a release is given nothing that says which model to deploy."""
+        """Return a problem if a release receives nothing that names the model to deploy."""
         if request.body["variables"] or request.body["artifacts"]:
             return None
         return (
-            f"release definition {quoted(definition.name)} ({definition.id}) is not told which "
-            "model to deploy: add the variables modelName and modelVersion at scope Release and "
-            "tick Settable at release time, or give it variables or artifacts in the rule"
+            f"release definition {quoted(definition.name)} ({definition.id}) receives nothing that "
+            "identifies the model: add the variables modelName and modelVersion at scope Release "
+            "and tick Settable at release time, or set variables or artifacts in the rule"
         )
 
 
 def key_mark(key: str) -> str:
-    """Write the key as it ends a release's description."""
+    """Return the text for a key at the end of a release's description."""
     return f"[model-trigger:{key}]"
 
 
 def last_key_mark(description: str) -> str:
-    """Return the last key in a description, or "": only this one is ours, whatever precedes it."""
+    """Return the last key in a description, or "". Only the last one is written by the app."""
     marks = re.findall(r"\[model-trigger:[^\]]*\]", description)
     return marks[-1] if marks else ""
 

@@ -54,7 +54,7 @@ def test_a_request_that_is_too_large_to_store_is_refused():
         return released({"variables": variables}, settable, described=described)
 
     assert "x" * 49_000 == hand_over(49_000)["variables"]["v3"]
-    with pytest.raises(TargetError, match=r"^what rule 'churn' hands over has 2\d\d,\d\d\d char"):
+    with pytest.raises(TargetError, match=r"^the request of rule 'churn' has 2\d\d,\d\d\d char"):
         hand_over(50_000)
 
 
@@ -131,9 +131,9 @@ def test_a_variable_that_cannot_be_set_is_reported_with_the_fix(asked, reported)
 def test_a_dangerous_value_is_refused_in_defaults_and_in_the_rule():
     described = registration(model="$(x)", tags={"a": "$(x)"})
 
-    with pytest.raises(UnsafeValueError, match=r"^\{model_name\} holds '\$'"):
+    with pytest.raises(UnsafeValueError, match=r"^\{model_name\} contains '\$'"):
         released(variables={"modelName": True}, described=described)
-    with pytest.raises(UnsafeValueError, match=r"^\{tag\.a\} holds '\$'"):
+    with pytest.raises(UnsafeValueError, match=r"^\{tag\.a\} contains '\$'"):
         released({"variables": {"a": "{tag.a}"}}, {"a": True}, described=described, model="*")
 
 
@@ -150,8 +150,8 @@ def test_a_default_that_the_rule_replaces_or_allows_is_not_refused():
 def test_a_definition_with_its_own_trigger_is_reported_with_what_to_turn_off():
     definition = ReleaseDefinition(12, "Deploy", triggers=("_churn", "_fraud"))
     expected = (
-        "release definition 'Deploy' (12) also starts by itself, so that every version is released "
-        "twice: switch off the continuous deployment trigger of its artifact '_churn', '_fraud'"
+        "release definition 'Deploy' (12) also starts on its own, so every version is released "
+        "twice: turn off the continuous deployment trigger of its artifact '_churn', '_fraud'"
     )
     assert expected == definition.doubled()
     assert "" == ReleaseDefinition(12, "Deploy").doubled()
@@ -191,7 +191,7 @@ def test_the_rule_s_artifacts_are_added():
 
 
 def test_a_dangerous_version_of_an_artifact_is_refused():
-    with pytest.raises(UnsafeValueError, match=r"^\{model_version\} holds ';'"):
+    with pytest.raises(UnsafeValueError, match=r"^\{model_version\} contains ';'"):
         released(artifacts={"_churn": "churn"}, described=registration("1;x"))
 
 
@@ -230,5 +230,5 @@ def test_the_only_key_in_a_description_is_its_last_word(template, value, key):
 def test_a_workspace_may_have_a_name_that_is_unsafe_for_scripts():
     workspace = Workspace.parse(registration().workspace.id.replace("ml-prod/", "ml(prod)/"))
 
-    with pytest.raises(UnsafeValueError, match=r"^\{resource_group\} holds '\('"):
+    with pytest.raises(UnsafeValueError, match=r"^\{resource_group\} contains '\('"):
         released(variables={"resourceGroup": True}, described=registration(workspace=workspace))

@@ -48,7 +48,7 @@ def test_a_target_is_in_the_organization_and_project_of_the_rule_or_else_of_the_
 
 
 @pytest.mark.parametrize(
-    ("fields", "url", "project", "told"),
+    ("fields", "url", "project", "message"),
     [
         (
             {},
@@ -81,11 +81,11 @@ def test_a_target_is_in_the_organization_and_project_of_the_rule_or_else_of_the_
     ids=["organization", "project", "pipeline"],
 )
 def test_a_target_without_an_address_is_reported_with_both_ways_to_set_it(
-    fields, url, project, told
+    fields, url, project, message
 ):
     with pytest.raises(TargetError) as caught:
         rule(**fields).address(TargetDefaults(url, project))
-    assert told == str(caught.value)
+    assert message == str(caught.value)
 
 
 def test_a_stored_target_can_be_read_by_later_versions_of_the_app():

@@ -249,7 +249,7 @@ def test_it_is_summarized_and_explained():
 
     assert 'churn, any version, newer → webhook "deploy"' == summarize(of_rule)
     assert 'starts webhook "deploy", provided' in starts.reason
-    assert fails.reason.startswith('cannot start webhook "deploy": {tag.stage} holds')
+    assert fails.reason.startswith('cannot start webhook "deploy": {tag.stage} contains')
 
 
 def test_what_it_is_changes_nothing_of_what_selects():
@@ -274,8 +274,7 @@ def test_what_it_is_changes_nothing_of_what_selects():
             Finding(
                 "churn",
                 ok=False,
-                sentence="there is no webhook 'deploi' in project 'ml': write one that is there, "
-                "'/deploy' (4)",
+                sentence="there is no webhook 'deploi' in project 'ml': use one of '/deploy' (4)",
             ),
             id="not there",
         ),

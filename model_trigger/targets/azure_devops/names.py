@@ -1,4 +1,4 @@
-"""Find the one definition that a name means; a folder may stand before it: `/ml/Deploy churn`."""
+"""Find the one definition with a name, which may include its folder: `/ml/Deploy churn`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _MOST_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    r"""A definition as lists show it; `folder` begins with `\`, as the service writes it."""
+    r"""A definition in a list; `folder` begins with `\`, as the service writes it."""
 
     id: int
     name: str
@@ -21,16 +21,16 @@ class Listed:
 
     @property
     def path(self) -> str:
-        """Folder and name, in the spelling that JSON need not escape."""
+        """Folder and name, with slashes, which JSON does not escape."""
         return f"{self.folder}\\{self.name}".replace("\\", "/").replace("//", "/")
 
     @property
     def shown(self) -> str:
-        """The definition as people find it again."""
+        """Path and id, as shown in messages."""
         return f"{quoted(self.path)} ({self.id})"
 
     def likeness(self, wanted: int | str) -> float:
-        """Return from 0 to 1 how similar the name is to the wanted one; an id resembles no name."""
+        """Return the similarity of the names, from 0 to 1; an id resembles no name."""
         if isinstance(wanted, int):
             return 0.0
         return SequenceMatcher(None, name_in(wanted).lower(), self.name.lower()).ratio()
@@ -42,9 +42,9 @@ def name_in(wanted: str) -> str:
 
 
 def meant(wanted: str, listed: Iterable[Listed]) -> list[Listed]:
-    """Return the definitions that a name means, which Azure DevOps compares without case.
+    """Return the definitions with a name, in which Azure DevOps ignores case.
 
-    A name without a folder means a definition of any folder.
+    A name without a folder matches a definition in any folder.
     """
     path = wanted.replace("\\", "/").lower()
     if "/" not in path:
@@ -56,7 +56,7 @@ def no_project(address: TargetAddress) -> TargetError:
     """Return the error for a project that does not exist."""
     return TargetError(
         f"there is no project {address.project!r} in {address.organization_url}: correct "
-        "AZURE_DEVOPS_PROJECT, or the project that the rule names"
+        "AZURE_DEVOPS_PROJECT, or the project in the rule"
     )
 
 
@@ -68,18 +68,18 @@ def unknown(address: TargetAddress, listed: Iterable[Listed]) -> TargetError:
     nearest = sorted(listed, key=lambda one: -one.likeness(wanted))
     if not nearest:
         return TargetError(
-            f"{missing}, nor any other that the identity of the app may view: correct the project, "
-            f"or grant the permission to view its {what}s"
+            f"{missing}, nor any other that the app's identity may view: correct the project, or "
+            f"grant the permission to view its {what}s"
         )
-    return TargetError(f"{missing}: write one that is there, {_several(nearest)}")
+    return TargetError(f"{missing}: use one of {_several(nearest)}")
 
 
 def ambiguous(address: TargetAddress, found: Sequence[Listed]) -> TargetError:
     """Return the error for a name that exists in several folders."""
     what, name = KINDS[address.kind].what, quoted(str(address.definition))
     return TargetError(
-        f"{what} {name} is in several folders of project {quoted(address.project)}: write it "
-        f"with its folder, or its id, {_several(found)}"
+        f"{what} {name} exists in several folders of project {quoted(address.project)}: add the "
+        f"folder or use the id, one of {_several(found)}"
     )
 
 
