@@ -1,4 +1,4 @@
-"""A third kind of target, which stands here alone, goes the whole way from a rule to the page."""
+"""A third kind of target, defined only here, works the whole way from a rule to the page."""
 
 import json
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Webhooks:
-    """What asks the service."""
+    """The client of the service."""
 
     service: ClassVar[Service]
     permissions: ClassVar[str] = "Call webhooks"
@@ -138,7 +138,7 @@ class Webhooks:
 
 @pytest.fixture(name="service", autouse=True)
 def _service(monkeypatch):
-    """The service of a kind of target that the app has just been taught."""
+    """Add the third kind to the app, and yield its service."""
     monkeypatch.setattr(Webhooks, "service", Service(), raising=False)
     monkeypatch.setitem(CLIENTS, "webhook", Webhooks)
     monkeypatch.setitem(KINDS, "webhook", WebhookKind())
