@@ -82,7 +82,8 @@ class _Check:
             found, refused = self._tried(definition)
         except AzureDevOpsError as error:
             return Finding(self.rule.name, ok=False, sentence=self._unreachable(error))
-        problems = [*self._doubled(definition), *refused]
+        doubled = definition.doubled(self.rule.fits_model)
+        problems = [*([doubled] if doubled else []), *refused]
         return Finding(self.rule.name, ok=not problems, sentence="; ".join(problems) or found)
 
     def _unreachable(self, error: AzureDevOpsError) -> str:
@@ -90,12 +91,6 @@ class _Check:
             f"{error}. Check the address {self.address.organization_url}, and whether it can be "
             "reached from here"
         )
-
-    def _doubled(self, definition: Definition) -> Iterator[str]:
-        """Yield the problem of a definition that the rule's models start by themselves."""
-        models = [definition.artifacts.get(alias) for alias in definition.triggers]
-        if any(model is None or self.rule.fits_model(model) for model in models):
-            yield definition.doubled
 
     def _tried(self, definition: Definition) -> tuple[str, Sequence[str]]:
         """Do all of a start except starting, with a registration that the rule could be about.

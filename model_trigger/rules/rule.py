@@ -81,7 +81,7 @@ class Rule:
         return self.fields.start
 
     @cached_property
-    def kind(self) -> Kind[Any]:
+    def kind(self) -> Kind[Any, Any]:
         """The kind of target that the rule starts; a valid rule has one target."""
         return next(kind for kind in KINDS.values() if getattr(self.fields, kind.name) is not None)
 

@@ -1,6 +1,6 @@
-"""The types of which the fields of targets are made, and what the fields of every kind have.
+"""Types for the fields of targets, and the fields that every kind has.
 
-The messages of the errors here continue a sentence that begins with the value.
+The error messages here continue a sentence that begins with the value.
 """
 
 import re
@@ -19,16 +19,16 @@ _MOST_DIGITS = 11
 
 
 class Fields(BaseModel):
-    """Fields that are written as a JSON object and never change.
+    """Immutable fields of a JSON object.
 
-    What validates them is built when it is needed: that of a part never is, beside that of a rule.
+    Validators are built on first use: those of a nested object are never built on their own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class TargetFields(Protocol):
-    """What a rule says of any target: where it is, unless that is left to the app settings."""
+    """The fields of every kind of target; the app settings are the default for both."""
 
     @property
     def project(self) -> str | None:
@@ -42,26 +42,22 @@ class TargetFields(Protocol):
 
 
 def read_text(value: object) -> str:
-    """Read a text. Raises PydanticKnownError for anything else."""
+    """Return the value if it is a string; raise PydanticKnownError otherwise."""
     if not isinstance(value, str):
         kind = "string_type"
         raise PydanticKnownError(kind)
     return value
 
 
-def _template(value: object) -> Template:
-    return Template.parse(read_text(value))
-
-
 def _id_or_name(value: object) -> int | str:
-    """Read an id, or a name; digits alone are an id, since settings are text."""
+    """Read an id or a name; digits alone are an id, since settings are text."""
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value[:_MOST_DIGITS])
     if isinstance(value, str) and value:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _HIGHEST_ID:
         return value
-    msg = "is neither an id, the number in the address of its page, nor a name"
+    msg = "is neither an id (the number in the address of its page) nor a name"
     raise ValueError(msg)
 
 
@@ -74,7 +70,10 @@ def _organization_url(value: object) -> str:
 
 
 NonEmpty = Annotated[StrictStr, Field(min_length=1)]
-TemplateField = Annotated[Template, PlainValidator(_template, json_schema_input_type=str)]
+TemplateField = Annotated[
+    Template,
+    PlainValidator(lambda value: Template.parse(read_text(value)), json_schema_input_type=str),
+]
 IdOrName = Annotated[int | str, PlainValidator(_id_or_name, json_schema_input_type=int | str)]
 ProjectField = Annotated[
     NonEmpty | None, Field(description="Project; AZURE_DEVOPS_PROJECT when absent.")

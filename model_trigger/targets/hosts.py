@@ -1,8 +1,7 @@
-"""Which host may receive which credential for Azure DevOps, decided from an address alone.
+"""Decide from an address alone which credential for Azure DevOps its host may receive.
 
-What is checked here must be what is contacted. So an address has a host only when it is spelled so
-plainly that every library reads the same host in it: ASCII, without a user name, without a
-backslash, without a trailing dot.
+The host that is checked must be the host that is contacted. So an address has a host only if every
+library reads the same host in it: ASCII, no user name, no backslash, no trailing dot.
 """
 
 import re
@@ -18,7 +17,7 @@ _PLAIN = re.compile(
     r"(:(?P<port>[0-9]{1,5}))?([/?#][^\\\x00-\x20\x7f]*)?",
     re.ASCII,
 )
-# An address as a person may have written it, to find the spelling that was meant.
+# An address as a person may have written it, to suggest a correction.
 _LOOSE = re.compile(
     r"((?P<scheme>https?)://)?(?P<user>[^/?#\\\s]*@)?(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])"
     r"(?P<port>:[0-9]{1,5})?(?P<path>/[^?#\\\s]*)?(?P<rest>[?#].*)?",
@@ -36,7 +35,7 @@ _EXAMPLE = "is not the address of an organization, such as https://dev.azure.com
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port of an address: who receives what is sent to it."""
+    """Scheme, host and port of an address: the recipient of what is sent to it."""
 
     scheme: str
     host: str
@@ -44,7 +43,7 @@ class Origin:
 
     @classmethod
     def of(cls, url: str) -> "Origin | None":
-        """Read the origin; None unless the address is spelled plainly."""
+        """Parse the origin of an address, or return None if libraries may read it differently."""
         match = _PLAIN.fullmatch(url)
         if match is None:
             return None
@@ -57,63 +56,57 @@ class Origin:
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody on the way can read what is sent: over TLS, or within this machine."""
+        """Whether nobody in between can read what is sent: over TLS, or within this machine."""
         return self.scheme == "https" or is_loopback(self.host)
 
     @property
     def is_services(self) -> bool:
-        """Whether it is a host of Azure DevOps Services, over TLS."""
+        """Whether it is a host of Azure DevOps Services over TLS."""
         known = self.host in {_SERVICES, _RELEASES} or self.host.endswith(f".{_OLDER}")
         return known and (self.scheme, self.port) == ("https", _PORTS["https"])
 
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """Who may receive the credential that the app has.
+    """The hosts that may receive the app's credential.
 
-    A personal access token goes to the host of `organization_url`, the app's own; without one, the
-    token of the app's identity goes to Azure DevOps Services.
+    A personal access token is sent only to the host of `organization_url`, from the app settings.
+    Without one, the token of the app's identity is sent only to Azure DevOps Services.
     """
 
     organization_url: str | None
     has_pat: bool
 
     def refusal(self, url: str) -> str:
-        """Return why an address may not receive it, or "" when it may.
+        """Return why an address may not receive the credential, or "" if it may.
 
         The text continues a sentence that begins with the address.
         """
         origin = Origin.of(url)
-        if self.has_pat:
-            return "" if origin in self._family else self._not_for_pat
-        if origin and origin.is_services:
-            return ""
-        return (
-            "is not Azure DevOps Services over https, and the token of the app's identity goes "
-            "only to https://dev.azure.com/<organization> and "
-            "https://<organization>.visualstudio.com; correct the address, or, for Azure DevOps "
-            "Server, set AZURE_DEVOPS_PAT and AZURE_DEVOPS_ORG_URL"
-        )
-
-    @property
-    def _family(self) -> frozenset[Origin]:
-        return family(self.organization_url) if self.organization_url else frozenset()
-
-    @property
-    def _not_for_pat(self) -> str:
+        if not self.has_pat:
+            if origin and origin.is_services:
+                return ""
+            return (
+                "is not Azure DevOps Services over https, and the token of the app's identity is "
+                "sent only to https://dev.azure.com/<organization> and "
+                "https://<organization>.visualstudio.com; correct the address, or, for Azure "
+                "DevOps Server, set AZURE_DEVOPS_PAT and AZURE_DEVOPS_ORG_URL"
+            )
         if not self.organization_url:
             return (
-                "cannot be asked: AZURE_DEVOPS_PAT goes only to the host of AZURE_DEVOPS_ORG_URL, "
-                "which is not set; set it"
+                "cannot be used: AZURE_DEVOPS_PAT is sent only to the host of "
+                "AZURE_DEVOPS_ORG_URL, which is not set; set it"
             )
+        if origin in family(self.organization_url):
+            return ""
         return (
-            "has another host than AZURE_DEVOPS_ORG_URL, the only one that AZURE_DEVOPS_PAT goes "
-            f"to: {shown(self.organization_url)}; correct one of the two addresses"
+            "is not on the host of AZURE_DEVOPS_ORG_URL, the only one that AZURE_DEVOPS_PAT is "
+            f"sent to: {shown(self.organization_url)}; correct one of the two addresses"
         )
 
 
 def family(organization_url: str) -> frozenset[Origin]:
-    """Return the origins that serve an organization, whichever of its addresses is given."""
+    """Return all origins that serve an organization, given any of its addresses."""
     origin = Origin.of(organization_url)
     if origin is None or not origin.is_private:
         return frozenset()
@@ -125,9 +118,9 @@ def family(organization_url: str) -> frozenset[Origin]:
 
 
 def organization_of(url: str) -> str:
-    """Return the organization of an address of Azure DevOps Services, in lower case.
+    """Return the organization in an address of Azure DevOps Services, in lower case.
 
-    "" for the address of any other server, or one that names no organization.
+    Return "" for any other server, or for an address that names no organization.
     """
     origin = Origin.of(url)
     if origin is None or not origin.is_services:
@@ -138,7 +131,7 @@ def organization_of(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
+    """Whether a host is this machine."""
     try:
         return host == "localhost" or ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -146,7 +139,7 @@ def is_loopback(host: str) -> bool:
 
 
 def organization_problem(url: str) -> str:
-    """Return what is wrong with the address of an organization, or "" when nothing is.
+    """Return what is wrong with the address of an organization, or "".
 
     The text continues a sentence that begins with the address.
     """
@@ -165,7 +158,7 @@ def organization_problem(url: str) -> str:
 
 
 def _meant(match: re.Match[str], host: str, path: Sequence[str]) -> str:
-    """Return the address that was meant, "" when that cannot be known."""
+    """Return the corrected address, or "" if it cannot be inferred."""
     if _is_within(host, _SERVICES):
         named = path and _ORGANIZATION.fullmatch(path[0])
         return f"https://{_SERVICES}/{path[0]}" if named else ""
@@ -181,7 +174,7 @@ def _meant(match: re.Match[str], host: str, path: Sequence[str]) -> str:
 
 
 def _why(match: re.Match[str], host: str, meant: str) -> str:
-    """Return the reason why an address is refused, "" where the right one says enough."""
+    """Return why an address is refused, or "" where the suggested one makes it clear."""
     if match["scheme"] == "http" and not is_loopback(host):
         return "over plain http, anyone on the way could read the credential"
     if match["rest"]:

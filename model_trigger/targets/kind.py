@@ -1,4 +1,4 @@
-"""What a kind of target is: it answers whatever differs between the things that rules start."""
+"""The interface of a kind of target: all that differs between the things that rules start."""
 
 import json
 from abc import abstractmethod
@@ -18,82 +18,84 @@ from model_trigger.targets.request import (
 from model_trigger.targets.values import Placeholder, Template, Values
 from model_trigger.text import quoted
 
-# A request is kept with its registration, in an entity of at most 1 MiB:
+# A request is stored with its registration, in an entity of at most 1 MiB:
 # https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 _LONGEST_REQUEST = 200_000
 
 Fields_contra = TypeVar("Fields_contra", bound=TargetFields, contravariant=True)
+AnyDefinition = TypeVar("AnyDefinition", bound=Definition)
 
 
-class Kind(Protocol[Fields_contra]):
-    """A kind of target. What is not abstract may be left as it is."""
+class Kind(Protocol[Fields_contra, AnyDefinition]):
+    """A kind of target. Methods that are not abstract have defaults."""
 
-    # The field of a rule that holds the fields of a target, and the kind in rows of the ledger.
+    # The field of a rule that contains a target, and the kind in rows of the ledger.
     name: ClassVar[str]
-    # What one is called in a sentence, and what is said of the rule's field in editors.
+    # The noun for a target in a sentence, and the description of the rule's field in editors.
     what: ClassVar[str]
     about: ClassVar[str]
     fields: ClassVar[type[BaseModel]]
-    # One as it is written in a rule, and an example for each field that is given as JSON.
+    # A target as written in a rule, and an example for each field that takes JSON.
     example: ClassVar[str]
     examples: ClassVar[Mapping[str, str]]
 
     @abstractmethod
     def named(self, fields: Fields_contra) -> int | str:
-        """Return the id or the name of what is started."""
+        """Return the id or name of what is started."""
 
     def branch(self, fields: Fields_contra) -> str | None:
-        """Return the branch that is run, where there is one to choose."""
+        """Return the branch to run; None for the default, or where there are no branches."""
 
     @abstractmethod
     def templates(self, fields: Fields_contra) -> Iterable[Template]:
-        """Return the templates of all that must be safe to hand to a script."""
+        """Return the templates of all values that must be safe to pass to a script."""
 
     @abstractmethod
     def body(
-        self, fields: Fields_contra, definition: Definition, values: Values, key: str
+        self, fields: Fields_contra, definition: AnyDefinition, values: Values, key: str
     ) -> Mapping[str, Any]:
-        """Return the body of the POST, from which `key` finds again what it started.
+        """Return the body of the POST; it contains `key`, to find what the POST started.
 
-        Raises UnsafeValueError for a value that may not be handed over, and TargetError where the
-        definition does not take what the fields say.
+        Raises UnsafeValueError for a value that may not be passed, and TargetError when the
+        definition does not accept the fields.
         """
         ...
 
-    def accepting(self, fields: Fields_contra) -> Definition:  # noqa: ARG002 - others need them
-        """Return a definition that takes what the fields say, where the true one is not known."""
-        return Definition(0, "")
+    @abstractmethod
+    def accepting(self, fields: Fields_contra) -> AnyDefinition:
+        """Return a definition that accepts the fields, for use where the real one is unknown."""
+        ...
 
     @abstractmethod
     def looks_alike(self, body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Whether what `other` started may look like what `body` started, in the same target.
+        """Whether what `other` started may be mistaken for what `body` started in the same target.
 
-        Never where its key alone identifies what was started.
+        Never where the key alone identifies what was started.
         """
         ...
 
-    def problem(self, request: StartRequest, definition: Definition) -> str | None:
-        """Return what is wrong with a start that would be accepted; None when nothing is."""
+    def problem(self, request: StartRequest, definition: AnyDefinition) -> str | None:
+        """Return a problem with a start that would be accepted, or None."""
 
-    def hint(self, definition: Definition) -> str | None:
-        """Return what is worth knowing of a definition that fits, to stand in brackets."""
+    def hint(self, definition: AnyDefinition) -> str | None:
+        """Return a remark, shown in brackets, on a definition that accepts the rule, or None."""
 
     def describe(self, fields: Fields_contra) -> str:
-        """Describe a target in a few words: `release 1 in ml`, where a name stands in quotes."""
+        """Return a short description, such as `release 1 in ml`, with names in quotes."""
         named = json.dumps(self.named(fields), ensure_ascii=False)
         project = f" in {fields.project}" if fields.project else ""
         organization = f" at {fields.organization_url}" if fields.organization_url else ""
         return f"{self.name} {named}{project}{organization}"
 
     def placeholders(self, fields: Fields_contra) -> Iterator[Placeholder]:
-        """Yield the placeholders in everything that is handed over."""
+        """Yield the placeholders in all values that are passed."""
         for template in self.templates(fields):
             yield from template.placeholders
 
     def address(self, fields: Fields_contra, rule: str, defaults: TargetDefaults) -> TargetAddress:
         """Complete the target of a rule with the organization and project of the app.
 
-        Raises TargetError when one of them is missing in both.
+        Raises TargetError when both leave one of them out.
         """
         organization_url = fields.organization_url or defaults.organization_url
         project = fields.project or defaults.project
@@ -116,13 +118,13 @@ class Kind(Protocol[Fields_contra]):
         fields: Fields_contra,
         values: Values,
         address: TargetAddress,
-        definition: Definition,
+        definition: AnyDefinition,
         key: str,
     ) -> StartRequest:
-        """Fill a target with values. `key` finds again what was started.
+        """Build the request to start a target; `key` identifies what it starts.
 
-        Raises UnsafeValueError and TargetError as `body` does, and TargetError for more than can be
-        kept.
+        Raises UnsafeValueError and TargetError as `body` does, and TargetError for a request that
+        is too large to store.
         """
         body = self.body(fields, definition, values, key)
         request = StartRequest(
@@ -131,8 +133,8 @@ class Kind(Protocol[Fields_contra]):
         length = len(request.to_json())
         if length > _LONGEST_REQUEST:
             msg = (
-                f"what rule {quoted(values.rule)} hands over has {length:,} characters, at most "
-                f"{_LONGEST_REQUEST:,} can be kept: hand over less of the tags and properties"
+                f"the request of rule {quoted(values.rule)} has {length:,} characters; at most "
+                f"{_LONGEST_REQUEST:,} can be stored: pass fewer or shorter tags and properties"
             )
             raise TargetError(msg)
         return request

@@ -1,7 +1,7 @@
 """The only list of the kinds of targets.
 
-Another kind is a module beside `release.py`, a line here, the class that asks its service, and a
-line for that class in CLIENTS of `azure_devops/client.py`.
+To add a kind, add a module beside `release.py` and a line here, a client class for its service, and
+a line for that class in CLIENTS of `azure_devops/client.py`.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from model_trigger.targets.pipeline import PipelineKind
 from model_trigger.targets.release import ReleaseKind
 from model_trigger.targets.request import StartRequest
 
-KINDS: Mapping[str, Kind[Any]] = {
+KINDS: Mapping[str, Kind[Any, Any]] = {
     "release": ReleaseKind(),
     "pipeline": PipelineKind(),
 }
 
 
 def read_request(text: str) -> StartRequest:
-    """Read a request as the ledger keeps it. Raises KeyError for a kind that is not known."""
+    """Read a request as the ledger stores it. Raises KeyError for an unknown kind."""
     request = StartRequest.from_json(text)
     KINDS[request.kind]
     return request

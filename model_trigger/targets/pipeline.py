@@ -1,4 +1,4 @@
-"""YAML pipelines: what a rule says of one, and the run that it starts."""
+"""YAML pipelines: their fields in a rule, and the request that starts a run."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,14 +16,17 @@ from model_trigger.targets.fields import (
 )
 from model_trigger.targets.kind import Kind
 from model_trigger.targets.request import Definition, StartRequest
-from model_trigger.targets.values import Placeholder, Template, Values, fill_all
+from model_trigger.targets.values import Template, Values, fill_all
 
-DEFAULT_PARAMETERS = {"modelName": "model_name", "modelVersion": "model_version"}
+_DEFAULT_PARAMETERS = {
+    "modelName": Template.parse("{model_name}"),
+    "modelVersion": Template.parse("{model_version}"),
+}
 KEY_PARAMETER = "modelTriggerKey"
 
 
 class PipelineFields(Fields):
-    """A YAML pipeline, and what a run is given."""
+    """A YAML pipeline, and what its runs receive."""
 
     id: IdOrName = Field(description="Id or name of the pipeline; a name may carry its folder.")
     project: ProjectField = None
@@ -41,8 +44,15 @@ class PipelineFields(Fields):
     stages_to_skip: tuple[NonEmpty, ...] = Field(default=(), description="Stages not to run.")
 
 
-class PipelineKind(Kind[PipelineFields]):
-    """A run is identified by its key, where the pipeline declares the parameter for it."""
+@dataclass(frozen=True, slots=True)
+class PipelineDefinition(Definition):
+    """A pipeline; `takes_key` is whether it declares the parameter for the key."""
+
+    takes_key: bool = False
+
+
+class PipelineKind(Kind[PipelineFields, PipelineDefinition]):
+    """A run is identified by its key, if the pipeline declares the parameter for it."""
 
     name: ClassVar[str] = "pipeline"
     what: ClassVar[str] = "pipeline"
@@ -56,11 +66,11 @@ class PipelineKind(Kind[PipelineFields]):
     }
 
     def named(self, fields: PipelineFields) -> int | str:
-        """Return the id or the name of the pipeline."""
+        """Return the id or name of the pipeline."""
         return fields.id
 
     def branch(self, fields: PipelineFields) -> str | None:
-        """Return the branch whose YAML is run; None for the pipeline's default branch."""
+        """Return the branch to run; None for the pipeline's default branch."""
         return fields.branch
 
     def templates(self, fields: PipelineFields) -> Iterable[Template]:
@@ -68,12 +78,14 @@ class PipelineKind(Kind[PipelineFields]):
         return (*fields.variables.values(), *(fields.parameters or {}).values())
 
     def body(
-        self, fields: PipelineFields, definition: Definition, values: Values, key: str
+        self, fields: PipelineFields, definition: PipelineDefinition, values: Values, key: str
     ) -> Mapping[str, Any]:
         """Return the JSON of RunPipelineParameters. Raises UnsafeValueError."""
-        body: dict[str, Any] = {"templateParameters": _parameters(fields, values)}
+        templates = _DEFAULT_PARAMETERS if fields.parameters is None else fields.parameters
+        parameters = fill_all(templates, values)
         if definition.takes_key:
-            body["templateParameters"][KEY_PARAMETER] = key
+            parameters[KEY_PARAMETER] = key
+        body: dict[str, Any] = {"templateParameters": parameters}
         if fields.variables:
             filled = fill_all(fields.variables, values)
             body["variables"] = {name: {"value": value} for name, value in filled.items()}
@@ -82,33 +94,37 @@ class PipelineKind(Kind[PipelineFields]):
             body["stagesToSkip"] = list(fields.stages_to_skip)
         return body
 
-    def looks_alike(self, body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Whether a run may be that of the other body, as far as it was given the same.
+    def accepting(self, fields: PipelineFields) -> PipelineDefinition:  # noqa: ARG002
+        """Return a pipeline: the parameters that it accepts are known only when it runs."""
+        return PipelineDefinition(0, "")
 
-        A run with a key is identified by its key alone. What only this body sends may be what the
-        run of the other one has by default.
+    def looks_alike(self, body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Whether a run of one body may be a run of the other, judged by what both send.
+
+        A run with a key is identified by the key alone. What only this body sends may equal the
+        defaults of the other's run.
         """
-        mine, others = Given.by(body), Given.by(other)
+        mine, others = Inputs.of_body(body), Inputs.of_body(other)
         if mine.key and mine.key != others.key:
             return False
         return others.fits(mine.narrowed_to(others)) is not False
 
-    def hint(self, definition: Definition) -> str | None:
-        """Return how a run is found where it gets no key."""
+    def hint(self, definition: PipelineDefinition) -> str | None:
+        """Return how a run is identified if it receives no key."""
         if definition.takes_key:
             return None
         return (
-            f"it does not declare the parameter {KEY_PARAMETER}: when the answer to a start is "
-            "lost, its run is told by what it was given"
+            f"it does not declare the parameter {KEY_PARAMETER}: if the response to a start is "
+            "lost, its run is identified by its branch, parameters and variables"
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What a run was given: a branch, parameters and variables; None where that is not said.
+class Inputs:
+    """What a run received: a branch, parameters and variables; None where that is unknown.
 
-    Names and the values of booleans are kept in lower case, since the service compares names
-    without case and writes `True` for a boolean that was sent as `true`.
+    Names and boolean values are in lower case, since the service ignores case in names and writes
+    `True` for a boolean that was sent as `true`.
     """
 
     branch: str | None
@@ -121,13 +137,13 @@ class Given:
         branch: str | None,
         parameters: Mapping[str, object] | None,
         variables: Mapping[str, object] | None,
-    ) -> "Given":
-        """Return it in a form that can be compared."""
+    ) -> "Inputs":
+        """Normalize names and values for comparison."""
         return cls(branch, _comparable(parameters), _comparable(variables))
 
     @classmethod
-    def by(cls, body: Mapping[str, Any]) -> "Given":
-        """Read what the body of a request hands over; without a branch, the default one is run."""
+    def of_body(cls, body: Mapping[str, Any]) -> "Inputs":
+        """Read what the body of a request sends; without a branch, the default branch is run."""
         repositories = body.get("resources", {}).get("repositories", {})
         variables = body.get("variables", {})
         return cls.of(
@@ -141,10 +157,14 @@ class Given:
         """The value of the parameter for the key."""
         return (self.parameters or {}).get(KEY_PARAMETER.lower())
 
-    def fits(self, sent: "Given") -> bool | None:
-        """Whether a run that was given this may be the one that was sent that.
+    def has_key(self, key: str) -> bool | None:
+        """Whether the run received this key; None if its parameters are unknown."""
+        return None if self.parameters is None else self.key == key
 
-        None where it does not say. It may have been given more, such as defaults.
+    def fits(self, sent: "Inputs") -> bool | None:
+        """Whether a run that received this may be the run of a request that sends `sent`.
+
+        None if that is unknown. The run may have received more, such as defaults.
         """
         verdicts = (
             None if sent.branch and self.branch is None else sent.branch in {None, self.branch},
@@ -155,9 +175,9 @@ class Given:
             return False
         return None if None in verdicts else True
 
-    def narrowed_to(self, other: "Given") -> "Given":
-        """Return what both were given something for."""
-        return Given(
+    def narrowed_to(self, other: "Inputs") -> "Inputs":
+        """Return only the names and the branch that the other one has too."""
+        return Inputs(
             self.branch if other.branch else None,
             _shared(self.parameters, other.parameters),
             _shared(self.variables, other.variables),
@@ -184,29 +204,27 @@ def _shared(
     return these and {name: value for name, value in these.items() if name in (those or {})}
 
 
+def key_of(request: StartRequest) -> str | None:
+    """Return the key that the request of a pipeline sends, or None."""
+    return request.body.get("templateParameters", {}).get(KEY_PARAMETER)
+
+
 def with_key(request: StartRequest, key: str) -> StartRequest:
-    """Return the request of a pipeline with the parameter for the key."""
+    """Return the request of a pipeline with the key added."""
     parameters = {**request.body.get("templateParameters", {}), KEY_PARAMETER: key}
     return replace(request, body={**request.body, "templateParameters": parameters})
 
 
 def without_key(request: StartRequest) -> StartRequest:
-    """Return the request of a pipeline without the parameter for the key."""
+    """Return the request of a pipeline without the key."""
     parameters = dict(request.body.get("templateParameters", {}))
     parameters.pop(KEY_PARAMETER, None)
     return replace(request, body={**request.body, "templateParameters": parameters})
 
 
 def resources(branch: str | None) -> dict[str, Any]:
-    """Write the branch that a pipeline runs as the part of the body that names it."""
+    """Return the part of the body that selects the branch to run."""
     if not branch:
         return {}
     ref = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
     return {"resources": {"repositories": {"self": {"refName": ref}}}}
-
-
-def _parameters(fields: PipelineFields, values: Values) -> dict[str, str]:
-    if fields.parameters is None:
-        defaults = DEFAULT_PARAMETERS.items()
-        return {name: values.safe(Placeholder(placeholder)) for name, placeholder in defaults}
-    return fill_all(fields.parameters, values)

@@ -1,6 +1,8 @@
-"""Classic release definitions: what a rule says of one, and the release that it starts."""
+"""Classic release definitions: their fields in a rule, and the request that starts a release."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
@@ -19,18 +21,18 @@ from model_trigger.targets.values import Placeholder, Template, Values, fill_all
 from model_trigger.text import quoted
 
 DEFAULT_VARIABLES = {
-    "modelName": "model_name",
-    "modelVersion": "model_version",
-    "modelUri": "model_uri",
-    "workspaceName": "workspace",
-    "resourceGroup": "resource_group",
-    "subscriptionId": "subscription_id",
+    "modelName": Template.parse("{model_name}"),
+    "modelVersion": Template.parse("{model_version}"),
+    "modelUri": Template.parse("{model_uri}"),
+    "workspaceName": Template.parse("{workspace}"),
+    "resourceGroup": Template.parse("{resource_group}"),
+    "subscriptionId": Template.parse("{subscription_id}"),
 }
 _DEFAULT_DESCRIPTION = Template.parse("{model_name} {model_version} registered in {workspace}")
 
 
 class ReleaseFields(Fields):
-    """A classic release definition, and what a release is given."""
+    """A classic release definition, and what its releases receive."""
 
     definition: IdOrName = Field(
         description="Id or name of the release definition; a name may carry its path: \\ml\\Deploy."
@@ -51,8 +53,61 @@ class ReleaseFields(Fields):
     )
 
 
-class ReleaseKind(Kind[ReleaseFields]):
-    """A release is identified by the key that its description ends in."""
+@dataclass(frozen=True, slots=True)
+class ReleaseDefinition(Definition):
+    """A release definition.
+
+    `variables` maps each variable to whether it is settable at release time; `artifacts` maps each
+    artifact's alias to its AzureML model, or None. `triggers` are the aliases of AzureML artifacts
+    whose new versions start a release without the app.
+    """
+
+    variables: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    artifacts: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    triggers: tuple[str, ...] = ()
+
+    def doubled(self, concerns: Callable[[str], bool] = lambda _: True) -> str:
+        """Return a warning if it also starts on its own, otherwise "".
+
+        A trigger counts unless it belongs to a model that does not matter to `concerns`.
+        """
+        models = [self.artifacts.get(alias) for alias in self.triggers]
+        if not any(model is None or concerns(model) for model in models):
+            return ""
+        return (
+            f"release definition {quoted(self.name)} ({self.id}) also starts on its own, so every "
+            "version is released twice: turn off the continuous deployment trigger of its artifact "
+            f"{', '.join(map(quoted, self.triggers))}"
+        )
+
+    def declared(self, variable: str) -> str | None:
+        """Return the definition's spelling of a variable, or None if it does not declare it.
+
+        Azure DevOps ignores case in variable names: `src/Agent.Worker/Variables.cs`
+        in https://github.com/microsoft/azure-pipelines-agent.
+        """
+        if variable in self.variables:
+            return variable
+        return next((name for name in self.variables if name.lower() == variable.lower()), None)
+
+    def check_settable(self, variables: Iterable[str]) -> None:
+        """Raise TargetError unless each of these variables is settable at release time."""
+        states = [
+            f"variable {quoted(name)} {'does not exist' if declared is None else 'is not settable'}"
+            for name in variables
+            for declared in [self.declared(name)]
+            if declared is None or not self.variables[declared]
+        ]
+        if states:
+            msg = (
+                f"in release definition {quoted(self.name)} ({self.id}) {' and '.join(states)}: "
+                "add what is missing at scope Release, and tick Settable at release time"
+            )
+            raise TargetError(msg)
+
+
+class ReleaseKind(Kind[ReleaseFields, ReleaseDefinition]):
+    """A release is identified by the key at the end of its description."""
 
     name: ClassVar[str] = "release"
     what: ClassVar[str] = "release definition"
@@ -65,7 +120,7 @@ class ReleaseKind(Kind[ReleaseFields]):
     }
 
     def named(self, fields: ReleaseFields) -> int | str:
-        """Return the id or the name of the release definition."""
+        """Return the id or name of the release definition."""
         return fields.definition
 
     def templates(self, fields: ReleaseFields) -> Iterable[Template]:
@@ -73,89 +128,70 @@ class ReleaseKind(Kind[ReleaseFields]):
         return (*fields.variables.values(), *fields.artifacts.values())
 
     def body(
-        self, fields: ReleaseFields, definition: Definition, values: Values, key: str
+        self, fields: ReleaseFields, definition: ReleaseDefinition, values: Values, key: str
     ) -> Mapping[str, Any]:
         """Return the JSON of a ReleaseStartMetadata.
 
-        Raises UnsafeValueError, and TargetError for variables that nobody is allowed to set.
+        Raises UnsafeValueError, and TargetError for variables that are not settable.
         """
         description = values.describe(fields.description or _DEFAULT_DESCRIPTION)
         variables = _variables(fields, definition, values)
+        versions = {
+            alias: values.safe(Placeholder("model_version"))
+            for alias, model in definition.artifacts.items()
+            if model == values.registration.model
+        }
+        versions |= fill_all(fields.artifacts, values)
         return {
             "definitionId": definition.id,
             "description": f"{description} {key_mark(key)}".lstrip(),
             "variables": {name: {"value": value} for name, value in variables.items()},
-            "artifacts": _artifacts(fields, definition, values),
+            "artifacts": [
+                {"alias": alias, "instanceReference": {"id": version, "name": version}}
+                for alias, version in versions.items()
+            ],
         }
 
-    def accepting(self, fields: ReleaseFields) -> Definition:
-        """Return a definition that lets the rule set what it sets."""
-        return Definition(0, "", dict.fromkeys(fields.variables, True))
+    def accepting(self, fields: ReleaseFields) -> ReleaseDefinition:
+        """Return a definition in which all variables of the rule are settable."""
+        return ReleaseDefinition(0, "", dict.fromkeys(fields.variables, True))
 
     def looks_alike(
         self,
         body: Mapping[str, Any],  # noqa: ARG002 - the key is enough
         other: Mapping[str, Any],  # noqa: ARG002
     ) -> bool:
-        """No release looks like another one: their keys differ."""
+        """Return False: releases have different keys."""
         return False
 
-    def problem(self, request: StartRequest, definition: Definition) -> str | None:
-        """Return what is wrong when a release is given nothing that says which model to deploy."""
+    def problem(self, request: StartRequest, definition: ReleaseDefinition) -> str | None:
+        """Return a problem if a release receives nothing that names the model to deploy."""
         if request.body["variables"] or request.body["artifacts"]:
             return None
         return (
-            f"release definition {quoted(definition.name)} ({definition.id}) is not told which "
-            "model to deploy: add the variables modelName and modelVersion at scope Release and "
-            "tick Settable at release time, or give it variables or artifacts in the rule"
+            f"release definition {quoted(definition.name)} ({definition.id}) receives nothing that "
+            "identifies the model: add the variables modelName and modelVersion at scope Release "
+            "and tick Settable at release time, or set variables or artifacts in the rule"
         )
 
 
 def key_mark(key: str) -> str:
-    """Write the key as it ends a release's description."""
+    """Return the text for a key at the end of a release's description."""
     return f"[model-trigger:{key}]"
 
 
-def _variables(fields: ReleaseFields, definition: Definition, values: Values) -> Mapping[str, str]:
-    """Return what the definition takes by default, and over it what the rule says."""
-    _check_settable(fields.variables, definition)
+def last_key_mark(description: str) -> str:
+    """Return the last key in a description, or "". Only the last one is written by the app."""
+    marks = re.findall(r"\[model-trigger:[^\]]*\]", description)
+    return marks[-1] if marks else ""
+
+
+def _variables(
+    fields: ReleaseFields, definition: ReleaseDefinition, values: Values
+) -> Mapping[str, str]:
+    """Return the defaults that the definition accepts, overridden by the rule's variables."""
+    definition.check_settable(fields.variables)
     given = {definition.declared(name) or name: one for name, one in fields.variables.items()}
     defaults = {definition.declared(name) or name: one for name, one in DEFAULT_VARIABLES.items()}
-    variables = {
-        name: values.safe(Placeholder(placeholder))
-        for name, placeholder in defaults.items()
-        if definition.variables.get(name) and name not in given
-    }
-    return variables | fill_all(given, values)
-
-
-def _artifacts(
-    fields: ReleaseFields, definition: Definition, values: Values
-) -> Sequence[dict[str, Any]]:
-    model = values.registration.model
-    versions = {
-        alias: values.safe(Placeholder("model_version"))
-        for alias, of_model in definition.artifacts.items()
-        if of_model == model
-    }
-    versions |= fill_all(fields.artifacts, values)
-    return [
-        {"alias": alias, "instanceReference": {"id": version, "name": version}}
-        for alias, version in versions.items()
-    ]
-
-
-def _check_settable(variables: Iterable[str], definition: Definition) -> None:
-    states = [
-        f"variable {quoted(name)} {'does not exist' if declared is None else 'is not settable'}"
-        for name in variables
-        for declared in [definition.declared(name)]
-        if declared is None or not definition.variables[declared]
-    ]
-    if states:
-        msg = (
-            f"in release definition {quoted(definition.name)} ({definition.id}) "
-            f"{' and '.join(states)}: add what is missing at scope Release, and tick Settable at "
-            "release time"
-        )
-        raise TargetError(msg)
+    settable = {name: one for name, one in defaults.items() if definition.variables.get(name)}
+    return fill_all(settable | given, values)

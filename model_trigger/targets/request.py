@@ -1,24 +1,23 @@
-"""What a target is asked to start, and what it may answer: values shared by core and adapters."""
+"""Requests to start a target and their results: values shared by core and adapters."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from model_trigger.deadline import Deadline
 from model_trigger.targets.hosts import organization_of
-from model_trigger.text import quoted
 
 
 class TargetError(ValueError):
-    """The target cannot be started as the rule says; a person must change one of the two."""
+    """The target cannot be started as the rule specifies; someone must change one of the two."""
 
 
 class AzureDevOpsError(Exception):
-    """Azure DevOps could not be asked just now; it may pass.
+    """A request to Azure DevOps failed; a retry may succeed.
 
-    `answered` is whether the organization answered at all.
+    `answered` is whether the organization responded at all.
     """
 
     def __init__(self, message: str = "", *, answered: bool = True) -> None:
@@ -28,9 +27,9 @@ class AzureDevOpsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TargetAddress:
-    """Where a target is: `definition` is its id or its name, which may stand after its folder.
+    """The address of a target: `definition` is its id or its name, optionally with its folder.
 
-    `kind` is a name of KINDS. `branch` is the one whose YAML a pipeline runs; None for the
+    `kind` is a key of KINDS. `branch` is the branch whose YAML a pipeline runs; None for the
     pipeline's default branch.
     """
 
@@ -43,47 +42,24 @@ class TargetAddress:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What is known of a target before it is started.
-
-    `variables` maps each variable of a release definition to whether it is settable at release
-    time; `artifacts` maps each artifact's alias to the AzureML model it stands for, or None.
-    `triggers` are the aliases of AzureML artifacts whose new versions start the definition by
-    itself. `takes_key` is whether a pipeline declares the parameter `modelTriggerKey`.
-    """
+    """What is known about a target before it is started; a kind of target adds its own fields."""
 
     id: int
     name: str
-    variables: Mapping[str, bool] = field(default_factory=dict[str, bool])
-    artifacts: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
-    triggers: tuple[str, ...] = ()
-    takes_key: bool = False
 
-    @property
-    def doubled(self) -> str:
-        """The warning that the definition starts by itself, besides being started."""
-        aliases = ", ".join(map(quoted, self.triggers))
-        return (
-            f"release definition {quoted(self.name)} ({self.id}) also starts by itself, so that "
-            f"every version is released twice: switch off the continuous deployment trigger of its "
-            f"artifact {aliases}"
-        )
+    def doubled(self, concerns: Callable[[str], bool] = lambda _: True) -> str:  # noqa: ARG002
+        """Return a warning if it also starts on its own, otherwise "".
 
-    def declared(self, variable: str) -> str | None:
-        """Return the definition's spelling of a variable; None when it declares no such one.
-
-        Azure DevOps compares the names of variables without case: `src/Agent.Worker/Variables.cs`
-        in https://github.com/microsoft/azure-pipelines-agent.
+        `concerns` is whether a model matters; by default every model does.
         """
-        if variable in self.variables:
-            return variable
-        return next((name for name in self.variables if name.lower() == variable.lower()), None)
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """One POST, complete: a look-up after an unknown outcome uses it, never the present rule.
+    """One complete POST: the lookup of an unknown outcome uses it, never the current rule.
 
-    `kind` is a name of KINDS.
+    `kind` is a key of KINDS.
     """
 
     kind: str
@@ -94,11 +70,11 @@ class StartRequest:
 
     @property
     def target(self) -> tuple[str, str, int]:
-        """What it starts, however the rule spells it: an id is unique within an organization."""
+        """What it starts, however the rule spells it: ids are unique within an organization."""
         return self.kind, organization_key(self.organization_url), self.definition
 
     def to_json(self) -> str:
-        """Write the request as JSON text, as the ledger keeps it."""
+        """Return the request as JSON text, as the ledger stores it."""
         return json.dumps(
             {
                 "kind": self.kind,
@@ -111,7 +87,7 @@ class StartRequest:
 
     @classmethod
     def from_json(cls, text: str) -> "StartRequest":
-        """Read what `to_json` wrote."""
+        """Read the output of `to_json`."""
         return cls(**json.loads(text))
 
 
@@ -134,8 +110,8 @@ class Started:
 class Refused:
     """Azure DevOps refused, so nothing was started; a person must act.
 
-    Where it refused because of the parameter for our key, nobody has to act: `corrected` is the
-    request with or without it, which may be sent in its place.
+    Nobody has to act if only the parameter for the app's key was refused: `corrected` is then the
+    request with or without the key, to be sent instead.
     """
 
     reason: str
@@ -144,9 +120,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
-    """Nothing was started, for certain; it may be retried after `retry_after` seconds.
+    """Nothing was started, for certain; retry after `retry_after` seconds.
 
-    `answered` is whether the organization answered at all.
+    `answered` is whether the organization responded at all.
     """
 
     reason: str
@@ -156,9 +132,9 @@ class NotStarted:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The release may or may not have been started: it must be looked up.
+    """The release may or may not have been started; it must be looked up.
 
-    `answered` is whether the organization answered at all.
+    `answered` is whether the organization responded at all.
     """
 
     reason: str
@@ -172,7 +148,7 @@ StartResult = Started | Refused | NotStarted | Unknown
 class Found:
     """The release that a POST started, identified by its key.
 
-    `second` is another one with the same key: a process that was frozen meanwhile has started it.
+    `second` is another one with the same key, started by a process that was frozen meanwhile.
     """
 
     release: Release
@@ -180,21 +156,21 @@ class Found:
 
     @classmethod
     def of(cls, releases: Sequence[Release]) -> "Found":
-        """Return what was found, given all that have the key: at least one."""
+        """Return what was found, given all releases with the key: at least one."""
         return cls(*releases[:2])
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Proof, as far as the list goes: it was read to its last page, and nothing in it can be it."""
+    """Nothing was found: the list was read to its last page, and nothing in it can match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Runs without a key of ours, one of which may be the one in question.
+    """Runs without the app's key, one of which may be the one in question.
 
-    `fitting` were given what the request sends; `silent` do not say what they were given, neither
-    in the list nor by themselves, so as long as nobody else claims them they may be it too.
+    `fitting` received what the request sends. `silent` show what they received neither in the list
+    nor when read on their own, so they may be it too unless another claim owns them.
     """
 
     fitting: tuple[Release, ...]
@@ -206,7 +182,7 @@ Sighting = Found | Absent | Candidates
 
 @dataclass(frozen=True, slots=True)
 class TargetDefaults:
-    """Where the targets are of rules that do not say so."""
+    """The organization and project of targets whose rules do not name them."""
 
     organization_url: str | None
     project: str | None
@@ -216,11 +192,11 @@ class TargetClient(Protocol):
     """Starts targets. The errors are TargetError (a person must act) and AzureDevOpsError."""
 
     def definition(self, address: TargetAddress, deadline: Deadline) -> Definition:
-        """Read what is known of a target."""
+        """Read the definition of a target."""
         ...
 
     def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
-        """Send one POST; a refusal that only concerns the `key` comes with a corrected request."""
+        """Send one POST; a refusal of only the `key` includes a corrected request."""
         ...
 
     def find(
@@ -233,16 +209,16 @@ class TargetClient(Protocol):
     ) -> Sighting:
         """Look for what a POST may have started, to the last page of the list.
 
-        The reading of the list begins at or after `began_after`, on the deadline's clock.
+        The list is read no earlier than `began_after`, on the deadline's clock.
         """
         ...
 
     def dry_run(self, request: StartRequest, deadline: Deadline) -> str:
-        """Do all of a start except starting; return what could not be verified."""
+        """Check a start without starting anything; return what could not be verified."""
         ...
 
 
 def organization_key(url: str) -> str:
-    """Return one spelling of the addresses of an organization, to compare them."""
+    """Return one spelling for all addresses of an organization, for comparison."""
     organization = organization_of(url)
     return f"https://dev.azure.com/{organization}" if organization else url.rstrip("/").lower()

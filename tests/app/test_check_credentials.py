@@ -24,7 +24,7 @@ def test_check_refuses_a_rule_for_an_unknown_host(  # noqa: PLR0913, PLR0917 - f
         ("churn.release.organization_url", json.dumps(stranger.url)),
         ("fraud.pipeline.organization_url", json.dumps(stranger.url)),
     ] == [(one["path"], one["value"]) for one in problems]
-    assert all(" goes " in one["message"] for one in problems)
+    assert all(" sent " in one["message"] for one in problems)
 
 
 def test_check_names_the_setting_that_holds_the_address(configure, capsys):
@@ -48,7 +48,7 @@ def test_check_refuses_a_server_without_a_pat(configure, capsys):
     assert 1 == commands.main(["check"])
     assert (
         'AZURE_DEVOPS_ORG_URL: "https://tfs.contoso.com/tfs" is not Azure DevOps Services over '
-        "https, and the token of the app's identity goes only to https://dev.azure.com/"
+        "https, and the token of the app's identity is sent only to https://dev.azure.com/"
     ) in capsys.readouterr().out
 
 

@@ -81,14 +81,14 @@ ROWS = {
         "failed",
         State.FAILED,
         "failed",
-        reason=f"Azure DevOps showed its sign-in page (HTTP 203): {RENEW}",
+        reason=f"Azure DevOps returned its sign-in page (HTTP 203): {RENEW}",
         faults=starting("sign-in page"),
     ),
     "redirected to the sign-in page": Row(
         "failed",
         State.FAILED,
         "failed",
-        reason=f"Azure DevOps showed its sign-in page (HTTP 302): {RENEW}",
+        reason=f"Azure DevOps returned its sign-in page (HTTP 302): {RENEW}",
         faults=starting("redirect"),
     ),
     "expired": Row(
@@ -96,9 +96,9 @@ ROWS = {
         State.FAILED,
         "failed",
         reason={
-            "personal access token": "Azure DevOps does not know who asks (HTTP 401: Access "
+            "personal access token": "Azure DevOps rejected the credentials (HTTP 401: Access "
             f"Denied: The Personal Access Token used has expired.): {RENEW}",
-            "managed identity": f"Azure DevOps showed its sign-in page (HTTP 203): {RENEW}",
+            "managed identity": f"Azure DevOps returned its sign-in page (HTTP 203): {RENEW}",
         },
         identity={"expired": True},
     ),
@@ -106,7 +106,7 @@ ROWS = {
         "failed",
         State.FAILED,
         "failed",
-        reason="Azure DevOps does not know who asks (HTTP 401: TF400813: The user '' is not "
+        reason="Azure DevOps rejected the credentials (HTTP 401: TF400813: The user '' is not "
         f"authorized to access this resource.): {RENEW}",
         identity={"secret": "another"},
     ),
@@ -121,7 +121,7 @@ ROWS = {
         "pending",
         State.UNKNOWN,
         "pending",
-        reason="Azure DevOps gave no readable answer: HTTP 500: Something went wrong.",
+        reason="no usable response from Azure DevOps: HTTP 500: Something went wrong.",
         faults=starting("error", status=500),
     ),
     "no response, although it was started": Row(
@@ -134,7 +134,7 @@ ROWS = {
         "pending",
         State.UNKNOWN,
         "pending",
-        reason="Azure DevOps gave no readable answer: ",
+        reason="no usable response from Azure DevOps: ",
         faults=starting("reset"),
     ),
     "no response, and lists lag behind": Row(
@@ -142,7 +142,7 @@ ROWS = {
         State.UNKNOWN,
         "pending",
         started=1,
-        reason="Azure DevOps gave no readable answer: ",
+        reason="no usable response from Azure DevOps: ",
         faults=starting("close", commit=True),
         list_lag=3600,
     ),
@@ -150,14 +150,14 @@ ROWS = {
         "pending",
         State.WAITING,
         "started",
-        reason="Azure DevOps could not be asked: HTTP 503: The service is unavailable.",
+        reason="the request to Azure DevOps failed: HTTP 503: The service is unavailable.",
         faults=[{"kind": "error", "verb": "OPTIONS", "status": 503}],
     ),
     "the definition is unavailable": Row(
         "pending",
         State.WAITING,
         "started",
-        reason="Azure DevOps could not be asked: HTTP 500: Something went wrong.",
+        reason="the request to Azure DevOps failed: HTTP 500: Something went wrong.",
         faults=[{"kind": "error", "verb": "GET", "path": "/definitions", "status": 500}],
     ),
     "reading the definitions is too slow": Row(

@@ -1,4 +1,4 @@
-"""Redirects, netrc, proxies and authorities: a credential goes where it is meant for only."""
+"""Redirects, netrc, proxies and authorities: a credential is sent only to its own service."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -46,7 +46,7 @@ def test_no_request_is_sent_to_an_unknown_host(listen, stranger, kind):
         lambda: using.dry_run(stored, deadline()),
     ]
     for ask in asking:
-        with pytest.raises(TargetError, match=f"^{stranger.address} has another host than"):
+        with pytest.raises(TargetError, match=f"^{stranger.address} is not on the host of"):
             ask()
 
     assert isinstance(using.start(stored, deadline()), Refused)

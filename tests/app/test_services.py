@@ -87,8 +87,8 @@ def test_a_personal_access_token_is_refused_to_another_host_than_that_of_the_app
         header("https://tfs.example.org:8443/tfs/_apis")
 
     assert str(caught.value) == (
-        "https://tfs.example.org:8443 has another host than AZURE_DEVOPS_ORG_URL, the only one "
-        f'that AZURE_DEVOPS_PAT goes to: "{SERVICES}"; correct one of the two addresses'
+        "https://tfs.example.org:8443 is not on the host of AZURE_DEVOPS_ORG_URL, the only one "
+        f'that AZURE_DEVOPS_PAT is sent to: "{SERVICES}"; correct one of the two addresses'
     )
 
 

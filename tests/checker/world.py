@@ -19,13 +19,17 @@ from azure.data.tables import TableErrorCode, TableTransactionError
 
 from model_trigger.registrations.listing import AzureMLError, ModelSummary, WorkspaceAccessError
 from model_trigger.registrations.registration import Registration
-from model_trigger.targets.pipeline import KEY_PARAMETER, with_key, without_key
-from model_trigger.targets.release import key_mark
+from model_trigger.targets.pipeline import (
+    KEY_PARAMETER,
+    PipelineDefinition,
+    with_key,
+    without_key,
+)
+from model_trigger.targets.release import ReleaseDefinition, key_mark
 from model_trigger.targets.request import (
     Absent,
     AzureDevOpsError,
     Candidates,
-    Definition,
     Found,
     NotStarted,
     Refused,
@@ -280,8 +284,8 @@ class World:
         return returned(_RELEASE_DEFINITION if is_release else self._pipeline, "definition")
 
     @property
-    def _pipeline(self) -> Definition:
-        return Definition(5, "deploy", takes_key=self.scenario.takes_key)
+    def _pipeline(self) -> PipelineDefinition:
+        return PipelineDefinition(5, "deploy", takes_key=self.scenario.takes_key)
 
     def _azure_devops_start(
         self, arguments: Mapping[str, Any], fault: str, left: int, by: str
@@ -445,7 +449,7 @@ _ERRORS: Mapping[str, type[HttpResponseError]] = {
     "TableNotFound": ResourceNotFoundError,
     "UpdateConditionNotSatisfied": ResourceModifiedError,
 }
-_RELEASE_DEFINITION = Definition(
+_RELEASE_DEFINITION = ReleaseDefinition(
     1, "deploy", variables={"modelName": True, "modelVersion": True, "workspaceName": True}
 )
 _RESULTS = {

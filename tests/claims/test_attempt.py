@@ -103,7 +103,7 @@ def test_a_value_that_could_harm_a_script_is_refused_before_the_post(churn):
     )
 
     assert Outcome.FAILED == decision.outcome
-    assert decision.reason.startswith("{model_version} holds '$'")
+    assert decision.reason.startswith("{model_version} contains '$'")
     assert [] == churn.posts
 
 

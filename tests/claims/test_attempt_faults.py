@@ -32,7 +32,7 @@ from tests.support.trial import LEASE
             {"kind": "error", "status": 401},
             State.FAILED,
             Outcome.FAILED,
-            "Azure DevOps does not know who asks (HTTP 401: TF400813: The user '' is not "
+            "Azure DevOps rejected the credentials (HTTP 401: TF400813: The user '' is not "
             "authorized.): renew AZURE_DEVOPS_PAT, or add the app's managed identity to the "
             "organization",
             id="unauthorized",
@@ -41,7 +41,7 @@ from tests.support.trial import LEASE
             {"kind": "sign-in page"},
             State.FAILED,
             Outcome.FAILED,
-            "Azure DevOps showed its sign-in page (HTTP 203): renew AZURE_DEVOPS_PAT, or add the "
+            "Azure DevOps returned its sign-in page (HTTP 203): renew AZURE_DEVOPS_PAT, or add the "
             "app's managed identity to the organization",
             id="sign-in page as 203",
         ),
@@ -49,7 +49,7 @@ from tests.support.trial import LEASE
             {"kind": "sign-in page", "status": 200},
             State.FAILED,
             Outcome.FAILED,
-            "Azure DevOps showed its sign-in page (HTTP 200): renew AZURE_DEVOPS_PAT, or add the "
+            "Azure DevOps returned its sign-in page (HTTP 200): renew AZURE_DEVOPS_PAT, or add the "
             "app's managed identity to the organization",
             id="sign-in page as 200",
         ),
@@ -57,7 +57,7 @@ from tests.support.trial import LEASE
             {"kind": "redirect"},
             State.FAILED,
             Outcome.FAILED,
-            "Azure DevOps showed its sign-in page (HTTP 302): renew AZURE_DEVOPS_PAT, or add the "
+            "Azure DevOps returned its sign-in page (HTTP 302): renew AZURE_DEVOPS_PAT, or add the "
             "app's managed identity to the organization",
             id="redirect",
         ),
@@ -72,21 +72,21 @@ from tests.support.trial import LEASE
             {"kind": "error", "status": 500},
             State.UNKNOWN,
             Outcome.PENDING,
-            "Azure DevOps gave no readable answer: HTTP 500: Something went wrong.",
+            "no usable response from Azure DevOps: HTTP 500: Something went wrong.",
             id="server error",
         ),
         pytest.param(
             {"kind": "error", "status": 503, "retry_after": 1},
             State.UNKNOWN,
             Outcome.PENDING,
-            "Azure DevOps gave no readable answer: HTTP 503: The service is unavailable.",
+            "no usable response from Azure DevOps: HTTP 503: The service is unavailable.",
             id="unavailable",
         ),
         pytest.param(
             {"kind": "error", "status": 408},
             State.UNKNOWN,
             Outcome.PENDING,
-            "Azure DevOps gave no readable answer: HTTP 408: Something went wrong.",
+            "no usable response from Azure DevOps: HTTP 408: Something went wrong.",
             id="request timeout",
         ),
         pytest.param(

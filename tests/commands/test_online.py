@@ -95,8 +95,8 @@ def pipeline(id_, **fields):
         pytest.param(
             pipeline(6),
             "pipeline 6 of project 'ml' takes what the rule gives it, and the app's identity may "
-            "start it (it does not declare the parameter modelTriggerKey: when the answer to a "
-            "start is lost, its run is told by what it was given)",
+            "start it (it does not declare the parameter modelTriggerKey: if the response to "
+            "a start is lost, its run is identified by its branch, parameters and variables)",
             id="pipeline by id, without the key",
         ),
         pytest.param(
@@ -106,8 +106,8 @@ def pipeline(id_, **fields):
                 pipeline={"id": 7, "parameters": {"stage": "{tag.stage}"}},
             ),
             "pipeline 7 of project 'ml' takes what the rule gives it, and the app's identity may "
-            "start it (it does not declare the parameter modelTriggerKey: when the answer to a "
-            "start is lost, its run is told by what it was given)",
+            "start it (it does not declare the parameter modelTriggerKey: if the response to "
+            "a start is lost, its run is identified by its branch, parameters and variables)",
             id="a value known only from the rule's own condition",
         ),
         pytest.param(
@@ -128,8 +128,8 @@ def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
         pytest.param(
             release(1, project="mll"),
             {},
-            "there is no project 'mll' in {url}: correct AZURE_DEVOPS_PROJECT, or the project that "
-            "the rule names",
+            "there is no project 'mll' in {url}: correct AZURE_DEVOPS_PROJECT, or the project in "
+            "the rule",
             id="wrong project",
         ),
         pytest.param(
@@ -142,23 +142,23 @@ def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
         pytest.param(
             release("Deploy chrun"),
             {},
-            "there is no release definition 'Deploy chrun' in project 'ml': write one that is "
-            "there, '/Deploy churn' (1), '/Deploy fraud' (2), '/a/Deploy' (3), '/b/Deploy' (4), "
+            "there is no release definition 'Deploy chrun' in project 'ml': use one of "
+            "'/Deploy churn' (1), '/Deploy fraud' (2), '/a/Deploy' (3), '/b/Deploy' (4), "
             "'/Silent' (8), '/Doubled' (9)",
             id="wrong definition",
         ),
         pytest.param(
             pipeline("deploy-chrun"),
             {},
-            "there is no pipeline 'deploy-chrun' in project 'ml': write one that is there, "
+            "there is no pipeline 'deploy-chrun' in project 'ml': use one of "
             "'/deploy-churn' (5), '/keyless' (6), '/strict' (7)",
             id="wrong pipeline",
         ),
         pytest.param(
             release("Deploy"),
             {},
-            "release definition 'Deploy' is in several folders of project 'ml': write it with its "
-            "folder, or its id, '/a/Deploy' (3), '/b/Deploy' (4)",
+            "release definition 'Deploy' exists in several folders of project 'ml': add the folder "
+            "or use the id, one of '/a/Deploy' (3), '/b/Deploy' (4)",
             id="ambiguous name",
         ),
         pytest.param(
@@ -187,7 +187,7 @@ def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
         pytest.param(
             release(1),
             {"identity": {"expired": True}},
-            "Azure DevOps does not know who asks (HTTP 401: Access Denied: The Personal Access "
+            "Azure DevOps rejected the credentials (HTTP 401: Access Denied: The Personal Access "
             "Token used has expired.): renew AZURE_DEVOPS_PAT, or add the app's managed identity "
             "to the organization",
             id="expired token",
@@ -195,7 +195,7 @@ def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
         pytest.param(
             release(1),
             {"identity": {"expired": True}, "scheme": "Bearer pat"},
-            "Azure DevOps showed its sign-in page (HTTP 203): renew AZURE_DEVOPS_PAT, or add the "
+            "Azure DevOps returned its sign-in page (HTTP 203): renew AZURE_DEVOPS_PAT, or add the "
             "app's managed identity to the organization",
             id="sign-in page",
         ),
@@ -203,7 +203,7 @@ def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
             pipeline(5, parameters={"modelName": "x", "modelVersion": "1", "stage": "prod"}),
             {},
             "pipeline 5 would not accept the run (Unexpected parameter 'stage'): correct the "
-            "parameters, variables, branch or stages of the rule, or of the pipeline",
+            "parameters, variables, branch or stages in the rule or the pipeline",
             id="unknown pipeline parameter",
         ),
         pytest.param(
@@ -212,22 +212,22 @@ def test_a_valid_rule_is_reported_in_one_line(of_rule, sentence):
             "pipeline 5 would not accept the run (/deploy-churn.yml: Could not get the latest "
             "source version for repository ml hosted on Azure Repos using ref refs/heads/nxt.; "
             "A value for the 'modelVersion' parameter must be provided.): correct the parameters, "
-            "variables, branch or stages of the rule, or of the pipeline",
+            "variables, branch or stages in the rule or the pipeline",
             id="several mistakes",
         ),
         pytest.param(
             release(9),
             {},
-            "release definition 'Doubled' (9) also starts by itself, so that every version is "
-            "released twice: switch off the continuous deployment trigger of its artifact '_churn'",
+            "release definition 'Doubled' (9) also starts on its own, so every version is "
+            "released twice: turn off the continuous deployment trigger of its artifact '_churn'",
             id="trigger still on",
         ),
         pytest.param(
             release(8),
             {},
-            "release definition 'Silent' (8) is not told which model to deploy: add the variables "
-            "modelName and modelVersion at scope Release and tick Settable at release time, or "
-            "give it variables or artifacts in the rule",
+            "release definition 'Silent' (8) receives nothing that identifies the model: add the "
+            "variables modelName and modelVersion at scope Release and tick Settable at release "
+            "time, or set variables or artifacts in the rule",
             id="gets no version",
         ),
     ],
@@ -248,7 +248,7 @@ def test_an_enabled_trigger_is_reported_along_with_other_problems():
     one = finding(release(9), identity={"create_releases": ()})
 
     assert not one.ok
-    assert "'Doubled' (9) also starts by itself" in one.sentence
+    assert "'Doubled' (9) also starts on its own" in one.sentence
     assert one.sentence.endswith("grant it there, under Security")
 
 
@@ -262,7 +262,7 @@ def test_an_unreachable_host_is_reported():
         Finding(
             "churn",
             ok=False,
-            sentence=f"Azure DevOps could not be asked: no connection to {host}: Connection "
+            sentence=f"the request to Azure DevOps failed: no connection to {host}: Connection "
             f"refused. Check the address http://{host}/fabrikam, and whether it can be reached "
             "from here",
         )
@@ -273,7 +273,9 @@ def test_an_unreachable_host_is_reported():
 def test_a_host_that_does_not_exist_is_reported():
     (one,) = found(None, release(1), organization_url="https://nowhere.invalid/fabrikam")
 
-    assert one.sentence.startswith("Azure DevOps could not be asked: no connection to nowhere.inv")
+    assert one.sentence.startswith(
+        "the request to Azure DevOps failed: no connection to nowhere.inv"
+    )
 
 
 def test_an_identity_that_may_not_query_its_permissions_is_not_a_mistake():

@@ -4,7 +4,7 @@ from tests.rules.mistakes import EMPTY, PLACEHOLDERS, rule
 
 RELEASE_FIELDS = "definition, project, organization_url, variables, artifacts, description"
 PIPELINE_FIELDS = "id, project, organization_url, branch, parameters, variables, stages_to_skip"
-ID = "is neither an id, the number in the address of its page, nor a name"
+ID = "is neither an id (the number in the address of its page) nor a name"
 ADDRESS = "is not the address of an organization, such as https://dev.azure.com/contoso"
 
 
@@ -65,15 +65,15 @@ TARGET_MISTAKES = {
     "release-artifact-brace": (
         release(artifacts={"_churn": "{model_version"}),
         (
-            'churn.release.artifacts._churn: "{model_version" has a brace without its '
-            "counterpart; a brace that stands for itself is doubled"
+            'churn.release.artifacts._churn: "{model_version" has an unmatched brace; '
+            "write {{ or }} for a literal brace"
         ),
     ),
     "release-description-brace": (
         release(description="model_name}"),
         (
-            'churn.release.description: "model_name}" has a brace without its counterpart; '
-            "a brace that stands for itself is doubled"
+            'churn.release.description: "model_name}" has an unmatched brace; '
+            "write {{ or }} for a literal brace"
         ),
     ),
     # pipeline

@@ -9,10 +9,10 @@ from typing import Any
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
 from model_trigger.registrations.listing import AzureMLError, ModelSummary
+from model_trigger.targets.release import ReleaseDefinition
 from model_trigger.targets.request import (
     Absent,
     AzureDevOpsError,
-    Definition,
     NotStarted,
     Refused,
     Release,
@@ -102,7 +102,7 @@ class Organizations:
 
     def definition(self, address, deadline):
         self._ask(address.organization_url, deadline)
-        return Definition(1, "deploy", variables={"modelName": True})
+        return ReleaseDefinition(1, "deploy", variables={"modelName": True})
 
     def start(self, request, _deadline, _key):
         if self.refuses:

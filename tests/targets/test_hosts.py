@@ -159,7 +159,7 @@ def test_a_refusal_names_what_is_allowed():
     assert "only to https://dev.azure.com/<organization> and https://<organization>." in (
         Recipients(None, has_pat=False).refusal(SERVER)
     )
-    assert f'AZURE_DEVOPS_PAT goes to: "{CONTOSO}"' in Recipients(CONTOSO, True).refusal(SERVER)  # noqa: FBT003
+    assert f'AZURE_DEVOPS_PAT is sent to: "{CONTOSO}"' in Recipients(CONTOSO, True).refusal(SERVER)  # noqa: FBT003
     assert "AZURE_DEVOPS_ORG_URL, which is not set" in Recipients(None, True).refusal(SERVER)  # noqa: FBT003
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from model_trigger.registrations.registration import Registration
-from model_trigger.targets.request import Definition, TargetAddress
+from model_trigger.targets.pipeline import PipelineDefinition
+from model_trigger.targets.request import TargetAddress
 from model_trigger.targets.values import UnsafeValueError
 from tests.support.build import CONTOSO, registration, rule
 
@@ -13,7 +14,7 @@ PIPELINE = TargetAddress("pipeline", CONTOSO, "ml", "deploy")
 def run(fields=None, *, takes_key=False, described: Registration | None = None, **more):
     """Return the body of the POST for a run of a pipeline."""
     made = rule(release=None, pipeline={"id": 5} | (fields or {}), **more)
-    definition = Definition(5, "deploy", takes_key=takes_key)
+    definition = PipelineDefinition(5, "deploy", takes_key=takes_key)
     return made.request(described or registration(), PIPELINE, definition, "k1").body
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.registrations.registration import Registration, Workspace
-from model_trigger.targets.release import DEFAULT_VARIABLES, key_mark
-from model_trigger.targets.request import Definition, StartRequest, TargetAddress, TargetError
+from model_trigger.targets.release import DEFAULT_VARIABLES, ReleaseDefinition, key_mark
+from model_trigger.targets.request import StartRequest, TargetAddress, TargetError
 from model_trigger.targets.values import UnsafeValueError
 from tests.support.build import CONTOSO, registration, rule
 from tests.support.drawn import relaxed
@@ -20,7 +20,7 @@ def released(
 ):
     """Return the body of the POST for a release, with its variables by name."""
     made = rule(release={"definition": 12} | (fields or {}), **more)
-    definition = Definition(12, "Deploy", variables or {}, artifacts or {})
+    definition = ReleaseDefinition(12, "Deploy", variables or {}, artifacts or {})
     request = made.request(described or registration(), RELEASE, definition, "k1")
     body = dict(request.body)
     body["variables"] = {name: one.pop("value") for name, one in body["variables"].items()}
@@ -28,7 +28,8 @@ def released(
 
 
 def test_the_request_is_self_contained():
-    definition = Definition(12, "Deploy", {"modelName": True}, {"_churn": "churn", "_code": None})
+    artifacts = {"_churn": "churn", "_code": None}
+    definition = ReleaseDefinition(12, "Deploy", {"modelName": True}, artifacts)
     expected = StartRequest(
         kind="release",
         organization_url=CONTOSO,
@@ -53,7 +54,7 @@ def test_a_request_that_is_too_large_to_store_is_refused():
         return released({"variables": variables}, settable, described=described)
 
     assert "x" * 49_000 == hand_over(49_000)["variables"]["v3"]
-    with pytest.raises(TargetError, match=r"^what rule 'churn' hands over has 2\d\d,\d\d\d char"):
+    with pytest.raises(TargetError, match=r"^the request of rule 'churn' has 2\d\d,\d\d\d char"):
         hand_over(50_000)
 
 
@@ -98,7 +99,7 @@ def test_variable_names_are_case_insensitive_and_sent_as_declared():
 
 
 def test_of_two_variables_that_differ_only_in_case_the_exact_one_is_used():
-    declared = Definition(1, "d", {"stage": False, "Stage": True})
+    declared = ReleaseDefinition(1, "d", {"stage": False, "Stage": True})
 
     assert ["Stage", "stage", "stage", None] == [
         declared.declared(name) for name in ("Stage", "stage", "STAGE", "other")
@@ -130,9 +131,9 @@ def test_a_variable_that_cannot_be_set_is_reported_with_the_fix(asked, reported)
 def test_a_dangerous_value_is_refused_in_defaults_and_in_the_rule():
     described = registration(model="$(x)", tags={"a": "$(x)"})
 
-    with pytest.raises(UnsafeValueError, match=r"^\{model_name\} holds '\$'"):
+    with pytest.raises(UnsafeValueError, match=r"^\{model_name\} contains '\$'"):
         released(variables={"modelName": True}, described=described)
-    with pytest.raises(UnsafeValueError, match=r"^\{tag\.a\} holds '\$'"):
+    with pytest.raises(UnsafeValueError, match=r"^\{tag\.a\} contains '\$'"):
         released({"variables": {"a": "{tag.a}"}}, {"a": True}, described=described, model="*")
 
 
@@ -147,12 +148,26 @@ def test_a_default_that_the_rule_replaces_or_allows_is_not_refused():
 
 
 def test_a_definition_with_its_own_trigger_is_reported_with_what_to_turn_off():
-    definition = Definition(12, "Deploy", triggers=("_churn", "_fraud"))
+    definition = ReleaseDefinition(12, "Deploy", triggers=("_churn", "_fraud"))
     expected = (
-        "release definition 'Deploy' (12) also starts by itself, so that every version is released "
-        "twice: switch off the continuous deployment trigger of its artifact '_churn', '_fraud'"
+        "release definition 'Deploy' (12) also starts on its own, so every version is released "
+        "twice: turn off the continuous deployment trigger of its artifact '_churn', '_fraud'"
     )
-    assert expected == definition.doubled
+    assert expected == definition.doubled()
+    assert "" == ReleaseDefinition(12, "Deploy").doubled()
+
+
+@pytest.mark.parametrize(
+    ("model", "concerned", "is_doubled"),
+    [("churn", "churn", True), ("churn", "fraud", False), (None, "fraud", True)],
+    ids=["of-the-model", "of-another", "of-an-unknown-one"],
+)
+def test_a_trigger_counts_unless_it_is_known_to_belong_to_another_model(
+    model, concerned, is_doubled
+):
+    definition = ReleaseDefinition(12, "Deploy", artifacts={"_a": model}, triggers=("_a",))
+
+    assert is_doubled is bool(definition.doubled(concerned.__eq__))
 
 
 # Artifacts of a release.
@@ -176,7 +191,7 @@ def test_the_rule_s_artifacts_are_added():
 
 
 def test_a_dangerous_version_of_an_artifact_is_refused():
-    with pytest.raises(UnsafeValueError, match=r"^\{model_version\} holds ';'"):
+    with pytest.raises(UnsafeValueError, match=r"^\{model_version\} contains ';'"):
         released(artifacts={"_churn": "churn"}, described=registration("1;x"))
 
 
@@ -206,7 +221,7 @@ def test_the_only_key_in_a_description_is_its_last_word(template, value, key):
         release={"definition": 1, "description": f"{{tag.x}}{escaped}{{model_name}}{{tag.x}}"}
     )
     described = registration(model=value, tags={"x": value})
-    body = made.request(described, RELEASE, Definition(1, "d"), key).body
+    body = made.request(described, RELEASE, ReleaseDefinition(1, "d"), key).body
 
     assert body["description"].endswith(key_mark(key))
     assert 1 == body["description"].lower().count("[model-trigger:")
@@ -215,5 +230,5 @@ def test_the_only_key_in_a_description_is_its_last_word(template, value, key):
 def test_a_workspace_may_have_a_name_that_is_unsafe_for_scripts():
     workspace = Workspace.parse(registration().workspace.id.replace("ml-prod/", "ml(prod)/"))
 
-    with pytest.raises(UnsafeValueError, match=r"^\{resource_group\} holds '\('"):
+    with pytest.raises(UnsafeValueError, match=r"^\{resource_group\} contains '\('"):
         released(variables={"resourceGroup": True}, described=registration(workspace=workspace))

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from model_trigger.targets.kinds import KINDS, read_request
 from model_trigger.targets.request import (
-    Definition,
-    NotStarted,
     StartRequest,
     TargetAddress,
     TargetDefaults,
@@ -50,7 +48,7 @@ def test_a_target_is_in_the_organization_and_project_of_the_rule_or_else_of_the_
 
 
 @pytest.mark.parametrize(
-    ("fields", "url", "project", "told"),
+    ("fields", "url", "project", "message"),
     [
         (
             {},
@@ -83,11 +81,11 @@ def test_a_target_is_in_the_organization_and_project_of_the_rule_or_else_of_the_
     ids=["organization", "project", "pipeline"],
 )
 def test_a_target_without_an_address_is_reported_with_both_ways_to_set_it(
-    fields, url, project, told
+    fields, url, project, message
 ):
     with pytest.raises(TargetError) as caught:
         rule(**fields).address(TargetDefaults(url, project))
-    assert told == str(caught.value)
+    assert message == str(caught.value)
 
 
 def test_a_stored_target_can_be_read_by_later_versions_of_the_app():
@@ -111,18 +109,6 @@ def test_a_request_of_a_kind_that_is_not_known_is_not_read():
 
     with pytest.raises(KeyError):
         read_request(text)
-
-
-def test_unknown_details_of_a_target_default_to_nothing():
-    definition = Definition(12, "Deploy")
-
-    assert ({}, {}, (), False) == (
-        definition.variables,
-        definition.artifacts,
-        definition.triggers,
-        definition.takes_key,
-    )
-    assert 0 == NotStarted("why").retry_after
 
 
 json_values = st.recursive(

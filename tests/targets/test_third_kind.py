@@ -1,4 +1,4 @@
-"""A third kind of target, which stands here alone, goes the whole way from a rule to the page."""
+"""A third kind of target, defined only here, works the whole way from a rule to the page."""
 
 import json
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class WebhookFields(Fields):
     payload: Mapping[NonEmpty, TemplateField] = Field(default={}, description="What it is sent.")
 
 
-class WebhookKind(Kind[WebhookFields]):
+class WebhookKind(Kind[WebhookFields, Definition]):
     """What a webhook started is identified by its key."""
 
     name: ClassVar = "webhook"
@@ -73,6 +73,9 @@ class WebhookKind(Kind[WebhookFields]):
     def body(self, fields, definition, values, key):
         return {"payload": fill_all(fields.payload, values), "key": key}
 
+    def accepting(self, fields):
+        return Definition(0, "")
+
     def looks_alike(self, body, other):
         return False
 
@@ -88,7 +91,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Webhooks:
-    """What asks the service."""
+    """The client of the service."""
 
     service: ClassVar[Service]
     permissions: ClassVar[str] = "Call webhooks"
@@ -135,7 +138,7 @@ class Webhooks:
 
 @pytest.fixture(name="service", autouse=True)
 def _service(monkeypatch):
-    """The service of a kind of target that the app has just been taught."""
+    """Add the third kind to the app, and yield its service."""
     monkeypatch.setattr(Webhooks, "service", Service(), raising=False)
     monkeypatch.setitem(CLIENTS, "webhook", Webhooks)
     monkeypatch.setitem(KINDS, "webhook", WebhookKind())
@@ -246,7 +249,7 @@ def test_it_is_summarized_and_explained():
 
     assert 'churn, any version, newer → webhook "deploy"' == summarize(of_rule)
     assert 'starts webhook "deploy", provided' in starts.reason
-    assert fails.reason.startswith('cannot start webhook "deploy": {tag.stage} holds')
+    assert fails.reason.startswith('cannot start webhook "deploy": {tag.stage} contains')
 
 
 def test_what_it_is_changes_nothing_of_what_selects():
@@ -271,8 +274,7 @@ def test_what_it_is_changes_nothing_of_what_selects():
             Finding(
                 "churn",
                 ok=False,
-                sentence="there is no webhook 'deploi' in project 'ml': write one that is there, "
-                "'/deploy' (4)",
+                sentence="there is no webhook 'deploi' in project 'ml': use one of '/deploy' (4)",
             ),
             id="not there",
         ),

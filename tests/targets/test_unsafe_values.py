@@ -24,7 +24,7 @@ def test_harmless_values_are_passed_on_unless_they_could_be_misread(value):
     described = registration(tags={"x": value})
     if misread(value):
         with pytest.raises(
-            UnsafeValueError, match=r"^\{tag\.x\} (begins with|holds) '[ =]?[-@ ]', "
+            UnsafeValueError, match=r"^\{tag\.x\} (begins with|contains) '[ =]?[-@ ]', "
         ):
             filled("{tag.x}", described)
     else:
@@ -46,24 +46,24 @@ def test_every_other_character_is_refused_wherever_it_stands(before, bad, after)
 @pytest.mark.parametrize(
     ("value", "where"),
     [
-        ("$(rm -rf /)", "holds '$'"),
-        ("a`b`", "holds '`'"),
-        ("a\nb", r"holds '\n'"),
-        ("##vso[task]", "holds '#'"),
-        ("a;b", "holds ';'"),
-        ('a"b', "holds '\"'"),
-        ("ä", "holds 'ä'"),
-        ("\u2028", r"holds '\u2028'"),
+        ("$(rm -rf /)", "contains '$'"),
+        ("a`b`", "contains '`'"),
+        ("a\nb", r"contains '\n'"),
+        ("##vso[task]", "contains '#'"),
+        ("a;b", "contains ';'"),
+        ('a"b', "contains '\"'"),
+        ("ä", "contains 'ä'"),
+        ("\u2028", r"contains '\u2028'"),
         ("-rf", "begins with '-'"),
         ("-$", "begins with '-'"),
         ("@/etc/passwd", "begins with '@'"),
         (" x", "begins with ' '"),
         (" --force", "begins with ' '"),
-        ("x --force", "holds ' -'"),
-        ("x @/etc/passwd", "holds ' @'"),
-        ("key=@/etc/passwd", "holds '=@'"),
-        ("a=b=@c", "holds '=@'"),
-        ("k=\u212a", "holds '\u212a'"),
+        ("x --force", "contains ' -'"),
+        ("x @/etc/passwd", "contains ' @'"),
+        ("key=@/etc/passwd", "contains '=@'"),
+        ("a=b=@c", "contains '=@'"),
+        ("k=\u212a", "contains '\u212a'"),
     ],
 )
 def test_a_dangerous_value_is_refused_by_placeholder_and_character(value, where):
@@ -83,15 +83,17 @@ def test_at_signs_and_hyphens_within_words_are_harmless(value):
 
 SEAMS = [
     pytest.param("{tag.a}-{tag.b}", {"a": "", "b": "rf"}, "tag.a", "begins with '-'", id="begin"),
-    pytest.param("{tag.a}-{tag.b}", {"a": "x ", "b": "rf"}, "tag.a", "holds ' -'", id="option"),
-    pytest.param("{tag.a}@{tag.b}", {"a": "k=", "b": "/f"}, "tag.a", "holds '=@'", id="file"),
+    pytest.param("{tag.a}-{tag.b}", {"a": "x ", "b": "rf"}, "tag.a", "contains ' -'", id="option"),
+    pytest.param("{tag.a}@{tag.b}", {"a": "k=", "b": "/f"}, "tag.a", "contains '=@'", id="file"),
     pytest.param("{tag.a}@{tag.b}", {"a": "", "b": "/f"}, "tag.a", "begins with '@'", id="@"),
-    pytest.param("k={tag.a}@{tag.b}", {"a": "", "b": "/f"}, "tag.a", "holds '=@'", id="emptied"),
-    pytest.param("k={tag.a}{tag.b}@x", {"a": "", "b": ""}, "tag.b", "holds '=@'", id="two-empty"),
-    pytest.param("x {tag.a}-v", {"a": ""}, "tag.a", "holds ' -'", id="emptied-after-a-space"),
-    pytest.param("'{tag.a}-v'", {"a": ""}, "tag.a", 'holds "\'-"', id="in-quotes"),
-    pytest.param('{{"a":"{tag.a}@x"}}', {"a": ""}, "tag.a", "holds '\"@'", id="in-json"),
-    pytest.param("x\n{tag.a}-v", {"a": ""}, "tag.a", r"holds '\n-'", id="in-a-new-line"),
+    pytest.param("k={tag.a}@{tag.b}", {"a": "", "b": "/f"}, "tag.a", "contains '=@'", id="emptied"),
+    pytest.param(
+        "k={tag.a}{tag.b}@x", {"a": "", "b": ""}, "tag.b", "contains '=@'", id="two-empty"
+    ),
+    pytest.param("x {tag.a}-v", {"a": ""}, "tag.a", "contains ' -'", id="emptied-after-a-space"),
+    pytest.param("'{tag.a}-v'", {"a": ""}, "tag.a", 'contains "\'-"', id="in-quotes"),
+    pytest.param('{{"a":"{tag.a}@x"}}', {"a": ""}, "tag.a", "contains '\"@'", id="in-json"),
+    pytest.param("x\n{tag.a}-v", {"a": ""}, "tag.a", r"contains '\n-'", id="in-a-new-line"),
 ]
 
 
@@ -101,7 +103,9 @@ def test_a_value_must_not_turn_the_text_after_it_into_an_option_or_a_file(text, 
 
     with pytest.raises(UnsafeValueError) as caught:
         filled(text, described)
-    assert str(caught.value).startswith(f"{{{name}}} and the text behind it {where}, which could ")
+    assert str(caught.value).startswith(
+        f"{{{name}}} together with the text after it {where}, which could "
+    )
     assert filled(text, described, allow_unsafe=["tag.a", "tag.b"])
 
 
@@ -153,7 +157,7 @@ def test_only_the_literal_text_of_a_template_can_be_misread(pairs, end):
 def test_no_placeholder_is_trusted(name):
     workspace = Workspace("/x", "$", "$", "$")
 
-    with pytest.raises(UnsafeValueError, match=rf"^\{{{name}\}} holds '\$'"):
+    with pytest.raises(UnsafeValueError, match=rf"^\{{{name}\}} contains '\$'"):
         filled(f"{{{name}}}", registration("$", "$", workspace=workspace))
 
 
@@ -161,5 +165,5 @@ def test_only_listed_placeholders_may_contain_anything():
     described = registration(tags={"Notes": "$", "other": "$"})
 
     assert "$" == filled("{tag.nOtes}", described, allow_unsafe=["tag.NOTES"])
-    with pytest.raises(UnsafeValueError, match=r"^\{tag\.other\} holds"):
+    with pytest.raises(UnsafeValueError, match=r"^\{tag\.other\} contains"):
         filled("{tag.notes}{tag.other}", described, allow_unsafe=["tag.notes"])

@@ -71,11 +71,11 @@ def test_an_unknown_time_becomes_empty_text():
     assert "" == filled("{registered_at}", registration(registered_at=None))
 
 
-LONE = "has a brace without its counterpart; a brace that stands for itself is doubled"
+LONE = "has an unmatched brace; write {{ or }} for a literal brace"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         pytest.param("{model_name", LONE, id="not-closed"),
         pytest.param("model_name}", LONE, id="not-opened"),
@@ -117,18 +117,18 @@ LONE = "has a brace without its counterpart; a brace that stands for itself is d
         ),
     ],
 )
-def test_an_invalid_template_is_refused(text, told):
+def test_an_invalid_template_is_refused(text, message):
     with pytest.raises(ValueError, match=r"^has ") as caught:
         Template.parse(text)
-    assert told == str(caught.value)
+    assert message == str(caught.value)
 
 
 def test_an_unknown_placeholder_is_reported_with_the_closest_one():
-    told = f"is not a placeholder; {ALLOWED}; did you mean 'tag.notes'?"
+    message = f"is not a placeholder; {ALLOWED}; did you mean 'tag.notes'?"
 
     with pytest.raises(ValueError, match=r"^is not") as caught:
         Placeholder.parse("{tag.notes}")
-    assert told == str(caught.value)
+    assert message == str(caught.value)
     assert Placeholder("tag.notes", Label("tag", "notes")) == Placeholder.parse("tag.notes")
 
 
@@ -145,16 +145,16 @@ def test_any_text_is_a_template_or_refused(text):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("tag.gone", "{tag.gone} has no value: the model has no tag 'gone'"),
         ("property.gone", "{property.gone} has no value: the model has no property 'gone'"),
     ],
 )
-def test_an_absent_value_is_not_invented(name, told):
+def test_an_absent_value_is_not_invented(name, message):
     with pytest.raises(UnsafeValueError) as caught:
         filled(f"{{{name}}}", allow_unsafe=[name])
-    assert told == str(caught.value)
+    assert message == str(caught.value)
     assert "" == described_as(f"{{{name}}}")
 
 

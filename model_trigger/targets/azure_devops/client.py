@@ -1,7 +1,7 @@
-"""Start releases and runs in Azure DevOps, each with one POST, and find those whose answer is lost.
+"""Start releases and runs in Azure DevOps, each with one POST, and find those with a lost response.
 
-This module remembers what is known of each organization and decides what a fault means; what there
-is to ask for a kind of target stands in a module of its own.
+This module remembers what is known about each organization and decides what a fault means. The
+requests for each kind of target are in a module of their own.
 """
 
 import logging
@@ -19,12 +19,11 @@ from model_trigger.targets.azure_devops.connection import (
     Exchange,
     Pace,
 )
-from model_trigger.targets.azure_devops.faults import asked, result
+from model_trigger.targets.azure_devops.faults import checked, result
 from model_trigger.targets.azure_devops.names import Listed
 from model_trigger.targets.azure_devops.pipelines import Pipelines
 from model_trigger.targets.azure_devops.readings import Wish
 from model_trigger.targets.azure_devops.releases import ReleaseDefinitions
-from model_trigger.targets.kinds import KINDS
 from model_trigger.targets.request import (
     Definition,
     Refused,
@@ -45,35 +44,35 @@ _log = logging.getLogger("model_trigger")
 
 
 class Targets(Protocol):
-    """What can be asked of an organization's targets of one kind.
+    """The requests for an organization's targets of one kind.
 
-    What says nothing about its errors may raise one of FAULTS.
+    Methods may raise one of FAULTS unless they document their errors.
     """
 
-    # The permissions that it takes to start one and to look up what was started.
+    # The permissions needed to start a target and to look up what was started.
     permissions: ClassVar[str]
-    # For how many seconds what was read of a definition is remembered.
+    # For how many seconds a definition is remembered.
     remembered: ClassVar[float]
 
     @classmethod
     def of(cls, organization_url: str, credentials: Authorization, pace: Pace) -> "Targets":
-        """Return those of an organization; nothing is asked yet."""
+        """Return the targets of an organization; nothing is sent yet."""
         ...
 
     def during(self, exchange: Exchange) -> Self:
-        """Return the same for one exchange; what has been read is shared."""
+        """Bind the client to one exchange; what has been read is shared."""
         ...
 
     def listed(self, project: str, name: str | None) -> Iterator[Listed]:
-        """List those of a name, or all of them."""
+        """List the definitions with a name, or all of them."""
         ...
 
     def read(self, address: TargetAddress, definition_id: int) -> Definition:
-        """Read what can be handed over."""
+        """Read a definition."""
         ...
 
     def start(self, request: StartRequest) -> Release | None:
-        """Send the POST."""
+        """Send the POST; return None if the response does not identify what it started."""
         ...
 
     def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
@@ -81,19 +80,19 @@ class Targets(Protocol):
         ...
 
     def dry_run(self, request: StartRequest) -> str:
-        """Do all of a start except starting; return what could not be verified."""
+        """Check a start without starting anything; return what could not be verified."""
         ...
 
     def learned(
         self, definition: Definition, request: StartRequest, answer: AnswerError
     ) -> Definition | None:
-        """Return the definition as a refusal shows it; None when it must be read again."""
+        """Return the definition as a refusal shows it, or None if it must be read again."""
         ...
 
     def corrected(
         self, request: StartRequest, answer: AnswerError, key: str
     ) -> StartRequest | None:
-        """Return what to send instead where only our own optional parameter was refused."""
+        """Return what to send instead if only the app's own optional parameter was refused."""
         ...
 
 
@@ -109,8 +108,7 @@ class AzureDevOps:
     """Targets of any kind in any organization.
 
     `authorization` returns the Authorization header for the address of each request, or raises
-    TargetError; `clock` is monotonic, in seconds. The id of a name is remembered as long as it is
-    there.
+    TargetError; `clock` is monotonic, in seconds. The id of a name is remembered until it is gone.
     """
 
     authorization: Callable[[str], str]
@@ -126,23 +124,26 @@ class AzureDevOps:
     _warned: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]], init=False)
 
     def definition(self, address: TargetAddress, deadline: Deadline) -> Definition:
-        """Read the definition behind an address.
+        """Read the definition at an address, and warn once if it also starts on its own.
 
-        Raises TargetError when a person must act, AzureDevOpsError when it may pass.
+        Raises TargetError when a person must act, AzureDevOpsError when a retry may succeed.
         """
         remembered = self._definitions.get(address)
         if remembered and self.clock() < remembered[0]:
             return remembered[1]
         targets = self._of(address, Exchange(deadline))
-        definition = asked(lambda: self._read(address, targets))
+        definition = checked(lambda: self._read(address, targets))
         self._definitions[address] = (self.clock() + targets.remembered, definition)
-        self._warn(address, definition)
+        warning, mark = definition.doubled(), (address.organization_url, definition.id)
+        if warning and mark not in self._warned:
+            self._warned.add(mark)
+            _log.warning("%s", warning)
         return definition
 
     def start(self, request: StartRequest, deadline: Deadline, key: str = "") -> StartResult:
-        """Send the POST, once, and return for certain what is certain about its result.
+        """Send the POST once; return Unknown unless its result is certain.
 
-        A refusal because the `key` is missing comes with a request that contains it.
+        A refusal because the `key` is missing includes a request that contains it.
         """
         exchange = Exchange(deadline)
         targets = self._of(request, exchange)
@@ -157,7 +158,7 @@ class AzureDevOps:
                 return replace(became, corrected=targets.corrected(request, fault, key))
             return became
         if release is None:
-            return Unknown("Azure DevOps answered without saying what it started")
+            return Unknown("the response from Azure DevOps does not identify what it started")
         return Started(release)
 
     def find(
@@ -168,22 +169,21 @@ class AzureDevOps:
         began_after: float,
         deadline: Deadline,
     ) -> Sighting:
-        """Look for what this request started since, to the last page of the list.
+        """Look for what this request has started since then, to the last page of the list.
 
-        The reading of the list that answers, which may be another thread's, began at or after
-        `began_after` on the deadline's clock. Raises TargetError when a person must act,
-        AzureDevOpsError when it may pass.
+        The list is read, by this thread or another, no earlier than `began_after` on the deadline's
+        clock. Raises TargetError when a person must act, AzureDevOpsError when a retry may succeed.
         """
         wish = Wish(since - _CLOCKS_APART, began_after, deadline)
         return self._of(request, Exchange(deadline)).find(request, key, wish)
 
     def dry_run(self, request: StartRequest, deadline: Deadline) -> str:
-        """Do all of a start except starting; return what could not be verified, "" for nothing.
+        """Check a start without starting anything; return what could not be verified, or "".
 
-        Raises TargetError when a person must act, AzureDevOpsError when it may pass.
+        Raises TargetError when a person must act, AzureDevOpsError when a retry may succeed.
         """
         targets = self._of(request, Exchange(deadline))
-        return asked(lambda: targets.dry_run(request))
+        return checked(lambda: targets.dry_run(request))
 
     def _of(self, what: TargetAddress | StartRequest, exchange: Exchange) -> Targets:
         """Return the clients of an organization; threads share connections and readings."""
@@ -191,12 +191,12 @@ class AzureDevOps:
         if (what.kind, url) not in self._targets:
             pace = self._paces.setdefault(url, Pace())
             made = CLIENTS[what.kind].of(url, Authorization(self.authorization), pace)
-            # Whoever comes second takes what the first one has made.
+            # If two threads create clients at the same time, both use the first one's.
             self._targets.setdefault((what.kind, url), made)
         return self._targets[what.kind, url].during(exchange)
 
     def _read(self, address: TargetAddress, targets: Targets) -> Definition:
-        """Read a definition; one that is gone under its id is looked up by its name again."""
+        """Read a definition; if its id is gone, look up its name again."""
         was_remembered = address in self._ids
         try:
             return targets.read(address, self._id(address, targets))
@@ -208,24 +208,30 @@ class AzureDevOps:
             if answer.status != HTTPStatus.NOT_FOUND:
                 raise
             if answer.type_key.startswith(_NO_PROJECT):
-                raise _no_project(address) from answer
+                raise names.no_project(address) from answer
             self._ids.pop(address, None)
             if was_remembered:
                 return self._read(address, targets)
-            raise _unknown(address, targets) from answer
+            raise names.unknown(address, targets.listed(address.project, None)) from answer
 
     def _id(self, address: TargetAddress, targets: Targets) -> int:
-        """Resolve a name, once."""
-        if isinstance(address.definition, int):
-            return address.definition
+        """Return the id of a definition; a name is looked up once."""
+        wanted, project = address.definition, address.project
+        if isinstance(wanted, int):
+            return wanted
         if address not in self._ids:
-            self._ids[address] = _resolved(address, address.definition, targets)
+            found = names.meant(wanted, targets.listed(project, names.name_in(wanted)))
+            if not found:
+                raise names.unknown(address, targets.listed(project, None))
+            if len(found) > 1:
+                raise names.ambiguous(address, found)
+            self._ids[address] = found[0].id
         return self._ids[address]
 
     def _learn(self, request: StartRequest, answer: AnswerError, targets: Targets) -> None:
-        """Read a definition again next time: it may have changed, which would explain a refusal.
+        """Update a definition after a refusal that shows what it accepts, or forget it.
 
-        Unless the refusal itself shows what it takes.
+        A forgotten definition is read again: it may have changed, which would explain the refusal.
         """
         of_request = (request.kind, request.organization_url, request.project)
         for address, (_, definition) in list(self._definitions.items()):
@@ -237,33 +243,3 @@ class AzureDevOps:
                 self._definitions[address] = (self.clock() + targets.remembered, learned)
             else:
                 del self._definitions[address]
-
-    def _warn(self, address: TargetAddress, definition: Definition) -> None:
-        """Warn once that a definition would release twice."""
-        mark = (address.organization_url, definition.id)
-        if definition.triggers and mark not in self._warned:
-            self._warned.add(mark)
-            _log.warning("%s", definition.doubled)
-
-
-def _resolved(address: TargetAddress, wanted: str, targets: Targets) -> int:
-    listed = targets.listed(address.project, names.name_in(wanted))
-    found = names.meant(wanted, listed)
-    if len(found) > 1:
-        raise names.ambiguous(KINDS[address.kind].what, wanted, address.project, found)
-    if not found:
-        raise _unknown(address, targets)
-    return found[0].id
-
-
-def _unknown(address: TargetAddress, targets: Targets) -> TargetError:
-    everything = list(targets.listed(address.project, None))
-    what = KINDS[address.kind].what
-    return names.unknown(what, address.definition, address.project, everything)
-
-
-def _no_project(address: TargetAddress) -> TargetError:
-    return TargetError(
-        f"there is no project {address.project!r} in {address.organization_url}: correct "
-        "AZURE_DEVOPS_PROJECT, or the project that the rule names"
-    )

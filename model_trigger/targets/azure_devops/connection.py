@@ -1,12 +1,13 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportPrivateUsage=false
 # azure-devops and msrest carry no types; what leaves this module is typed.
-"""The azure-devops clients with their traps closed: no POST is replayed, no answer misread.
+"""The azure-devops clients, hardened: no POST is replayed, no response misread.
 
 azure-devops 7.1.0b4 and msrest 0.7.1 are frozen (https://github.com/Azure/msrest-for-python/issues/261)
-and therefore pinned. What is closed here: retries that replay a POST, a cache folder made in the
-home directory while importing, a time-out of 100 s, sign-in pages and redirects taken for answers,
-errors without their status and Retry-After.
+and therefore pinned. Fixed here: retries that replay a POST, a cache folder created in the home
+directory on import, a timeout of 100 s, sign-in pages and redirects taken for results, and errors
+without their status and Retry-After.
 """
 
 import os
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from model_trigger.deadline import Deadline
 from model_trigger.outbound import authorities, proxies_for
 
-# Before the import, for it makes a folder in the home directory, which may be read-only or shared
+# Before the import, which creates a folder in the home directory, which may be read-only or shared
 # (https://github.com/microsoft/azure-devops-python-api/issues/90).
 os.environ.setdefault("AZURE_DEVOPS_CACHE_DIR", tempfile.gettempdir())
 
@@ -60,44 +61,46 @@ Model: TypeAlias = Any
 
 _LONGEST_CONNECT = 5.0
 _LONGEST_PAUSE = 5.0
-# What may be sent again when a connection was dropped: nothing that starts something.
+# The methods that may be sent again after a connection was dropped: none that starts something.
 _HARMLESS = {"GET", "HEAD", "OPTIONS"}
-# How long a connection may have been idle, in seconds, for a POST to be sent over it. Servers and
-# load balancers drop idle connections, the most impatient after 5 s, and some say so only to the
-# next byte: https://nodejs.org/api/http.html#serverkeepalivetimeout. What a POST over such a
-# connection became is unknown; a new connection that cannot be made has started nothing.
+# How long, in seconds, a connection may have been idle before a POST is sent over it. Servers and
+# load balancers drop idle connections, some after only 5 s, and some report it only when the next
+# byte arrives: https://nodejs.org/api/http.html#serverkeepalivetimeout. The outcome of a POST over
+# such a connection is unknown, whereas a new connection that fails has started nothing.
 _LONGEST_IDLE = 4.0
 _PREVIEW = "53df2d18-29ea-46a9-bee0-933540f80abf"
 
-# No file: what a process learns about locations is its own, and is forgotten when it is wrong.
+# No cache file: each process learns the locations itself, and forgets them when they are wrong.
 OPTIONS_CACHE.file_name = ""
 
 
 @dataclass
 class Exchange:
-    """All that is sent for one call from outside: until when, and whether a POST was among it."""
+    """The requests of one call from outside: their deadline, and whether a POST was among them."""
 
     deadline: Deadline
     post_was_sent: bool = False
 
 
 class Authorization(Authentication):
-    """Signs each request by itself, for the address to which it is about to be sent.
+    """Signs each request separately, for the address to which it is about to be sent.
 
-    So no token expires unseen, and neither a location that a server returns nor a redirect gets a
-    credential that it may not have. `header` returns the Authorization header for an address.
+    So no token expires unnoticed, and neither a location returned by a server nor a redirect
+    receives a credential that it may not have. `header` returns the Authorization header for an
+    address.
     """
 
     def __init__(self, header: Callable[[str], str]) -> None:
         self._header = header
 
     def signed_session(self, session: "Session | None" = None) -> "Session":
-        """Return the session, which signs its requests. Sending raises what `header` does."""
+        """Return a session that signs its requests. Sending raises what `header` raises."""
         session = super().signed_session(session)
-        session.auth = self._sign
+        session.auth = self
         return session
 
-    def _sign(self, request: "PreparedRequest") -> "PreparedRequest":
+    def __call__(self, request: "PreparedRequest") -> "PreparedRequest":
+        """Sign a request: requests calls the `auth` of a session."""
         try:
             request.headers["Authorization"] = self._header(request.url or "")
         except AzureError as error:
@@ -106,10 +109,10 @@ class Authorization(Authentication):
 
 
 class Pace:
-    """When an organization wants its next request.
+    """When an organization accepts its next request.
 
-    An answer with Retry-After is a success all the same: it says how long to wait, so that the next
-    request is not delayed or refused. What is refused with 429 says so by itself.
+    A successful response with Retry-After states how long to wait so that the next request is not
+    delayed or refused. A refusal with 429 states its own pause.
     https://learn.microsoft.com/azure/devops/integrate/concepts/rate-limits
     """
 
@@ -117,7 +120,7 @@ class Pace:
         self._not_before = 0.0
 
     def keep(self, deadline: Deadline) -> None:
-        """Wait if it is short. Raises PauseError when too little would be left for the request."""
+        """Wait if the pause is short. Raises PauseError if too little time would remain."""
         seconds = self._not_before - deadline.clock()
         if seconds > min(_LONGEST_PAUSE, deadline.remaining / 2):
             raise PauseError(seconds)
@@ -125,15 +128,15 @@ class Pace:
             deadline.pause(seconds)
 
     def note(self, headers: Mapping[str, str], deadline: Deadline) -> None:
-        """Note what an answer says about the next request."""
+        """Note when the next request may follow a response."""
         if seconds := retry_after(headers):
             self._not_before = max(self._not_before, deadline.clock() + seconds)
 
 
 class _Hardened(Client):
-    """Mixed in before a client of azure-devops.
+    """A mixin that precedes a client of azure-devops.
 
-    Threads share its connections; `during` binds it to what one of them does.
+    Threads share its connections; `during` binds it to the exchange of one of them.
     """
 
     exchange: Exchange
@@ -141,12 +144,12 @@ class _Hardened(Client):
     def __init__(self, base_url: str, credentials: Authentication, pace: Pace) -> None:
         super().__init__(base_url, credentials)
         self._pace = pace
-        # Of this thread's session, by the deadline's clock.
+        # When this thread's session was last used, on the deadline's clock.
         self._last_used = local()
         retry = self.config.retry_policy
         retry.retries = 0
-        # In place, since the session of this thread already holds the object. An empty set of
-        # methods would mean every method to urllib3.
+        # In place, since the session of this thread already refers to the object. For urllib3, an
+        # empty set of methods would mean every method.
         policy = retry.policy
         policy.status = policy.other = policy.redirect = 0
         policy.status_forcelist = frozenset()
@@ -161,13 +164,13 @@ class _Hardened(Client):
         connection.verify = authorities()
 
     def during(self, exchange: Exchange) -> Self:
-        """Return the client, over the same connections, for one exchange."""
+        """Return the client bound to one exchange, with the same connections."""
         bound = copy(self)
         bound.exchange = exchange
         return bound
 
     def _get_resource_locations(self, url: str, all_host_types: bool) -> Any:  # noqa: ANN401, FBT001
-        """Ask where things are, whatever was answered before: `forget_locations` is why."""
+        """Read where resources are without any cache, so that `forget_locations` has an effect."""
         self._locations.clear()
         OPTIONS_CACHE.data.clear()
         return super()._get_resource_locations(url, all_host_types)
@@ -190,12 +193,7 @@ class _Hardened(Client):
             if not may_repeat or not deadline.remaining:
                 raise
             response = send(**options)
-        _limit(response, deadline)
-        try:
-            _ = response.content  # read here, where the answer may break off
-        except RequestException as error:
-            msg = "the answer broke off"
-            raise ClientRequestError(msg, error) from error
+        _read_content(response, deadline)
         if response.status_code != HTTPStatus.OK or not is_json(response.headers):
             raise AnswerError(response.status_code, response.headers, response.text)
         self._pace.note(response.headers, deadline)
@@ -206,8 +204,8 @@ class _Hardened(Client):
         deadline = self.exchange.deadline
         seconds = deadline.remaining
         if not seconds:
-            # A process that was frozen since the deadline was set sends nothing any more.
-            msg = "no time was left to ask"
+            # A process that was frozen after the deadline was set no longer sends anything.
+            msg = "no time was left to send the request"
             raise ClientRequestError(msg)
         if request.method == "POST":
             if deadline.clock() - getattr(self._last_used, "at", 0.0) > _LONGEST_IDLE:
@@ -218,7 +216,7 @@ class _Hardened(Client):
             return self._client.send(request=request, timeout=timeout, **options)
         except ClientRequestError as error:
             if isinstance(error.inner_exception, TooManyRedirects):
-                # No redirect is followed; this one is the answer.
+                # No redirect is followed; the redirect is the response.
                 return error.inner_exception.response
             raise
 
@@ -236,18 +234,18 @@ class HardenedPipelinesClient(_Hardened, PipelinesClient):
 
     def start(self, project: str, pipeline: int, body: Mapping[str, Any]) -> Model:
         """Run a pipeline; the body is the JSON of RunPipelineParameters."""
-        return self.run_pipeline(_run_parameters(body), project, pipeline)
+        return self.run_pipeline(RunPipelineParameters.deserialize(dict(body)), project, pipeline)
 
     def dry_run(self, project: str, pipeline: int, body: Mapping[str, Any]) -> None:
-        """Have a run checked; nothing is started, whatever the body says."""
-        checked = self.preview(_run_parameters(body), project, pipeline)
+        """Preview a run; nothing is started, whatever the body contains."""
+        checked = self.preview(RunPipelineParameters.deserialize(dict(body)), project, pipeline)
         if checked is None or checked.final_yaml is None:
             msg = "a preview without its YAML"
             raise ValueError(msg)
 
     @property
     def can_dry_run(self) -> bool:
-        """Whether runs can be checked: Azure DevOps Server 2020 cannot.
+        """Whether the server can preview runs: Azure DevOps Server 2020 cannot.
 
         https://github.com/MicrosoftDocs/vsts-rest-api-specs/tree/master/specification/pipelines
         """
@@ -259,42 +257,43 @@ class HardenedBuildClient(_Hardened, BuildClient):
 
 
 class HardenedSecurityClient(_Hardened, SecurityClient):
-    """What the identity that asks is permitted to do."""
+    """The permissions of the identity that sends the request."""
 
 
-def _limit(response: Any, deadline: Deadline) -> None:  # noqa: ANN401
-    """Wait for the rest of an answer no longer than until the deadline.
+def _read_content(response: Any, deadline: Deadline) -> None:  # noqa: ANN401
+    """Read the rest of a response, at the latest until the deadline.
 
-    A time-out counts from byte to byte, so that an answer which begins late could stall as long
-    once more.
+    A timeout counts from byte to byte, so a response that begins late could stall for as long
+    again.
     """
     if not deadline.remaining:
-        msg = "no time was left to read the answer"
+        msg = "no time was left to read the response"
         raise ClientRequestError(msg)
     connection = response.raw.connection
     if connection is not None and connection.sock is not None:
         connection.sock.settimeout(deadline.remaining)
+    try:
+        _ = response.content
+    except RequestException as error:
+        msg = "the response was cut off"
+        raise ClientRequestError(msg, error) from error
 
 
 def unparsed(client: Client) -> Any:  # noqa: ANN401 - its methods return other types than declared
-    """Return the client, over the same connections, with methods that return responses.
+    """Return the client with the same connections, but its methods return unparsed responses.
 
-    msrest takes 60 ms to make models of 100 runs, json 2 ms to read them.
+    msrest takes 60 ms to build models of 100 runs; json reads them in 2 ms.
     """
     twin: Any = copy(client)
-    twin._unwrap_collection = _as_it_is  # noqa: SLF001 - there is no other way
-    twin._deserialize = _as_it_is  # noqa: SLF001
+    # Both are called with the response as their last argument; there is no public way.
+    twin._unwrap_collection = twin._deserialize = lambda *arguments: arguments[-1]  # noqa: SLF001
     return twin
 
 
-def _as_it_is(*arguments: Any) -> Any:  # noqa: ANN401
-    return arguments[-1]
-
-
 def started(model: Model, page: Callable[[int], str]) -> Release | None:
-    """Read what a POST started; None where the answer does not say what.
+    """Return what a POST started, or None if the response does not identify it.
 
-    `page` returns the address of the page for people, where the answer has none.
+    `page` builds the address of the web page if the response has none.
     """
     if model is None or model.id is None:
         return None
@@ -303,9 +302,5 @@ def started(model: Model, page: Callable[[int], str]) -> Release | None:
 
 
 def forget_locations() -> None:
-    """Ask again where the API's resources are, after an answer that did not say so."""
+    """Forget where the API's resources are, after an invalid response to that question."""
     Client._locations_cache.clear()  # noqa: SLF001 - there is no other way
-
-
-def _run_parameters(body: Mapping[str, Any]) -> RunPipelineParameters:
-    return RunPipelineParameters.deserialize(dict(body))

@@ -1,4 +1,4 @@
-"""Decide what a fault means for a reading, which may be repeated, and a start, which may not."""
+"""Decide what a fault means for a read, which may be repeated, and a start, which may not."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -28,10 +28,10 @@ from model_trigger.targets.request import (
 Result = TypeVar("Result")
 
 
-def asked(read: Callable[[], Result]) -> Result:
-    """Read something that may be read again.
+def checked(read: Callable[[], Result]) -> Result:
+    """Perform a read and translate its faults.
 
-    Raises TargetError when a person must act, AzureDevOpsError when it may pass.
+    Raises TargetError when a person must act, AzureDevOpsError when a retry may succeed.
     """
     try:
         return read()
@@ -44,14 +44,14 @@ def asked(read: Callable[[], Result]) -> Result:
             raise TargetError(str(fault)) from fault
         if isinstance(fault, ValueError | TypeError):
             forget_locations()
-        msg = f"Azure DevOps could not be asked: {cause_of(fault)}"
+        msg = f"the request to Azure DevOps failed: {cause_of(fault)}"
         raise AzureDevOpsError(msg, answered=answered(fault)) from fault
 
 
-def asked_by_itself(read: Callable[[], Result]) -> Result:
-    """Read by itself what a list has shown; the errors are those of `asked`.
+def checked_item(read: Callable[[], Result]) -> Result:
+    """Perform a read of an item that a list has shown; the errors are those of `checked`.
 
-    One that was deleted meanwhile proves nothing: the list has to be read again.
+    An item that was deleted meanwhile proves nothing: the list has to be read again.
     """
 
     def found() -> Result:
@@ -59,15 +59,15 @@ def asked_by_itself(read: Callable[[], Result]) -> Result:
             return read()
         except AnswerError as answer:
             if answer.status == HTTPStatus.NOT_FOUND and answer.is_json:
-                msg = f"what was just listed is gone: {answer.told}"
+                msg = f"an item that was just listed is gone: {answer.message}"
                 raise AzureDevOpsError(msg) from answer
             raise
 
-    return asked(found)
+    return checked(found)
 
 
 def result(fault: Exception, *, post_was_sent: bool) -> StartResult:
-    """Return what a fault means for a start: before the POST was sent, nothing was started."""
+    """Return the result of a start that raised a fault: before the POST, nothing was started."""
     match fault:
         case NoTokenError():
             return NotStarted(str(fault)) if fault.may_pass else Refused(str(fault))
@@ -76,17 +76,11 @@ def result(fault: Exception, *, post_was_sent: bool) -> StartResult:
         case AnswerError() if fault.refuses or (fault.lasts and not post_was_sent):
             return Refused(fault.sentence)
         case AnswerError(status=HTTPStatus.TOO_MANY_REQUESTS):
-            return NotStarted(f"Azure DevOps is throttling: {fault.told}", fault.retry_after)
+            return NotStarted(f"Azure DevOps is throttling: {fault.message}", fault.retry_after)
         case _:
-            return _lost(fault, post_was_sent=post_was_sent)
-
-
-def _lost(fault: Exception, *, post_was_sent: bool) -> StartResult:
-    """Return what it means that there is no readable answer."""
-    told, has_answered = f"Azure DevOps gave no readable answer: {cause_of(fault)}", answered(fault)
+            reason = f"no usable response from Azure DevOps: {cause_of(fault)}"
     if not post_was_sent:
         forget_locations()
-        return NotStarted(told, answered=has_answered)
-    if isinstance(fault, ClientRequestError) and was_never_made(fault):
-        return NotStarted(told, answered=has_answered)
-    return Unknown(told, answered=has_answered)
+    elif not (isinstance(fault, ClientRequestError) and was_never_made(fault)):
+        return Unknown(reason, answered=answered(fault))
+    return NotStarted(reason, answered=answered(fault))

@@ -1,10 +1,11 @@
-"""Find the one definition that a name means; a folder may stand before it: `/ml/Deploy churn`."""
+"""Find the one definition with a name, which may include its folder: `/ml/Deploy churn`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from model_trigger.targets.request import TargetError
+from model_trigger.targets.kinds import KINDS
+from model_trigger.targets.request import TargetAddress, TargetError
 from model_trigger.text import quoted
 
 _MOST_SHOWN = 10
@@ -12,7 +13,7 @@ _MOST_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    r"""A definition as lists show it; `folder` begins with `\`, as the service writes it."""
+    r"""A definition in a list; `folder` begins with `\`, as the service writes it."""
 
     id: int
     name: str
@@ -20,64 +21,66 @@ class Listed:
 
     @property
     def path(self) -> str:
-        """Folder and name, in the spelling that JSON need not escape."""
+        """Folder and name, with slashes, which JSON does not escape."""
         return f"{self.folder}\\{self.name}".replace("\\", "/").replace("//", "/")
 
     @property
     def shown(self) -> str:
-        """The definition as people find it again."""
+        """Path and id, as shown in messages."""
         return f"{quoted(self.path)} ({self.id})"
+
+    def likeness(self, wanted: int | str) -> float:
+        """Return the similarity of the names, from 0 to 1; an id resembles no name."""
+        if isinstance(wanted, int):
+            return 0.0
+        return SequenceMatcher(None, name_in(wanted).lower(), self.name.lower()).ratio()
 
 
 def name_in(wanted: str) -> str:
     """Return the name without its folder."""
-    return _slashed(wanted).rpartition("/")[2]
+    return wanted.replace("\\", "/").rpartition("/")[2]
 
 
 def meant(wanted: str, listed: Iterable[Listed]) -> list[Listed]:
-    """Return the definitions that a name means, which Azure DevOps compares without case.
+    """Return the definitions with a name, in which Azure DevOps ignores case.
 
-    A name without a folder means a definition of any folder.
+    A name without a folder matches a definition in any folder.
     """
-    path = _slashed(wanted).lower()
+    path = wanted.replace("\\", "/").lower()
     if "/" not in path:
         return [one for one in listed if one.name.lower() == path]
     return [one for one in listed if one.path.lower().lstrip("/") == path.lstrip("/")]
 
 
-def unknown(what: str, wanted: int | str, project: str, listed: Sequence[Listed]) -> TargetError:
-    """Return the error for a definition that is not there; the nearest spelling is named first."""
-    told = f"there is no {what} {_called(wanted)} in project {quoted(project)}"
-    if not listed:
-        return TargetError(
-            f"{told}, nor any other that the identity of the app may view: correct the project, or "
-            f"grant the permission to view its {what}s"
-        )
-    nearest = sorted(listed, key=lambda one: -_likeness(str(wanted), one))
-    return TargetError(f"{told}: write one that is there, {_several(nearest)}")
-
-
-def ambiguous(what: str, wanted: str, project: str, found: Sequence[Listed]) -> TargetError:
-    """Return the error for a name that is used in several folders."""
+def no_project(address: TargetAddress) -> TargetError:
+    """Return the error for a project that does not exist."""
     return TargetError(
-        f"{what} {quoted(wanted)} is in several folders of project {quoted(project)}: write it "
-        f"with its folder, or its id, {_several(found)}"
+        f"there is no project {address.project!r} in {address.organization_url}: correct "
+        "AZURE_DEVOPS_PROJECT, or the project in the rule"
     )
 
 
-def _slashed(wanted: str) -> str:
-    return wanted.replace("\\", "/")
+def unknown(address: TargetAddress, listed: Iterable[Listed]) -> TargetError:
+    """Return the error for a definition that does not exist, with the closest names first."""
+    what, wanted = KINDS[address.kind].what, address.definition
+    name = quoted(wanted) if isinstance(wanted, str) else wanted
+    missing = f"there is no {what} {name} in project {quoted(address.project)}"
+    nearest = sorted(listed, key=lambda one: -one.likeness(wanted))
+    if not nearest:
+        return TargetError(
+            f"{missing}, nor any other that the app's identity may view: correct the project, or "
+            f"grant the permission to view its {what}s"
+        )
+    return TargetError(f"{missing}: use one of {_several(nearest)}")
 
 
-def _called(wanted: int | str) -> str:
-    return str(wanted) if isinstance(wanted, int) else quoted(wanted)
-
-
-def _likeness(wanted: str, listed: Listed) -> float:
-    if wanted.isdecimal():
-        return 0.0  # an id resembles no name
-    texts = (name_in(wanted).lower(), listed.name.lower())
-    return SequenceMatcher(None, *texts).ratio()
+def ambiguous(address: TargetAddress, found: Sequence[Listed]) -> TargetError:
+    """Return the error for a name that exists in several folders."""
+    what, name = KINDS[address.kind].what, quoted(str(address.definition))
+    return TargetError(
+        f"{what} {name} exists in several folders of project {quoted(address.project)}: add the "
+        f"folder or use the id, one of {_several(found)}"
+    )
 
 
 def _several(listed: Sequence[Listed]) -> str:

@@ -1,25 +1,26 @@
-"""Read the JSON of Azure DevOps without models; what has another shape is an error, never empty."""
+"""Read the JSON of Azure DevOps without models; an unexpected shape is an error, never empty."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 if TYPE_CHECKING:
     from requests import Response
 
-# An object as JSON has it.
+# A JSON object.
 Json: TypeAlias = Mapping[str, object]
 
 
 def document(response: "Response") -> Json:
-    """Read a JSON object. Raises TypeError for any other JSON, ValueError for none."""
+    """Read a JSON object. Raises TypeError for any other JSON, ValueError for invalid JSON."""
     return _object(json.loads(response.content))
 
 
 def items(ask: Callable[[str | None], "Response"]) -> Iterator[Json]:
     """Yield the items of a list to its last page; `ask` reads the page of a continuation token.
 
-    Raises TypeError or ValueError for anything that is not a list that comes to an end.
+    Raises TypeError or ValueError for anything other than a list that ends.
     """
     token = None
     while True:
@@ -33,12 +34,12 @@ def items(ask: Callable[[str | None], "Response"]) -> Iterator[Json]:
         if not token:
             return
         if token == before:
-            msg = "a list that does not go on"
+            msg = "a list that repeats its page"
             raise ValueError(msg)
 
 
 def identifier(item: Json) -> int:
-    """Return the id of an item. Raises TypeError when there is none."""
+    """Return the id of an item. Raises TypeError if there is none."""
     value = item.get("id")
     if not isinstance(value, int) or isinstance(value, bool):
         msg = "an item without its id"
@@ -47,7 +48,7 @@ def identifier(item: Json) -> int:
 
 
 def part(item: Json, name: str) -> Json | None:
-    """Return an object within an item; None where it is not given.
+    """Return an object within an item, or None if it is absent.
 
     Raises TypeError for any other JSON.
     """
@@ -56,16 +57,25 @@ def part(item: Json, name: str) -> Json | None:
 
 
 def text(item: Json, name: str) -> str | None:
-    """Return a text within an item; None where it is not given. Raises TypeError otherwise."""
+    """Return a string within an item, or None if it is absent. Raises TypeError otherwise."""
     value = item.get(name)
     if value is not None and not isinstance(value, str):
-        msg = f"{name} that is not a text"
+        msg = f"{name} that is not a string"
         raise TypeError(msg)
     return value
 
 
+def moment(item: Json, name: str) -> datetime | None:
+    """Return a time within an item, in UTC unless it has an offset, or None without a valid one."""
+    try:
+        read = datetime.fromisoformat(text(item, name) or "")
+    except ValueError:
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
 def page_of(item: Json) -> str | None:
-    """Return the address of the page for people; None where the item does not say."""
+    """Return the address of an item's web page, or None if it has none."""
     page: object = item
     for name in ("_links", "web", "href"):
         page = cast("Json", page).get(name) if isinstance(page, dict) else None
@@ -74,6 +84,6 @@ def page_of(item: Json) -> str | None:
 
 def _object(value: object) -> Json:
     if not isinstance(value, dict):
-        msg = f"an object was expected, not {type(value).__name__}"
+        msg = f"expected an object, not {type(value).__name__}"
         raise TypeError(msg)
     return cast("Json", value)

@@ -1,4 +1,4 @@
-"""Share readings among threads: one request answers all threads that ask within moments."""
+"""Share readings among threads: one request serves all threads that ask at about the same time."""
 
 from collections.abc import Callable, Hashable
 from copy import copy
@@ -13,9 +13,9 @@ from model_trigger.targets.request import AzureDevOpsError, TargetError
 
 Value = TypeVar("Value")
 
-# Seconds after which a reading is forgotten: nobody asks for one that began so long ago.
+# Seconds after which a reading is forgotten: no thread accepts one that began so long ago.
 _KEPT = 60.0
-# Lists are read from a multiple of so many seconds on.
+# Lists start at a multiple of this many seconds, so that claims of one burst share a reading.
 _STEP = 600.0
 _MOST_DOCUMENTS = 4000
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
@@ -23,10 +23,10 @@ _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a thread needs of a reading.
+    """What a thread needs from a reading.
 
-    `since` is the creation time of the oldest item that it must cover; it must have begun at or
-    after `began_after`, on the deadline's clock.
+    `since` is the creation time of the oldest item that it must cover; it must have begun no
+    earlier than `began_after`, on the deadline's clock.
     """
 
     since: datetime
@@ -43,7 +43,7 @@ class _Reading(Generic[Value]):
     is_over: bool = False
     # What was read, in a tuple of one; empty until then.
     result: tuple[Value, ...] = ()
-    # What went wrong for everybody.
+    # The error for all waiting threads.
     error: Exception | None = None
 
     def serves(self, wish: Wish) -> bool:
@@ -52,24 +52,24 @@ class _Reading(Generic[Value]):
 
 @dataclass(eq=False)
 class Readings(Generic[Value]):
-    """The latest reading of each list, finished or running."""
+    """The latest reading of each list, finished or in progress."""
 
     _changed: Condition = field(default_factory=Condition)
     _readings: dict[Hashable, _Reading[Value]] = field(
         default_factory=dict[Hashable, _Reading[Value]]
     )
-    # What threads wait for: the list, and since when they need it.
+    # What threads wait for: a list, and from when on.
     _waiting: list[tuple[Hashable, datetime]] = field(
         default_factory=list[tuple[Hashable, datetime]]
     )
 
     def get(self, key: Hashable, wish: Wish, read: Callable[[datetime], Value]) -> Value:
-        """Return a list as it was read moments ago, as another thread reads it, or as read now.
+        """Return a list as read moments ago, as being read by another thread, or as read now.
 
-        A thread that needs a later reading than the one that is running waits for its end; the
-        first one to wake up performs the next reading, for all that wait. `read` is called with the
-        moment to read from, and raises TargetError or AzureDevOpsError: all that waited raise it
-        too, unless only the time of the reading thread was too short; then another one reads.
+        A thread that needs a later reading than the one in progress waits for its end; the first
+        one to wake up performs the next reading for all that wait. `read` is called with the time
+        to read from, and raises TargetError or AzureDevOpsError. All waiting threads raise the same
+        error, unless only the reading thread ran out of time: then another one reads.
         """
         with self._changed:
             reading = self._wait(key, wish)
@@ -97,17 +97,18 @@ class Readings(Generic[Value]):
         finally:
             self._waiting.remove(entry)
         if not is_over:
-            msg = "Azure DevOps could not be asked: no time was left to wait for its answer"
+            msg = "the request to Azure DevOps failed: no time was left to wait for its response"
             raise AzureDevOpsError(msg, answered=False)
 
     def _new(self, key: Hashable, wish: Wish) -> _Reading[Value]:
-        """Return a new reading that covers what all waiting threads need, and forget old ones."""
+        """Return a new reading that covers what all waiting threads need; forget old ones."""
         now = wish.deadline.clock()
         for other, old in list(self._readings.items()):
             if old.is_over and old.began < now - _KEPT:
                 del self._readings[other]
         since = min([wish.since, *(since for waiting, since in self._waiting if waiting == key)])
-        reading = self._readings[key] = _Reading[Value](_floor(since), now)
+        since -= timedelta(seconds=since.timestamp() % _STEP)
+        reading = self._readings[key] = _Reading[Value](since, now)
         return reading
 
     def _perform(
@@ -120,7 +121,8 @@ class Readings(Generic[Value]):
         try:
             reading.result = (read(reading.since),)
         except (TargetError, AzureDevOpsError) as error:
-            if _is_about_the_service(error, wish.deadline):
+            # Not if a thread with more time might succeed.
+            if wish.deadline.remaining > 0 and not isinstance(error.__cause__, PauseError):
                 reading.error = error
             raise
         finally:
@@ -134,36 +136,26 @@ class Readings(Generic[Value]):
 
 @dataclass(eq=False)
 class Documents(Generic[Value]):
-    """Documents that are read one by one; what they say never changes, so each is read once.
+    """Documents that are read one by one; they never change, so each is read once.
 
-    `says` is whether a document says what is needed; one that does not is read again later.
+    `is_complete` is whether a document contains what is needed; otherwise it is read again later.
     """
 
-    says: Callable[[Value], bool]
+    is_complete: Callable[[Value], bool]
     _read: dict[Hashable, Value] = field(default_factory=dict[Hashable, Value])
     _lock: Lock = field(default_factory=Lock)
     _readings: Readings[Value] = field(default_factory=Readings[Value])
 
     def get(self, key: Hashable, deadline: Deadline, read: Callable[[], Value]) -> Value:
-        """Return what a document says; the errors are those of `Readings.get`."""
+        """Return a document; the errors are those of `Readings.get`."""
         with self._lock:
             if key in self._read:
                 return self._read[key]
         wish = Wish(_ANY_TIME, deadline.clock() - _KEPT, deadline)
         value = self._readings.get(key, wish, lambda _: read())
-        if self.says(value):
+        if self.is_complete(value):
             with self._lock:
                 self._read[key] = value
                 if len(self._read) > _MOST_DOCUMENTS:
                     del self._read[next(iter(self._read))]
         return value
-
-
-def _floor(since: datetime) -> datetime:
-    """Return the beginning of these ten minutes, so that claims of one burst need the same list."""
-    return since - timedelta(seconds=since.timestamp() % _STEP)
-
-
-def _is_about_the_service(error: Exception, deadline: Deadline) -> bool:
-    """Whether a thread with more time would have met the same error."""
-    return deadline.remaining > 0 and not isinstance(error.__cause__, PauseError)

@@ -4,7 +4,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -22,10 +22,9 @@ from model_trigger.targets.azure_devops.connection import (
     started,
     unparsed,
 )
-from model_trigger.targets.azure_devops.faults import asked, asked_by_itself
+from model_trigger.targets.azure_devops.faults import checked, checked_item
 from model_trigger.targets.azure_devops.names import Listed
 from model_trigger.targets.azure_devops.plain_json import (
-    Json,
     document,
     identifier,
     items,
@@ -33,7 +32,7 @@ from model_trigger.targets.azure_devops.plain_json import (
     text,
 )
 from model_trigger.targets.azure_devops.readings import Documents, Readings, Wish
-from model_trigger.targets.release import key_mark
+from model_trigger.targets.release import ReleaseDefinition, key_mark, last_key_mark
 from model_trigger.targets.request import (
     Absent,
     Definition,
@@ -45,7 +44,7 @@ from model_trigger.targets.request import (
     TargetError,
 )
 
-# Release management, and what it takes to start a release and to look it up. The permissions' bits:
+# Release management, and the permissions to start a release and look it up. Their bits:
 # https://gist.github.com/akanieski/f90e9edd9b202e525be51e8e9238ad11
 _NAMESPACE = "c788c23e-1b46-4162-8f5e-d7585343b5de"
 _PERMISSIONS = {"View releases": 32, "Create releases": 64}
@@ -62,31 +61,31 @@ _MOST_LISTED = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Releases:
-    """The releases of a definition, by the keys that their descriptions end in."""
+    """The releases of a definition, by the keys at the end of their descriptions."""
 
     by_key: Mapping[str, Sequence[Release]]
-    # Those of which the list does not show the description.
+    # Those whose descriptions the list does not show.
     undescribed: tuple[Release, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDefinitions:
-    """Release definitions of one organization, and their releases."""
+    """The release definitions of an organization, and their releases."""
 
     client: HardenedReleaseClient
     security: HardenedSecurityClient
     _lists: Readings[_Releases] = field(default_factory=Readings[_Releases])
-    # The key in each description that was read by itself, "" for none.
+    # The key in each description that was read separately, or "".
     _keys: Documents[str] = field(default_factory=lambda: Documents[str](lambda _: True))
     permissions: ClassVar[str] = "View release pipeline, View releases and Create releases"
-    # It can be changed at any time, and what was read of it says what it takes.
+    # A definition can change at any time, and determines what a release accepts.
     remembered: ClassVar[float] = 60.0
 
     @classmethod
     def of(
         cls, organization_url: str, credentials: Authorization, pace: Pace
     ) -> "ReleaseDefinitions":
-        """Return those of an organization; nothing is asked yet."""
+        """Return the release definitions of an organization; nothing is sent yet."""
         url = release_url(organization_url)
         return cls(
             HardenedReleaseClient(url, credentials, pace),
@@ -94,37 +93,40 @@ class ReleaseDefinitions:
         )
 
     def during(self, exchange: Exchange) -> "ReleaseDefinitions":
-        """Return the same for one exchange; what has been read is shared."""
+        """Bind the clients to one exchange; what has been read is shared."""
         return replace(
             self, client=self.client.during(exchange), security=self.security.during(exchange)
         )
 
     def listed(self, project: str, name: str | None) -> Iterator[Listed]:
-        """List the definitions of a name, or those of the whole project."""
+        """List the definitions with a name, or all of the project."""
         found: list[Model] = self.client.get_release_definitions(
             project, search_text=name, is_exact_name_match=name is not None, top=_MOST_LISTED
         )
         return (Listed(one.id, one.name, one.path or "\\") for one in found)
 
-    def read(self, address: TargetAddress, definition_id: int) -> Definition:
-        """Read what a release can be given."""
+    def read(self, address: TargetAddress, definition_id: int) -> ReleaseDefinition:
+        """Read which values a release accepts."""
         read: Model = self.client.get_release_definition(address.project, definition_id)
         if read is None or read.id is None:
             msg = "a release definition without its id"
             raise ValueError(msg)
         variables: Mapping[str, Any] = read.variables or {}
         artifacts: Collection[Model] = read.artifacts or ()
-        models = {one.alias for one in artifacts if _is_azure_ml(one)}
-        return Definition(
+        azure_ml = [one for one in artifacts if "azureml" in (one.type or "").lower()]
+        models = {one.alias: _model_of(one) for one in azure_ml if one.alias}
+        triggers: Collection[Model] = read.triggers or ()
+        triggering = [one.get("artifactAlias", "") for one in triggers if isinstance(one, dict)]
+        return ReleaseDefinition(
             id=read.id,
             name=read.name or "",
             variables={name: bool(one.allow_override) for name, one in variables.items()},
-            artifacts={one.alias: _model_of(one) for one in artifacts},
-            triggers=tuple(alias for alias in _triggers(read.triggers or ()) if alias in models),
+            artifacts=dict.fromkeys(one.alias for one in artifacts) | models,
+            triggers=tuple(alias for alias in models if alias in triggering),
         )
 
     def start(self, request: StartRequest) -> Release | None:
-        """Send the POST; None when the answer does not say which release it started."""
+        """Send the POST; return None if the response does not identify the release."""
         return started(self.client.start(request.project, request.body), partial(_page, request))
 
     def find(self, request: StartRequest, key: str, wish: Wish) -> Sighting:
@@ -132,7 +134,7 @@ class ReleaseDefinitions:
         releases = self._lists.get(
             (request.project, request.definition),
             wish,
-            lambda since: asked(lambda: self._releases(request, since)),
+            lambda since: checked(lambda: self._releases(request, since)),
         )
         ending = key_mark(key)
         keyed = [
@@ -146,13 +148,16 @@ class ReleaseDefinitions:
         return Found.of(keyed) if keyed else Absent()
 
     def dry_run(self, request: StartRequest) -> str:
-        """Ask for the permissions that a start needs; a release itself cannot be tried out.
+        """Check the permissions that a start needs; a release itself cannot be previewed.
 
-        Return what could not be verified. Raises TargetError for a permission that is missing.
+        Return what could not be verified. Raises TargetError for a missing permission.
         """
         token = self._security_token(request)
+        # Permissions are read from the release service, which stores them:
+        # https://github.com/microsoft/azure-devops-dotnet-samples/pull/111
+        has = partial(self.security.has_permissions, _NAMESPACE, tokens=token)
         try:
-            missing = [name for name, bit in _PERMISSIONS.items() if not self._has(bit, token)]
+            missing = [name for name, bit in _PERMISSIONS.items() if not all(has(bit))]
         except (AnswerError, ValueError) as error:
             return f"whether the identity may view and create its releases: {error}"
         if missing:
@@ -169,7 +174,7 @@ class ReleaseDefinitions:
         request: StartRequest,
         answer: AnswerError,
     ) -> None:
-        """Return None: a definition may have changed, and must be read again."""
+        """Return None: the definition may have changed, and must be read again."""
 
     def corrected(
         self,
@@ -177,14 +182,7 @@ class ReleaseDefinitions:
         answer: AnswerError,
         key: str,
     ) -> None:
-        """Return None: a release has no parameter of our own."""
-
-    def _has(self, permission: int, token: str) -> bool:
-        """Ask for a permission where it is stored, which is the release service.
-
-        https://github.com/microsoft/azure-devops-dotnet-samples/pull/111
-        """
-        return all(self.security.has_permissions(_NAMESPACE, permission, token))
+        """Return None: a release has no parameter of the app's own."""
 
     def _releases(self, request: StartRequest, since: datetime) -> _Releases:
         """Read the list to its last page."""
@@ -202,28 +200,28 @@ class ReleaseDefinitions:
         by_key: dict[str, list[Release]] = defaultdict(list)
         undescribed: list[Release] = []
         for item in listed:
-            description = text(item, "description")
-            release = _listed_release(request, item)
+            number, description = identifier(item), text(item, "description")
+            release = Release(number, page_of(item) or _page(request, number))
             if description is None:
                 undescribed.append(release)
-            elif key := _last_key(description):
+            elif key := last_key_mark(description):
                 by_key[key].append(release)
         return _Releases(by_key, tuple(undescribed))
 
     def _key_of(self, release: Release, project: str, wish: Wish) -> str:
-        """Read the key of a release by itself; one without a description has none."""
+        """Read the key of a single release; without a description, it has none."""
 
         def read() -> str:
             whole = document(unparsed(self.client).get_release(project, release.id))
-            return _last_key(text(whole, "description") or "")
+            return last_key_mark(text(whole, "description") or "")
 
-        return self._keys.get((project, release.id), wish.deadline, lambda: asked_by_itself(read))
+        return self._keys.get((project, release.id), wish.deadline, lambda: checked_item(read))
 
     def _security_token(self, request: StartRequest) -> str:
-        """Name the definition as its permissions are stored: project, folders and id.
+        """Return the token that identifies the definition's permissions: project, folders and id.
 
         `_getPermissionInheritanceInfo` in https://github.com/MethodsAndPractices/vsteam; the id of
-        the project stands in the definition's own address.
+        the project is part of the definition's own address.
         """
         read: Model = self.client.get_release_definition(request.project, request.definition)
         project = _PROJECT_ID.search(read.url or "")
@@ -234,8 +232,8 @@ class ReleaseDefinitions:
 def release_url(organization_url: str) -> str:
     """Return the address of an organization's release service.
 
-    `https://dev.azure.com/<org>` and `https://<org>.visualstudio.com` have a host of their own for
-    releases; Azure DevOps Server answers under the same address.
+    `https://dev.azure.com/<org>` and `https://<org>.visualstudio.com` have a separate host for
+    releases; Azure DevOps Server uses the same address.
     """
     services = _SERVICES.fullmatch(organization_url)
     if services:
@@ -246,38 +244,13 @@ def release_url(organization_url: str) -> str:
     return organization_url
 
 
-def _is_azure_ml(artifact: Model) -> bool:
-    return "azureml" in (artifact.type or "").lower()
-
-
 def _model_of(artifact: Model) -> str | None:
-    """Return the model that an AzureML artifact stands for; None for every other artifact."""
-    if not _is_azure_ml(artifact):
-        return None
+    """Return the model of an AzureML artifact, or None if it does not name one."""
     reference: Mapping[str, Any] = artifact.definition_reference or {}
     model = reference.get("definition")
     return model.name or model.id if model else None
 
 
-def _triggers(triggers: Iterable[Model]) -> Iterator[str]:
-    """Yield the aliases of the artifacts whose new versions start the definition by itself."""
-    for trigger in triggers:
-        alias = trigger.get("artifactAlias") if isinstance(trigger, dict) else None
-        if alias:
-            yield alias
-
-
-def _listed_release(request: StartRequest, item: Json) -> Release:
-    number = identifier(item)
-    return Release(number, page_of(item) or _page(request, number))
-
-
 def _page(request: StartRequest, release_id: int) -> str:
     project = f"{request.organization_url}/{quote(request.project)}"
     return f"{project}/_releaseProgress?releaseId={release_id}"
-
-
-def _last_key(description: str) -> str:
-    """Return the last key in a description: only this one is ours, whatever stands before it."""
-    found = re.findall(r"\[model-trigger:[^\]]*\]", description)
-    return found[-1] if found else ""

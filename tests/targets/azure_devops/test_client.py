@@ -89,8 +89,8 @@ class TestReleases:
 
         (warned,) = [each.message for each in caplog.records if each.name == "model_trigger"]
         assert (
-            "release definition 'Deploy churn' (1) also starts by itself, so that every version is "
-            "released twice: switch off the continuous deployment trigger of its artifact '_churn'"
+            "release definition 'Deploy churn' (1) also starts on its own, so every version is "
+            "released twice: turn off the continuous deployment trigger of its artifact '_churn'"
             == warned
         )
 
@@ -296,7 +296,7 @@ class TestTokens:
                 ServiceRequestError("away"),
                 (
                     AzureDevOpsError,
-                    "Azure DevOps could not be asked: no token for Azure DevOps: away",
+                    "the request to Azure DevOps failed: no token for Azure DevOps: away",
                 ),
                 id="temporary",
             ),

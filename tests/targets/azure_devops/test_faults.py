@@ -88,7 +88,7 @@ class TestResults:
         became = using.start(asked_for, deadline())
 
         reported = (
-            "Azure DevOps gave no readable answer: no connection to "
+            "no usable response from Azure DevOps: no connection to "
             f"127.0.0.1:{azure_devops.port}: Connection refused"
         )
         assert NotStarted(reported, answered=False) == became
@@ -121,7 +121,7 @@ class TestResults:
             became = adapter().start(asked_for, deadline())
 
             assert (Refused, []) == (type(became), posts(azure_devops))
-        assert became.reason.startswith("no Azure DevOps answers there (HTTP 404: ")
+        assert became.reason.startswith("the response is not from Azure DevOps (HTTP 404: ")
 
     @pytest.mark.parametrize("make", STARTS)
     def test_a_fault_before_the_post_has_started_nothing(self, make):
@@ -158,8 +158,10 @@ class TestReading:
     @pytest.mark.parametrize(
         ("fault", "reported"),
         [
-            pytest.param({"kind": "error", "status": 401}, "who asks", id="401"),
-            pytest.param({"kind": "text", "status": 401}, "who asks", id="401 as text"),
+            pytest.param({"kind": "error", "status": 401}, "rejected the credentials", id="401"),
+            pytest.param(
+                {"kind": "text", "status": 401}, "rejected the credentials", id="401 as text"
+            ),
             pytest.param({"kind": "error", "status": 410}, "refused", id="410"),
             pytest.param({"kind": "sign-in page"}, "sign-in page", id="sign-in page as 203"),
             pytest.param(

@@ -53,28 +53,28 @@ class TestNames:
             pytest.param(
                 [(3, "Deploy", "\\a"), (7, "Deploy", "\\b")],
                 "Deploy",
-                "{what} 'Deploy' is in several folders of project 'ml': write it with its folder, "
-                "or its id, '/a/Deploy' (3), '/b/Deploy' (7)",
+                "{what} 'Deploy' exists in several folders of project 'ml': add the folder or use "
+                "the id, one of '/a/Deploy' (3), '/b/Deploy' (7)",
                 id="ambiguous",
             ),
             pytest.param(
                 [(1, "Deploy fraud", "\\"), (2, "Deploy churn", "\\ml")],
                 "Deploy chrun",
-                "there is no {what} 'Deploy chrun' in project 'ml': write one that is there, "
+                "there is no {what} 'Deploy chrun' in project 'ml': use one of "
                 "'/ml/Deploy churn' (2), '/Deploy fraud' (1)",
                 id="misspelled: the closest first",
             ),
             pytest.param(
                 [(2, "Deploy churn", "\\ml")],
                 "/prod/Deploy churn",
-                "there is no {what} '/prod/Deploy churn' in project 'ml': write one that is there, "
+                "there is no {what} '/prod/Deploy churn' in project 'ml': use one of "
                 "'/ml/Deploy churn' (2)",
                 id="in another folder",
             ),
             pytest.param(
                 [(number, f"d{number:02}", "\\") for number in range(1, 14)],
                 4711,
-                "there is no {what} 4711 in project 'ml': write one that is there, "
+                "there is no {what} 4711 in project 'ml': use one of "
                 + ", ".join(f"'/d{number:02}' ({number})" for number in range(1, 11))
                 + ", and 3 more",
                 id="an unknown id",
@@ -82,8 +82,8 @@ class TestNames:
             pytest.param(
                 [],
                 "Deploy",
-                "there is no {what} 'Deploy' in project 'ml', nor any other that the identity of "
-                "the app may view: correct the project, or grant the permission to view its "
+                "there is no {what} 'Deploy' in project 'ml', nor any other that the app's "
+                "identity may view: correct the project, or grant the permission to view its "
                 "{what}s",
                 id="no definitions",
             ),
@@ -111,7 +111,7 @@ class TestNames:
 
         assert (
             f"there is no project 'mll' in {azure_devops.url}: correct AZURE_DEVOPS_PROJECT, or "
-            "the project that the rule names" == str(reported.value)
+            "the project in the rule" == str(reported.value)
         )
 
     def test_a_name_is_looked_up_once_and_a_definition_is_read_again_after_a_minute(self):

@@ -22,7 +22,7 @@ def test_a_success_that_asks_for_a_long_pause_delays_the_next_start():
 
         assert (Started, NotStarted, 1) == (type(first), type(second), len(posts(azure_devops)))
     assert pytest.approx(60) == second.retry_after
-    assert second.reason.startswith("Azure DevOps asked for a pause, of which ")
+    assert second.reason.startswith("Azure DevOps asked for a pause, with ")
 
 
 @pytest.mark.parametrize(

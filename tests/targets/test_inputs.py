@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from model_trigger.targets.kinds import may_be_mistaken
-from model_trigger.targets.pipeline import Given, with_key, without_key
+from model_trigger.targets.pipeline import Inputs, with_key, without_key
 from model_trigger.targets.request import StartRequest
 
 URL = "https://dev.azure.com/fabrikam"
@@ -39,7 +39,7 @@ SHOWN = {
     ],
 )
 def test_a_run_matches_unless_its_parameters_differ(change, fits):
-    assert fits is Given.of(**{**SHOWN, **change}).fits(Given.by(SENT))
+    assert fits is Inputs.of(**{**SHOWN, **change}).fits(Inputs.of_body(SENT))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_run_matches_unless_its_parameters_differ(change, fits):
     ],
 )
 def test_if_nothing_was_sent_every_run_matches(sent):
-    assert Given.of(None, None, None).fits(Given.by(sent))
+    assert Inputs.of(None, None, None).fits(Inputs.of_body(sent))
 
 
 def run(parameters, branch=None, variables=None, definition=5):
