@@ -37,6 +37,11 @@ class PastDecision:
     clauses: Sequence[Mapping[str, object]]
     event: str
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies the registration under the rule."""
+        return self.rule, self.workspace.lower(), self.model, self.version
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
