@@ -69,11 +69,7 @@ def _registration(event: Mapping[str, object]) -> Registration:
             "limit the event subscription to this type"
         )
         raise RejectedEventError(msg)
-    data: dict[str, object] = {}
-    for name, value in read_members(event.get("data"), "data").items():
-        if value is not None:
-            # Documentation and wire differ in the case of the names.
-            data.setdefault(name.lower(), value)
+    data = read_data(event)
     model, version = parse_subject(event.get("subject"))
     number = data.get("modelversion")
     if isinstance(number, int) and not isinstance(number, bool):
@@ -90,6 +86,18 @@ def _registration(event: Mapping[str, object]) -> Registration:
     )
     check_length(registration)
     return registration
+
+
+def read_data(event: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the members of `data` that are not null, by their names in lower case.
+
+    Documentation and wire differ in the case of the names.
+    """
+    data: dict[str, object] = {}
+    for name, value in read_members(event.get("data"), "data").items():
+        if value is not None:
+            data.setdefault(name.lower(), value)
+    return data
 
 
 def parse_topic(topic: object) -> Workspace:
