@@ -86,13 +86,13 @@ class Sentence:
 
     @classmethod
     def of_claim(cls, claim: Shown) -> "Sentence":
-        """Return the answer that a claim gives."""
+        """Return the answer from a claim."""
         text = reasoned(_CLAIM_ANSWERS[claim.state].format(rule=claim.rule), claim.reason)
         return cls(claim.state, text, claim.since, claim.release_id, claim.release_url)
 
     @classmethod
     def of_decision(cls, one: PastDecision) -> "Sentence":
-        """Return the answer that a decision gives."""
+        """Return the answer from a decision."""
         template = _DECISION_ANSWERS.get(one.outcome, "Rule {rule}")
         text = reasoned(template.format(rule=one.rule), one.reason)
         return cls(one.outcome, text, one.decided_at, one.release_id, one.release_url)
