@@ -1,4 +1,4 @@
-"""What several commands share: options, errors on the command line, output."""
+"""Shared by the commands: options, usage errors, output."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from model_trigger.rules.sources import RulesUnreadableError, gather
 from model_trigger.settings import read_rules
 
 MISTAKE = 1
-# A person waits, and no event does: Azure DevOps may delay a request by half a minute
+# A person is waiting, not an event: Azure DevOps may delay a request by half a minute
 # (https://learn.microsoft.com/azure/devops/integrate/concepts/rate-limits).
 _SECONDS = 60.0
 
@@ -22,7 +22,7 @@ AddCommand = Callable[..., argparse.ArgumentParser]
 
 
 def described(description: str, epilog: str = "") -> dict[str, Any]:
-    """Return the options of a parser whose help keeps its line breaks."""
+    """Return the options of a parser that keeps the line breaks of its help."""
     return {
         "description": description,
         "epilog": epilog,
@@ -37,15 +37,15 @@ def add_json(command: argparse.ArgumentParser) -> None:
 
 
 def text(argument: str) -> str:
-    """Read an argument that may not be empty."""
+    """Parse an argument that must not be empty."""
     if not argument:
-        msg = "it is empty"
+        msg = "must not be empty"
         raise argparse.ArgumentTypeError(msg)
     return argument
 
 
 def pair(argument: str) -> tuple[str, str]:
-    """Read an argument KEY=VALUE."""
+    """Parse an argument KEY=VALUE."""
     key, equals, value = argument.partition("=")
     if not key or not equals:
         msg = f"{argument!r} is not KEY=VALUE, such as stage=prod"
@@ -54,7 +54,7 @@ def pair(argument: str) -> tuple[str, str]:
 
 
 def workspace(argument: str) -> Workspace:
-    """Read the resource id of a workspace."""
+    """Parse the resource id of a workspace."""
     try:
         return Workspace.parse(argument)
     except ValueError as error:
@@ -62,7 +62,7 @@ def workspace(argument: str) -> Workspace:
 
 
 def read_sources(file: str | None) -> Mapping[str, RuleSource]:
-    """Read the rules of a file, or of the environment. Raises RulesUnreadableError."""
+    """Read the rules from a file or the environment. Raises RulesUnreadableError."""
     if file is None:
         return read_rules()
     try:

@@ -19,17 +19,17 @@ from model_trigger.rules.explain_text import render
 
 _ABOUT = """\
 Print what each rule would do with one version of a model, and why: every clause
-of the rule, what it expects and what the model has. The answer comes from the
-rules alone: what was started before is not looked at.
+of the rule, the value it expects, and the value of the model. The result
+depends on the rules alone, not on what was started before.
 
-Exit code: 0 whatever the answer is, 1 when the rules cannot be read, 2 on a
-usage error.
+Exit code: 0 whatever the result, 1 if the rules cannot be read, 2 on a usage
+error.
 """
 
 
 def add(add_command: AddCommand) -> None:
     """Add the command."""
-    about = "say what each rule would do with a model, and why"
+    about = "print what each rule would do with a model, and why"
     command = add_command("explain", help=about, **described(_ABOUT))
     option = command.add_argument
     option("--model", metavar="NAME", type=text, required=True, help="the model's name")
@@ -39,7 +39,7 @@ def add(add_command: AddCommand) -> None:
         metavar="ID",
         type=workspace,
         default=ANY_WORKSPACE,
-        help="resource id of the workspace; without it, what a rule asks of it counts as met",
+        help="resource id of the workspace; by default any workspace that a rule allows",
     )
     for name in ("tag", "property"):
         option(
@@ -48,7 +48,7 @@ def add(add_command: AddCommand) -> None:
             type=pair,
             action="append",
             default=[],
-            help=f"a {name} of the model; may be repeated",
+            help=f"a {name} of the model; can be repeated",
         )
     option(
         "--rules", metavar="FILE", help="JSON file of rules, instead of those in the environment"

@@ -1,10 +1,10 @@
-"""`forget`: remove a claim, or all claims and the mark, so that something is started again."""
+"""`forget`: remove a claim, or all claims and the mark, so that a version can start again."""
 
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 
-from model_trigger.claims.claim import Claim, Partition, State
+from model_trigger.claims.claim import Partition, State
 from model_trigger.claims.store import ClaimStore
 from model_trigger.commands.common import (
     MISTAKE,
@@ -18,28 +18,28 @@ from model_trigger.deadline import Deadline
 
 _ABOUT = """\
 Remove a claim from the ledger, or all claims of a model and the mark of its
-newest version, and print what was removed: so that the next event starts it
-again. Needs the app's storage settings; AzureWebJobsStorage or
+newest version, and print what was removed. The next event then starts the
+version again. Needs the app's storage settings: AzureWebJobsStorage or
 AzureWebJobsStorage__accountName.
 
-Exit code: 0 when something was removed, 1 when nothing was or may be, 2 on
-a usage error.
+Exit code: 0 if something was removed, 1 if nothing was or a start is in flight,
+2 on a usage error.
 """
 
 
 class InFlightError(Exception):
-    """A start is in flight, or its outcome is unknown: forgetting it could start it twice."""
+    """A start is in flight, or its outcome is unknown: removing its claim could start it twice."""
 
 
 def add(add_command: AddCommand) -> None:
     """Add the command."""
-    about = "let something be started again: remove its claim from the ledger"
+    about = "remove a claim from the ledger, so that its version can start again"
     command = add_command("forget", help=about, **described(_ABOUT))
     option = command.add_argument
     option("--rule", metavar="NAME", type=text, required=True, help="the rule's name")
     option("--workspace", metavar="ID", type=workspace, required=True, help="its resource id")
     option("--model", metavar="NAME", type=text, required=True, help="the model's name")
-    option("--version", metavar="V", type=text, help="one version; without it, all and the mark")
+    option("--version", metavar="V", type=text, help="one version; by default all, and the mark")
     command.set_defaults(run=run)
 
 
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 def forget(
     partition: Partition, version: str | None, claims: ClaimStore, deadline: Deadline
 ) -> Iterator[str]:
-    """Remove one version's claim, or all claims and the mark, live and observed; tell each.
+    """Remove one version's claim, or all claims and the mark, live and observed; yield each.
 
     Raises InFlightError before anything is removed, and LedgerError.
     """
@@ -69,24 +69,18 @@ def forget(
         if version in {None, claim.version}
     ]
     for _, claim in found:
-        _check_not_in_flight(claim)
+        if claim.state in {State.STARTING, State.UNKNOWN}:
+            msg = (
+                f"version {claim.version} is being started, or it is not known whether it was: "
+                f"wait until reconcile has looked for [model-trigger:{claim.key}] in Azure DevOps"
+            )
+            raise InFlightError(msg)
     for one in partitions:
         removed = claims.remove(one, version, deadline)
         kind = "observed claim" if one.observed else "claim"
-        yield from (f"{kind} {_told(claim)}" for owner, claim in found if owner == one)
+        for owner, claim in found:
+            if owner == one:
+                link = f", {claim.release.url}" if claim.release else ""
+                yield f"{kind} {claim.version}: {claim.state}{link}"
         if "mark" in removed:
             yield f"mark of {kind}s"
-
-
-def _check_not_in_flight(claim: Claim) -> None:
-    if claim.state in {State.STARTING, State.UNKNOWN}:
-        msg = (
-            f"version {claim.version} is being started, or whether it was started is unknown: "
-            f"wait until reconcile has looked for [model-trigger:{claim.key}] in Azure DevOps"
-        )
-        raise InFlightError(msg)
-
-
-def _told(claim: Claim) -> str:
-    link = f", {claim.release.url}" if claim.release else ""
-    return f"{claim.version}: {claim.state}{link}"

@@ -1,4 +1,4 @@
-"""Check rules against what is really there: targets, permissions, workspaces; starts nothing."""
+"""Check targets, permissions and workspaces against live services, without starting anything."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from model_trigger.targets.request import (
 from model_trigger.targets.values import UnsafeValueError
 from model_trigger.text import quoted
 
-# Stands for what only a registration has; as text and as a number it is harmless.
+# Stands in for a value of a registration, as text or as a number.
 _ANY = "1"
 _SAMPLE_WORKSPACE = Workspace.parse(
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/sample"
@@ -29,7 +29,7 @@ _SAMPLE_WORKSPACE = Workspace.parse(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found about one subject, a rule or a workspace; `ok` unless a person must act."""
+    """What was found about a rule or a workspace; `ok` unless something has to be fixed."""
 
     subject: str
     ok: bool
@@ -42,7 +42,7 @@ def check_rules(
     defaults: TargetDefaults,
     new_deadline: Callable[[], Deadline],
 ) -> Iterator[Finding]:
-    """Check of each rule whether its target is there, takes what it is given, may be started."""
+    """Check for each rule that its target exists, accepts its values, and may be started."""
     for rule in rules:
         try:
             address = rule.address(defaults)
@@ -56,7 +56,7 @@ def check_workspaces(
     models: Callable[[Workspace, Deadline], Iterator[object]],
     new_deadline: Callable[[], Deadline],
 ) -> Iterator[Finding]:
-    """Check of each workspace whether its models may be listed, by listing the first ones."""
+    """Check for each workspace that its models may be listed, by listing the first ones."""
     for workspace in workspaces:
         try:
             next(models(workspace, new_deadline()), None)
@@ -76,80 +76,69 @@ class _Check:
     deadline: Deadline
 
     def finding(self) -> Finding:
-        """Ask, and put into one sentence what was found. Raises TargetError if it is not there."""
+        """Return what was found, in one sentence. Raises TargetError if there is no such target."""
         try:
             definition = self.targets.definition(self.address, self.deadline)
-            found, refused = self._tried(definition)
+            found, problems = self.dry_run(definition)
         except AzureDevOpsError as error:
-            return Finding(self.rule.name, ok=False, sentence=self._unreachable(error))
+            sentence = (
+                f"{error}. Check the address {self.address.organization_url}, and that it can be "
+                "reached from here"
+            )
+            return Finding(self.rule.name, ok=False, sentence=sentence)
         doubled = definition.doubled(self.rule.fits_model)
-        problems = [*([doubled] if doubled else []), *refused]
+        problems = [*([doubled] if doubled else []), *problems]
         return Finding(self.rule.name, ok=not problems, sentence="; ".join(problems) or found)
 
-    def _unreachable(self, error: AzureDevOpsError) -> str:
-        return (
-            f"{error}. Check the address {self.address.organization_url}, and whether it can be "
-            "reached from here"
-        )
-
-    def _tried(self, definition: Definition) -> tuple[str, Sequence[str]]:
-        """Do all of a start except starting, with a registration that the rule could be about.
+    def dry_run(self, definition: Definition) -> tuple[str, Sequence[str]]:
+        """Do everything except start it, with a registration that the rule could match.
 
         Return what was found, and the problems. Raises AzureDevOpsError.
         """
-        kind, sample, called = (
-            self.rule.kind,
-            sample_registration(self.rule),
-            self._called(definition),
-        )
+        kind = self.rule.kind
+        name, number = quoted(definition.name), str(definition.id)
+        shown = number if definition.name == number else f"{name} ({number})"
+        target = f"{kind.what} {shown} of project {quoted(self.address.project)}"
         try:
+            sample = sample_registration(self.rule)
             request = self.rule.request(sample, self.address, definition, "check")
             unverified = self.targets.dry_run(request, self.deadline)
         except (TargetError, UnsafeValueError) as error:
-            return called, [str(error)]
+            return target, [str(error)]
         problem, hint = kind.problem(request, definition), kind.hint(definition)
         if problem:
-            return called, [problem]
-        told = f"{called} takes what the rule gives it"
+            return target, [problem]
+        accepted = f"{target} accepts the rule's values"
         if unverified:
-            return f"{told}; not verified: {unverified}", []
-        return f"{told}, and the app's identity may start it{f' ({hint})' if hint else ''}", []
-
-    def _called(self, definition: Definition) -> str:
-        named = f"{quoted(definition.name)} ({definition.id})"
-        shown = named if definition.name != str(definition.id) else str(definition.id)
-        return f"{self.rule.kind.what} {shown} of project {quoted(self.address.project)}"
+            return f"{accepted}; not verified: {unverified}", []
+        hint = f" ({hint})" if hint else ""
+        return f"{accepted}, and the app's identity may start it{hint}", []
 
 
 def sample_registration(rule: Rule) -> Registration:
-    """Return a registration that the rule could be about, with every tag that it hands over."""
+    """Return a registration that the rule could match, with every tag and property it passes on."""
     fields = rule.fields
-    placeholders = rule.kind.placeholders(rule.target)
-    labels = [one.label for one in placeholders if one.label]
+    try:
+        workspace = Workspace.parse(fields.workspace or "")
+    except ValueError:
+        workspace = _SAMPLE_WORKSPACE
+    labels = [one.label for one in rule.kind.placeholders(rule.target) if one.label]
     return Registration(
-        workspace=_sample_workspace(fields.workspace),
+        workspace=workspace,
         model=next((one for one in fields.model.included if not has_wildcard(one)), "model"),
         version=_ANY,
-        tags=_sample_texts((one.key for one in labels if one.kind == "tag"), fields.tags),
-        properties=_sample_texts(
+        tags=sample_texts((one.key for one in labels if one.kind == "tag"), fields.tags),
+        properties=sample_texts(
             (one.key for one in labels if one.kind == "property"), fields.properties
         ),
     )
 
 
-def _sample_workspace(pattern: str | None) -> Workspace:
-    try:
-        return Workspace.parse(pattern or "")
-    except ValueError:
-        return _SAMPLE_WORKSPACE
-
-
-def _sample_texts(keys: Iterable[str], conditions: Mapping[str, Condition]) -> Mapping[str, str]:
-    wanted = {key.lower(): condition for key, condition in conditions.items()}
-    return {key: _sample_text(wanted.get(key.lower())) for key in keys}
-
-
-def _sample_text(condition: Condition | None) -> str:
-    """Return a text that a condition asks for word for word, where there is one."""
-    plain = (test for test in (condition.tests if condition else ()) if test[:1] not in "!<>")
-    return next((test for test in plain if test and not has_wildcard(test)), _ANY)
+def sample_texts(keys: Iterable[str], conditions: Mapping[str, Condition]) -> Mapping[str, str]:
+    """Return a value for each key, if possible one that its condition names literally."""
+    wanted = {key.lower(): condition.tests for key, condition in conditions.items()}
+    samples: dict[str, str] = {}
+    for key in keys:
+        plain = (test for test in wanted.get(key.lower(), ()) if test and test[0] not in "!<>")
+        samples[key] = next((test for test in plain if not has_wildcard(test)), _ANY)
+    return samples

@@ -1,1 +1,1 @@
-"""Why and why not: the answer to each registration, its history, and who is notified."""
+"""Why and why not: the decision on each registration, its history, and who is notified."""

@@ -1,4 +1,4 @@
-"""What one rule did with one registration, and why: the answer that is logged, kept and shown."""
+"""What one rule did with one registration, and why: what is logged, stored and shown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from model_trigger.rules.rule import Clause, Evaluation
 from model_trigger.targets.request import Release
 from model_trigger.text import cut, json_line, quoted, utf16_units, well_formed
 
-# A decision is kept in one entity of at most 1 MiB:
+# A decision is stored in one entity of at most 1 MiB:
 # https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 _LONGEST_EVENT = 100_000
 _MOST_CLAUSES = 300
@@ -26,7 +26,7 @@ class OutcomeError(Exception):
 
 
 class Outcome(StrEnum):
-    """How it ended; only `pending` is a failure to Event Grid, which then delivers again."""
+    """The outcome of a decision; only `pending` is a failure to Event Grid, which then retries."""
 
     STARTED = "started"
     OBSERVED = "observed"
@@ -49,10 +49,9 @@ class Outcome(StrEnum):
 class Decision:
     """What one rule did with one registration.
 
-    `rule` is empty when no rule wanted the registration, `closest` names the one that came near;
-    `registration` is None when the event could not be read, and `event` is then its text.
-    `unanswered` is the organization or the workspace that did not answer, if that is why; it is not
-    recorded.
+    `rule` is empty if no rule matched, and `closest` names the closest one. `registration` is None
+    if the event is invalid, and `event` is then its text. `unanswered` is the organization or
+    workspace that did not answer, if that is the reason; it is not recorded.
     """
 
     outcome: Outcome
@@ -66,7 +65,7 @@ class Decision:
     unanswered: str = ""
 
     def log_fields(self, milliseconds: int) -> dict[str, object]:
-        """Return the fields of the log line, in its order; the time is that since the trigger."""
+        """Return the fields of the log line; `milliseconds` is the time since the trigger."""
         registration, release = self.registration, self.release
         return {
             "outcome": self.outcome,
@@ -83,12 +82,12 @@ class Decision:
         }
 
     def log_line(self, milliseconds: int) -> str:
-        """Return the log line: `decision {...}`, one line of JSON, its long texts cut."""
-        return _line("decision", self.log_fields(milliseconds))
+        """Return the log line: `decision {...}`."""
+        return line_of("decision", self.log_fields(milliseconds))
 
 
 class OutcomePublisher(Protocol):
-    """Publishes decisions to whoever subscribes to them."""
+    """Publishes decisions to subscribers."""
 
     def publish(self, decision: Decision, milliseconds: int, deadline: Deadline) -> None:
         """Publish a decision. Raises OutcomeError."""
@@ -101,7 +100,7 @@ def duplicate_line(rule: str, registration: Registration, first: Release, second
         "two releases were started: abandon one of them. A process was frozen between its last "
         "check and the POST until another took over"
     )
-    return _line(
+    return line_of(
         "duplicate_release",
         {
             "rule": rule,
@@ -117,24 +116,24 @@ def duplicate_line(rule: str, registration: Registration, first: Release, second
     )
 
 
-def _line(kind: str, fields: Mapping[str, object]) -> str:
-    """Write a line that alerts and workbook find by its beginning, whatever its values hold."""
-    return f"{kind} {json_line({name: _short(name, value) for name, value in fields.items()})}"
+def line_of(kind: str, fields: Mapping[str, object]) -> str:
+    """Return the fields as one line of JSON, long texts cut.
 
+    Alerts and the workbook find the line by the kind that it starts with.
+    """
 
-def _short(name: str, value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    longest = _LONGEST_REASON if name == "reason" else _LONGEST_FIELD
-    return cut(well_formed(value), longest, _units_as_json)
+    def units(text: str) -> int:
+        return utf16_units(json_line({"": text})) - len('{"": ""}')
 
-
-def _units_as_json(text: str) -> int:
-    return utf16_units(json_line({"": text})) - len('{"": ""}')
+    short: dict[str, object] = {}
+    for name, value in fields.items():
+        longest = _LONGEST_REASON if name == "reason" else _LONGEST_FIELD
+        short[name] = cut(well_formed(value), longest, units) if isinstance(value, str) else value
+    return f"{kind} {json_line(short)}"
 
 
 def rejected(reason: str, event: str, registration: Registration | None = None) -> Decision:
-    """Decide on what is not a readable event, or comes from where none is accepted."""
+    """Return the decision on an event that is invalid, or that is not accepted from its source."""
     return Decision(
         Outcome.REJECTED, reason, registration=registration, event=event[:_LONGEST_EVENT]
     )
@@ -143,13 +142,13 @@ def rejected(reason: str, event: str, registration: Registration | None = None) 
 def not_matched(
     registration: Registration, evaluations: tuple[Evaluation, ...], closest: Evaluation | None
 ) -> Decision:
-    """Decide on a registration that no rule wants.
+    """Return the decision on a registration that no rule matches.
 
-    The reason names the closest rule; the clauses are the failed ones of every rule whose model
-    fitted, each under the rule's name, and those of the closest rule when no model fitted.
+    The reason names the closest rule. The clauses are the failed ones of every rule whose model
+    fits, each under the rule's name, or else those of the closest rule.
     """
     if closest is None:
-        reason = f"no rule is about model {quoted(registration.model)}"
+        reason = f"no rule covers model {quoted(registration.model)}"
         return Decision(Outcome.NOT_MATCHED, reason, registration=registration)
     failed = (
         replace(clause, clause=f"{evaluation.rule.name}.{clause.clause}")

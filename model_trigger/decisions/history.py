@@ -1,4 +1,4 @@
-"""What the ledger remembers of decisions, and how it is asked: backwards from a cursor, by day."""
+"""Past decisions, and how to search them: backwards from a cursor, day by day."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,10 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class PastDecision:
-    """A decision as it was kept; texts are empty, and numbers None, where there is nothing.
+    """A stored decision; missing texts are empty, missing numbers None.
 
-    `workspace` is a resource id, `clauses` are those of the decision as JSON values, `event` is the
-    text of one that could not be read.
+    `workspace` is a resource id, `clauses` are JSON values, and `event` is the text of an invalid
+    event.
     """
 
     decided_at: datetime
@@ -37,19 +37,24 @@ class PastDecision:
     clauses: Sequence[Mapping[str, object]]
     event: str
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies the registration under the rule."""
+        return self.rule, self.workspace.lower(), self.model, self.version
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the decisions, newest first: those of `day` after the row, and all days before."""
+    """A position in the decisions, newest first: after the row of `day`, or at its beginning."""
 
     day: date
     row: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """Read what `str` wrote; a day alone stands for what was decided before it.
+        """Parse what `str` returned; a day alone means the decisions before that day.
 
-        Raises ValueError with a sentence for whoever asks.
+        Raises ValueError with a sentence for the user.
         """
         found = _CURSOR.fullmatch(text)
         try:
@@ -62,7 +67,7 @@ class Cursor:
 
     @property
     def day_before(self) -> "Cursor":
-        """The beginning of the next older day."""
+        """The cursor at the beginning of the previous day."""
         return Cursor(self.day - _DAY)
 
     def __str__(self) -> str:
@@ -71,10 +76,9 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class DecisionSearch:
-    """Which decisions are asked for: at most `limit`, from a cursor back to the day `oldest`.
+    """A search for at most `limit` decisions, from a cursor back to the day `oldest`.
 
-    Without a model those of all models, without a version those of all versions, and without
-    outcomes those of every outcome.
+    Model, version and outcomes restrict it; empty ones do not.
     """
 
     start: Cursor
@@ -86,23 +90,23 @@ class DecisionSearch:
 
 
 class DecisionStore(Protocol):
-    """Keeps decisions. Every method raises the ledger's errors."""
+    """Stores decisions. Every method raises the ledger's errors."""
 
     def record(
         self, decision: Decision, milliseconds: int, now: datetime, deadline: Deadline
     ) -> None:
-        """Keep a decision."""
+        """Write a decision."""
         ...
 
     def search(
         self, search: DecisionSearch, deadline: Deadline
     ) -> tuple[list[PastDecision], Cursor]:
-        """Read decisions, the newest first, and return with them where to continue.
+        """Return decisions, the newest first, and the cursor to continue from.
 
-        Stops where it is when the time runs out.
+        Returns what it has found so far when the time runs out.
         """
         ...
 
     def delete_before(self, before: datetime, deadline: Deadline) -> int:
-        """Remove the decisions of the days before, and return how many."""
+        """Delete the decisions of the days before, and return how many."""
         ...

@@ -1,4 +1,4 @@
-"""Publish what was decided: a CloudEvent per decision, sent to an Event Grid topic."""
+"""Publish decisions to an Event Grid topic, one CloudEvent each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,8 +34,8 @@ class OutcomeTopic:
     _client: Any = field(default=None, init=False)
 
     def publish(self, decision: Decision, milliseconds: int, deadline: Deadline) -> None:
-        """Send what was decided, when others may want to know it. Raises OutcomeError."""
-        event = _event(decision, milliseconds)
+        """Publish a decision if its outcome has an event type. Raises OutcomeError."""
+        event = cloud_event(decision, milliseconds)
         seconds = min(_LONGEST_CALL, deadline.remaining)
         if event is None or not seconds:
             return
@@ -49,7 +49,7 @@ class OutcomeTopic:
             )
             raise OutcomeError(msg) from error
 
-    def _opened(self) -> Any:  # noqa: ANN401 - the client is imported when it is needed
+    def _opened(self) -> Any:  # noqa: ANN401 - the client is imported when needed
         if self._client is None:
             from azure.eventgrid import EventGridPublisherClient  # noqa: PLC0415
 
@@ -59,7 +59,8 @@ class OutcomeTopic:
         return self._client
 
 
-def _event(decision: Decision, milliseconds: int) -> CloudEvent[Any] | None:
+def cloud_event(decision: Decision, milliseconds: int) -> CloudEvent[Any] | None:
+    """Return the event for a decision; None if its outcome is not published."""
     event_type, registration = _TYPES.get(decision.outcome), decision.registration
     if event_type is None or registration is None:
         return None

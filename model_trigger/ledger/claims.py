@@ -3,7 +3,7 @@
 A partition holds a row `mark`, and a row for each claim.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -31,15 +31,15 @@ from model_trigger.targets.kinds import read_request
 from model_trigger.targets.request import Release, StartRequest
 
 MARK_KEY = "mark"
-# More claims than this are not shown, and not read.
+# The most claims that are read to be shown.
 _MOST_CLAIMS = 1000
 # In bytes of an entity.
 _LONGEST_REASON = 120_000
 
-# Rows of the first version: it called `kept` otherwise, had no `tried_at`, and in `lease_until` the
-# end of a look-up, beside `post_until`.
+# Rows of the first version: it called `kept` by another name, had no `tried_at`, and had the end of
+# a lookup in `lease_until`, beside `post_until`.
 _FORMER_STATES = {"unreadable": "kept"}
-_OPEN_STATES = (*OPEN, *_FORMER_STATES)
+_IS_OPEN = " or ".join(f"state eq '{state}'" for state in (*OPEN, *_FORMER_STATES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Claims:
     def read(self, partition: Partition, version: str, deadline: Deadline) -> Snapshot:
         """Read the claim of one version and the mark, in one call, with the storage time."""
         found, read_at = self.table.query_at(
-            # Without brackets: the SDK takes a parameter for a word, and `@claim)` for another.
+            # No parentheses: the SDK replaces whole words only, and would not find `@claim)`.
             "PartitionKey eq @partition and RowKey eq @mark "
             "or PartitionKey eq @partition and RowKey eq @claim",
             {
@@ -83,7 +83,7 @@ class Claims:
     ) -> tuple[Claim | None, Mark | None]:
         """Write a claim, a mark or both in one transaction; return them with their new etags.
 
-        What carries no etag must not exist yet. Raises ConflictError when one of them has changed
+        One without an etag must not exist yet. Raises ConflictError if one of them has changed
         since it was read.
         """
         operations = [conditional(claim_row(partition, claim), claim.etag)] if claim else []
@@ -95,15 +95,15 @@ class Claims:
         )
 
     def open_claims(self, deadline: Deadline) -> tuple[list[tuple[Partition, Claim]], datetime]:
-        """Read the claims of all partitions that are not final, with the storage time."""
-        found, read_at = self.table.query_at(_any_state(_OPEN_STATES), {}, deadline)
-        return list(_with_partitions(found)), read_at
+        """Read the open claims of all partitions, with the storage time."""
+        found, read_at = self.table.query_at(_IS_OPEN, {}, deadline)
+        return list(readable(read_with_partition, found)), read_at
 
     def of_model(
         self, model: str, version: str, deadline: Deadline
     ) -> list[tuple[Partition, Claim]]:
         """Read up to a thousand claims of a model, or of one version of it."""
-        # The rows of models as they are listed have no state.
+        # `state ge ''` leaves out the notes on models, which have no state.
         text, parameters = "model eq @model and state ge @any", {"model": model, "any": ""}
         if version:
             text, parameters = f"{text} and version eq @version", {**parameters, "version": version}
@@ -111,14 +111,14 @@ class Claims:
 
     def troubled(self, deadline: Deadline) -> list[tuple[Partition, Claim]]:
         """Read up to a thousand claims that are open, were given up, or started twice."""
-        states = _any_state((*_OPEN_STATES, State.GIVEN_UP))
-        return self._first(f"{states} or second_release_url ge @any", {"any": ""}, deadline)
+        text = f"{_IS_OPEN} or state eq '{State.GIVEN_UP}' or second_release_url ge @any"
+        return self._first(text, {"any": ""}, deadline)
 
     def on_target(self, request: StartRequest, deadline: Deadline) -> list[tuple[Partition, Claim]]:
-        """Read the claims on the request's definition that started something, or may have."""
+        """Read the claims that started the request's target, or may have."""
         found = self.table.pages("target eq @target", {"target": target_key(request)}, deadline)
-        # None may be left out: a run that it holds could be taken for another's.
-        return [parsed(_with_partition, row) for row in found]
+        # An invalid row is an error here: its run could be taken for that of another claim.
+        return [parsed(read_with_partition, row) for row in found]
 
     def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
         """Remove one claim, or all claims and the mark; return the keys of the removed rows."""
@@ -133,25 +133,11 @@ class Claims:
         self, text: str, parameters: Mapping[str, str], deadline: Deadline
     ) -> list[tuple[Partition, Claim]]:
         found = self.table.pages(text, parameters, deadline)
-        return list(islice(_with_partitions(found), _MOST_CLAIMS))
-
-
-def _any_state(states: Iterable[str]) -> str:
-    return " or ".join(f"state eq '{state}'" for state in states)
-
-
-def _with_partition(row: Row, etag: str) -> tuple[Partition, Claim]:
-    workspace = Workspace.parse(row["workspace"])
-    partition = Partition(row["rule"], workspace, row["model"], row["observed"])
-    return partition, read_claim(row, etag)
-
-
-def _with_partitions(rows: Iterable[Any]) -> Iterator[tuple[Partition, Claim]]:
-    return readable(_with_partition, rows)
+        return list(islice(readable(read_with_partition, found), _MOST_CLAIMS))
 
 
 def partition_key(partition: Partition) -> str:
-    """Return the key of a partition: readable, and unique by its digest."""
+    """Return the key of a partition: readable, and unique because of its digest."""
     observe = ["observe"] if partition.observed else []
     name = partition.workspace.name.lower()
     shown = readable_key(*observe, partition.rule, name, partition.model)
@@ -165,7 +151,7 @@ def claim_key(version: str) -> str:
 
 
 def claim_row(partition: Partition, claim: Claim) -> Row:
-    """Write a claim."""
+    """Return the row of a claim."""
     request, release, second = claim.request, claim.release, claim.second_release
     row: dict[str, Any] = {
         "PartitionKey": partition_key(partition),
@@ -198,7 +184,7 @@ def claim_row(partition: Partition, claim: Claim) -> Row:
 
 
 def read_claim(row: Row, etag: str) -> Claim:
-    """Read what `claim_row` wrote."""
+    """Parse what `claim_row` returned."""
     request = gathered(row, "request")
     return Claim(
         registration=Registration.from_json(gathered(row, "registration")),
@@ -220,13 +206,20 @@ def read_claim(row: Row, etag: str) -> Claim:
     )
 
 
+def read_with_partition(row: Row, etag: str) -> tuple[Partition, Claim]:
+    """Parse what `claim_row` returned, with the partition of the claim."""
+    workspace = Workspace.parse(row["workspace"])
+    partition = Partition(row["rule"], workspace, row["model"], row["observed"])
+    return partition, read_claim(row, etag)
+
+
 def _release(row: Row, name: str) -> Release | None:
     number = row.get(f"{name}_id")
     return Release(int(number), row[f"{name}_url"]) if number else None
 
 
 def mark_row(partition: Partition, mark: Mark) -> Row:
-    """Write a mark."""
+    """Return the row of a mark."""
     baseline = mark.baseline
     row: dict[str, Any] = {
         "PartitionKey": partition_key(partition),
@@ -244,24 +237,23 @@ def mark_row(partition: Partition, mark: Mark) -> Row:
 
 
 def read_mark(row: Row, etag: str) -> Mark:
-    """Read what `mark_row` wrote."""
-    mark = Mark(
-        version=row["version"],
-        compared=row.get("compared"),
+    """Parse what `mark_row` returned."""
+    # The first version wrote a baseline as the mark itself.
+    is_baseline = row.get("baseline")
+    prefix = "" if is_baseline else "baseline_"
+    baseline = None
+    if row.get(f"{prefix}compared"):
+        names = ("version", "compared", "ordering")
+        baseline = Baseline(*(row[f"{prefix}{name}"] for name in names))
+    return Mark(
+        version="" if is_baseline else row["version"],
+        compared=None if is_baseline else row.get("compared"),
         ordering=row["ordering"],
-        baseline=_baseline(row),
+        baseline=baseline,
         in_flight=row["in_flight"],
         in_flight_until=utc_or_none(row.get("in_flight_until")),
         etag=etag,
     )
-    # The first version wrote a baseline as the mark itself.
-    return replace(mark, version="", compared=None) if row.get("baseline") else mark
-
-
-def _baseline(row: Row) -> Baseline | None:
-    prefix = "" if row.get("baseline") else "baseline_"
-    names = [f"{prefix}{name}" for name in ("version", "compared", "ordering")]
-    return Baseline(*(row[name] for name in names)) if names[1] in row and row[names[1]] else None
 
 
 def target_key(request: StartRequest) -> str:

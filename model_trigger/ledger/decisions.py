@@ -26,8 +26,7 @@ from model_trigger.rules.rule import Clause
 from model_trigger.text import well_formed
 
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
-# In bytes: eight names, a reason, the clauses and an event add up to less than the 1 MiB of an
-# entity.
+# In bytes: eight names, a reason, the clauses and an event fit into the 1 MiB of an entity.
 _LONGEST_NAME = 40_000
 _LONGEST_REASON = 120_000
 _LONGEST_CLAUSES = 200_000
@@ -43,15 +42,15 @@ class Decisions:
     def record(
         self, decision: Decision, milliseconds: int, now: datetime, deadline: Deadline
     ) -> None:
-        """Keep a decision."""
+        """Write a decision."""
         self.table.put(decision_row(decision, milliseconds, now, uuid4().hex), deadline)
 
     def search(
         self, search: DecisionSearch, deadline: Deadline
     ) -> tuple[list[PastDecision], Cursor]:
-        """Read decisions, the newest first, and return with them where to continue.
+        """Return decisions, the newest first, and the cursor to continue from.
 
-        Stops where it is when the time runs out.
+        Returns what it has found so far when the time runs out.
         """
         found: list[PastDecision] = []
         cursor = search.start
@@ -66,9 +65,9 @@ class Decisions:
         return found, cursor
 
     def delete_before(self, before: datetime, deadline: Deadline) -> int:
-        """Remove the decisions of the days before, and return how many.
+        """Delete the decisions of the days before, and return how many.
 
-        Raises ConflictError when another process does the same.
+        Raises ConflictError if another process does the same.
         """
         day = {"day": f"{before:%Y-%m-%d}"}
         old = self.table.query("PartitionKey lt @day", day, deadline)
@@ -78,26 +77,34 @@ class Decisions:
 
 
 def decision_row(decision: Decision, milliseconds: int, now: datetime, unique: str) -> Row:
-    """Write a decision: one partition a day, the newest first in it.
+    """Return the row of a decision: a partition per day, the newest row first.
 
-    What is longer than an entity holds is cut: a decision is there to be read, and must be kept.
+    Long texts are cut to fit into an entity: a decision is only read by people, and must be kept.
     """
     fields = decision.log_fields(milliseconds)
     reason = str(fields.pop("reason"))
+    # A number that outgrows the 32 bits of an integer property, as release ids do, is kept as text.
+    others = {
+        name: value
+        if isinstance(value, int) and value < 2**31
+        else shortened(str(value), _LONGEST_NAME)
+        for name, value in fields.items()
+        if value is not None
+    }
     return {
         "PartitionKey": f"{now:%Y-%m-%d}",
         "RowKey": f"{(_END_OF_TIME - now).total_seconds():015.3f}|{unique}",
         "decided_at": now,
-        **{name: _plain(value) for name, value in fields.items() if value is not None},
+        **others,
         "closest": shortened(decision.closest, _LONGEST_NAME),
         **spread("reason", shortened(reason, _LONGEST_REASON)),
-        **spread("clauses", _clauses(decision.clauses)),
+        **spread("clauses", clauses_json(decision.clauses)),
         **spread("event", shortened(decision.event, _LONGEST_EVENT)),
     }
 
 
-def _clauses(clauses: Iterable[Clause]) -> str:
-    """Write clauses as JSON, the first ones when not all of them fit."""
+def clauses_json(clauses: Iterable[Clause]) -> str:
+    """Return clauses as JSON text, without the last ones if not all fit into the row."""
     texts = [
         json.dumps(
             {
@@ -116,7 +123,7 @@ def _clauses(clauses: Iterable[Clause]) -> str:
 
 
 def read_decision(row: Row, _etag: str) -> PastDecision:
-    """Read what `decision_row` wrote."""
+    """Parse what `decision_row` returned."""
     number = row.get("release_id")
     return PastDecision(
         decided_at=utc(row["decided_at"]),
@@ -138,12 +145,12 @@ def read_decision(row: Row, _etag: str) -> PastDecision:
 
 
 def decision_cursor(row: Row) -> Cursor:
-    """Return the place after a decision's row."""
+    """Return the cursor after a decision's row."""
     return Cursor(date.fromisoformat(row["PartitionKey"]), row["RowKey"])
 
 
 def decision_filter(search: DecisionSearch, cursor: Cursor) -> tuple[str, Mapping[str, str]]:
-    """Write the query for what is searched on the cursor's day, with its parameters."""
+    """Return the query for the cursor's day, and its parameters."""
     conditions = ["PartitionKey eq @day", "RowKey gt @row"]
     parameters = {"day": cursor.day.isoformat(), "row": cursor.row}
     for name in ("model", "version"):
@@ -154,10 +161,3 @@ def decision_filter(search: DecisionSearch, cursor: Cursor) -> tuple[str, Mappin
         either = " or ".join(f"outcome eq '{outcome}'" for outcome in search.outcomes)
         conditions.append(f"({either})")
     return " and ".join(conditions), parameters
-
-
-def _plain(value: object) -> object:
-    """Cut what a decision only shows; release ids outgrow the 32 bits of a plain integer."""
-    return (
-        value if isinstance(value, int) and value < 2**31 else shortened(str(value), _LONGEST_NAME)
-    )

@@ -1,4 +1,4 @@
-"""The ledger: two tables, and what each of them keeps."""
+"""The ledger: two tables, and the rows in each."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Ledger:
 
     @classmethod
     def open(cls, service: TableServiceClient, prefix: str) -> "Ledger":
-        """Return the ledger with this prefix; nothing is called yet."""
+        """Return the ledger with this prefix, without calling storage."""
         releases = Table(service.get_table_client(f"{prefix}releases"))
         decisions = Table(service.get_table_client(f"{prefix}decisions"))
         return cls(Claims(releases), Notes(releases), Decisions(decisions))

@@ -1,6 +1,6 @@
 """What reconcile notes from pass to pass, as rows of `<prefix>releases`.
 
-A partition lists the workspaces, and each workspace has one with its rules and models.
+One partition lists the workspaces; each workspace has a partition with its rules and models.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Notes:
         self.table.put(workspace_row(note), deadline)
 
     def forget_workspace(self, workspace: Workspace, deadline: Deadline) -> None:
-        """Remove the note of a workspace: when it returns, it is new."""
+        """Delete the note of a workspace: if the workspace returns, it is new."""
         self.table.remove(WORKSPACES_KEY, workspace_key(workspace), deadline)
 
     def memory(self, workspace: Workspace, deadline: Deadline) -> Memory:
@@ -61,11 +61,11 @@ class Notes:
     def note_rule(
         self, workspace: Workspace, rule: str, note: RuleNote, deadline: Deadline
     ) -> None:
-        """Write since when a rule selects as it does in a workspace."""
+        """Write since when a rule has selected as it does now in a workspace."""
         self.table.put(rule_row(workspace, rule, note), deadline)
 
     def forget_rule(self, workspace: Workspace, rule: str, deadline: Deadline) -> None:
-        """Remove the note on a rule: when it returns, it is new."""
+        """Delete the note on a rule: if the rule returns, it is new."""
         self.table.remove(workspace_key(workspace), rule_key(rule), deadline)
 
     def note_model(self, workspace: Workspace, note: ModelNote, deadline: Deadline) -> None:
@@ -74,18 +74,18 @@ class Notes:
 
 
 def workspace_key(workspace: Workspace) -> str:
-    """Return the key of what is noted of a workspace, and of the partition with its models."""
+    """Return the row key of a workspace, which is also the partition of its rules and models."""
     shown = readable_key(workspace.name.lower())
     return f"workspace|{shown}|{digest(workspace.key)}"
 
 
 def rule_key(rule: str) -> str:
-    """Return the row key of what is noted of a rule."""
+    """Return the row key of the note on a rule."""
     return f"rule|{readable_key(rule)}|{digest(rule)}"
 
 
 def workspace_row(note: WorkspaceNote) -> Row:
-    """Write what is noted of a workspace."""
+    """Return the row of the note on a workspace."""
     progress = note.progress
     row = {
         "PartitionKey": WORKSPACES_KEY,
@@ -104,23 +104,22 @@ def workspace_row(note: WorkspaceNote) -> Row:
 
 
 def read_workspace(row: Row, _etag: str) -> WorkspaceNote:
-    """Read what `workspace_row` wrote."""
+    """Parse what `workspace_row` returned."""
+    progress = None
+    if "models" in row:
+        progress = Progress(row["models"], row["checked"], row["failed"], row["left"])
     return WorkspaceNote(
         workspace=Workspace.parse(row["workspace"]),
         since=utc(row["since"]),
         looked_at=utc_or_none(row.get("looked_at")),
         passed_at=utc_or_none(row.get("passed_at")),
-        progress=_progress(row) if "models" in row else None,
+        progress=progress,
         problem=row["problem"],
     )
 
 
-def _progress(row: Row) -> Progress:
-    return Progress(row["models"], row["checked"], row["failed"], row["left"])
-
-
 def model_row(workspace: Workspace, note: ModelNote) -> Row:
-    """Write how a model was listed."""
+    """Return the row of the note on a model."""
     model = note.model
     row = {
         "PartitionKey": workspace_key(workspace),
@@ -128,7 +127,7 @@ def model_row(workspace: Workspace, note: ModelNote) -> Row:
         "model": model.name,
         "latest_version": model.latest_version,
         "modified_at": model.modified_at,
-        # Azure Table Storage knows no earlier date:
+        # The earliest time in Azure Table Storage:
         # https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
         "listed_at": max(note.listed_at, _BEGINNING_OF_TIME),
         "settles_at": max(note.settles_at, _BEGINNING_OF_TIME),
@@ -138,7 +137,7 @@ def model_row(workspace: Workspace, note: ModelNote) -> Row:
 
 
 def rule_row(workspace: Workspace, rule: str, note: RuleNote) -> Row:
-    """Write what is noted of a rule."""
+    """Return the row of the note on a rule."""
     row = {
         "PartitionKey": workspace_key(workspace),
         "RowKey": rule_key(rule),
@@ -151,7 +150,7 @@ def rule_row(workspace: Workspace, rule: str, note: RuleNote) -> Row:
 
 
 def read_model(row: Row, _etag: str) -> ModelNote:
-    """Read what `model_row` wrote; one of the first version says nothing of when."""
+    """Parse what `model_row` returned; a row of the first version has no times."""
     changed = utc_or_none(row.get("modified_at"))
     times = ("listed_at", "settles_at", "tried_at")
     listed, settles, tried = (utc(row.get(name, _BEGINNING_OF_TIME)) for name in times)
@@ -160,6 +159,6 @@ def read_model(row: Row, _etag: str) -> ModelNote:
 
 
 def read_rule(row: Row, _etag: str) -> tuple[str, RuleNote]:
-    """Read what `rule_row` wrote."""
+    """Parse what `rule_row` returned."""
     broken_since = utc_or_none(row.get("broken_since"))
     return row["rule"], RuleNote(row["selectors"], utc(row["since"]), broken_since)

@@ -1,4 +1,4 @@
-r"""One table of Azure Table Storage, within a deadline: few verbs, and every fault classified.
+r"""One table in Azure Table Storage: a few verbs, each within a deadline, and two kinds of error.
 
 A text property holds at most 64 KiB of UTF-16, a key at most 1 KiB and none of / \ # ? or control
 characters, an entity at most 1 MiB:
@@ -27,6 +27,8 @@ from model_trigger.text import cut, utf16_units, well_formed
 _LARGEST_PAGE = 1000
 LONGEST_CALL = 5.0
 _CONFLICTS = (404, 409, 412)
+_TRANSIENT = (408, 429)
+_SERVER_ERRORS = 500
 _PAUSES = (0.1, 0.4, 1.0)
 _LARGEST_TRANSACTION = 100
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._:@+=, -]")
@@ -44,7 +46,7 @@ _log = logging.getLogger("model_trigger")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table, which is made when it is missing. Every method raises LedgerError.
+    """One table, created when it is missing. Every method raises LedgerError.
 
     A query is OData with parameters:
     https://learn.microsoft.com/rest/api/storageservices/querying-tables-and-entities
@@ -52,16 +54,40 @@ class Table:
 
     client: TableClient
 
-    def query(self, text: str, parameters: Mapping[str, Any], deadline: Deadline) -> list[Any]:
-        """Read all rows that a query selects."""
-        return self._query(text, parameters, deadline)
+    def query(
+        self,
+        text: str,
+        parameters: Mapping[str, Any],
+        deadline: Deadline,
+        **options: Any,  # noqa: ANN401 - the SDK's own
+    ) -> list[Any]:
+        """Read all rows that a query selects; `options` are those of the SDK."""
+
+        def read(**limits: Any) -> list[Any]:  # noqa: ANN401 - the SDK's own
+            return list(
+                self.client.query_entities(text, parameters=dict(parameters), **options, **limits)
+            )
+
+        return self._call(read, deadline)
 
     def query_at(
         self, text: str, parameters: Mapping[str, Any], deadline: Deadline
     ) -> tuple[list[Any], datetime]:
-        """Read all rows that a query selects, with the storage time, in UTC and whole seconds."""
+        """Read all rows that a query selects, with the storage time, in UTC and whole seconds.
+
+        Leases are judged by this clock.
+        """
         dates: list[datetime] = []
-        found = self._query(text, parameters, deadline, raw_response_hook=_date_into(dates))
+
+        def note(response: Any) -> None:  # noqa: ANN401 - azure-core's generic PipelineResponse
+            date = response.http_response.headers.get("Date", "")
+            try:
+                dates.append(parsedate_to_datetime(date))
+            except ValueError as error:
+                msg = f"storage did not send its time (Date: {date!r}), by which leases are judged"
+                raise LedgerError(msg) from error
+
+        found = self.query(text, parameters, deadline, raw_response_hook=note)
         return found, dates[0]
 
     def pages(
@@ -71,36 +97,44 @@ class Table:
         deadline: Deadline,
         size: int | None = None,
     ) -> Iterator[Any]:
-        """Read page by page, as far as rows are asked for, each page within the deadline.
+        """Yield the rows that a query selects, reading each page when it is reached.
 
         A page has `size` rows, or as many as the service allows.
         """
-        token, size = None, min(size or _LARGEST_PAGE, _LARGEST_PAGE)
-        while True:
-            read = partial(_page, self.client, text, dict(parameters), size, token)
-            page, token = self._call(read, deadline)
+
+        def read(token: Any, **limits: Any) -> tuple[list[Any], Any]:  # noqa: ANN401 - the SDK's own
+            found: Any = self.client.query_entities(
+                text,
+                parameters=dict(parameters),
+                results_per_page=min(size or _LARGEST_PAGE, _LARGEST_PAGE),
+                **limits,
+            ).by_page(token)
+            return list(next(found)), found.continuation_token
+
+        page, token = self._call(partial(read, None), deadline)
+        yield from page
+        while token is not None:
+            page, token = self._call(partial(read, token), deadline)
             yield from page
-            if token is None:
-                return
 
     def submit(self, operations: Sequence[Operation], deadline: Deadline) -> list[str]:
         """Change rows of one partition in one transaction, and return their new etags.
 
-        Raises ConflictError when a row is not as its operation expects it.
+        Raises ConflictError if a row is not as its operation expects it.
         """
         send = partial(self.client.submit_transaction, operations)
         return [str(each["etag"]) for each in self._call(send, deadline, conflicts=True)]
 
     def put(self, row: Row, deadline: Deadline) -> None:
-        """Write a row, whatever is there."""
+        """Write a row, replacing any."""
         self._call(partial(self.client.upsert_entity, row, UpdateMode.REPLACE), deadline)
 
     def remove(self, partition: str, key: str, deadline: Deadline) -> None:
-        """Remove a row, whatever it holds; the SDK takes one that is gone for removed."""
+        """Remove a row; the SDK ignores that it does not exist."""
         self._call(partial(self.client.delete_entity, partition, key), deadline)
 
     def remove_unchanged(self, row: Any, deadline: Deadline) -> bool:  # noqa: ANN401 - the SDK's own
-        """Remove a row that was read, and return whether it was still the same."""
+        """Remove a row that was read, and return whether it was unchanged."""
         condition = {"etag": row.metadata["etag"], "match_condition": MatchConditions.IfNotModified}
         try:
             remove = partial(self.client.delete_entity, row, **condition)
@@ -110,47 +144,35 @@ class Table:
         return True
 
     def remove_all(self, rows: Sequence[Row], deadline: Deadline) -> None:
-        """Remove rows of one partition. Raises ConflictError when another process does the same."""
+        """Remove rows of one partition. Raises ConflictError if another process does the same."""
         for at in range(0, len(rows), _LARGEST_TRANSACTION):
             removals = [("delete", row) for row in rows[at : at + _LARGEST_TRANSACTION]]
             send = partial(self.client.submit_transaction, removals)
             self._call(send, deadline, conflicts=True)
 
-    def _query(
-        self,
-        text: str,
-        parameters: Mapping[str, Any],
-        deadline: Deadline,
-        **options: Any,  # noqa: ANN401 - the SDK's own
-    ) -> list[Any]:
-        def read(**limits: Any) -> list[Any]:  # noqa: ANN401
-            client = self.client
-            return list(
-                client.query_entities(text, parameters=dict(parameters), **options, **limits)
-            )
-
-        return self._call(read, deadline)
-
     def _call(
         self, call: Callable[..., Result], deadline: Deadline, *, conflicts: bool = False
     ) -> Result:
-        """Call the service within the deadline; a fault that may pass is retried.
+        """Call the service within the deadline, and retry transient faults.
 
-        `conflicts` is whether the call is conditional, so that it raises ConflictError. Any other
-        one raises LedgerError only.
+        A conditional call has `conflicts` set, and may raise ConflictError; any other call raises
+        only LedgerError.
 
         The SDK's own retries are off: they know no deadline, and sleep as long as Retry-After says.
-        A write that is retried after its answer was lost meets itself as a conflict; who wrote is
-        then seen by reading.
+        If the response to a write is lost, its retry conflicts with the write itself; the caller
+        reads the row to find out who wrote it.
         """
         for pause in (*_PAUSES, None):
             try:
                 return self._once(call, deadline)
             except AzureError as error:
-                if conflicts and _status(error) in _CONFLICTS:
-                    raise ConflictError(self._described(error)) from error
-                if pause is None or not _may_pass(error) or not deadline.allows(pause + 1):
-                    raise LedgerError(self._described(error)) from error
+                status = error.status_code if isinstance(error, HttpResponseError) else None
+                msg = self._described(error, status)
+                if conflicts and status in _CONFLICTS:
+                    raise ConflictError(msg) from error
+                is_transient = status is None or status in _TRANSIENT or status >= _SERVER_ERRORS
+                if pause is None or not is_transient or not deadline.allows(pause + 1):
+                    raise LedgerError(msg) from error
                 deadline.pause(pause)
         raise AssertionError  # unreachable: the last round returns or raises
 
@@ -165,20 +187,20 @@ class Table:
         except HttpResponseError as error:
             if "TableNotFound" not in str(error):
                 raise
-        with suppress(ResourceExistsError):  # another process has just made it
+        with suppress(ResourceExistsError):  # another process has just created it
             self.client.create_table(**options)
         return call(**options)
 
-    def _described(self, error: AzureError) -> str:
+    def _described(self, error: AzureError, status: int | None) -> str:
         cause = error.message.splitlines()[0] if error.message else type(error).__name__
         text = f"table {self.client.table_name!r} of {self.client.url}: {cause}"
-        if _status(error) in {401, 403}:
+        if status in {401, 403}:
             return f"{text}; grant the app's identity the role Storage Table Data Contributor there"
         return text
 
 
 def conditional(row: Row, etag: str) -> Operation:
-    """Return the operation that writes a row if it has this etag, or if it is not there yet."""
+    """Return the operation that writes a row if it has this etag, or without one, if it is new."""
     if not etag:
         return ("create", row)
     condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
@@ -192,13 +214,13 @@ def parsed(read: Callable[[Any, str], Result], row: Any) -> Result:  # noqa: ANN
     except (KeyError, TypeError, ValueError) as error:
         msg = (
             f"the row with PartitionKey {row['PartitionKey']!r} and RowKey {row['RowKey']!r} "
-            f"cannot be read ({type(error).__name__}: {error}): remove it, or restore what it held"
+            f"cannot be read ({type(error).__name__}: {error}): remove it, or restore its content"
         )
         raise UnreadableRowError(msg) from error
 
 
 def readable(read: Callable[[Any, str], Result], rows: Iterable[Any]) -> Iterator[Result]:
-    """Parse rows; an invalid one is logged and hides no other."""
+    """Yield the parsed rows; an invalid one is logged and skipped."""
     for row in rows:
         try:
             yield parsed(read, row)
@@ -207,12 +229,12 @@ def readable(read: Callable[[Any, str], Result], rows: Iterable[Any]) -> Iterato
 
 
 def without_none(row: Row) -> Row:
-    """Return a row without the properties that have no value: storage has no null."""
+    """Return a row without the properties that are None: storage has no null."""
     return {name: value for name, value in row.items() if value is not None}
 
 
 def readable_key(*texts: str) -> str:
-    """Return texts as a key may hold them, cut if they are long: a digest keeps keys distinct."""
+    """Return texts as a key may hold them, cut; only with a digest is the key unique."""
     return "|".join(_NOT_IN_KEYS.sub("~", text) for text in texts)[:_LONGEST_READABLE]
 
 
@@ -223,21 +245,21 @@ def digest(*texts: str) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return a text, or as much of its beginning as takes `longest` bytes of an entity."""
+    """Return a text, cut if it takes more than `longest` bytes of an entity."""
     return cut(well_formed(text), longest, entity_bytes)
 
 
 def entity_bytes(text: str) -> int:
-    """Return how much of an entity a text takes, in bytes.
+    """Return how many bytes of an entity a text takes.
 
-    Azure counts two bytes for each unit of UTF-16, and Azurite those of the request: six for a unit
-    that JSON escapes.
+    Azure counts two bytes for each unit of UTF-16. Azurite counts the bytes of the request, which
+    are six for a unit that JSON escapes.
     """
     return 2 * utf16_units(text) + 4 * utf16_units(_PLAIN.sub("", text))
 
 
 def spread(name: str, text: str) -> dict[str, str]:
-    """Spread a long text over the properties `name`, `name_2` and so on."""
+    """Return a long text as the properties `name`, `name_2` and so on."""
     parts = [text[at : at + _LONGEST_TEXT] for at in range(0, len(text), _LONGEST_TEXT)]
     return {
         f"{name}_{number}" if number > 1 else name: part for number, part in enumerate(parts, 1)
@@ -253,48 +275,10 @@ def gathered(row: Row, name: str) -> str:
 
 
 def utc(moment: datetime) -> datetime:
-    """Return a time of the SDK's own class as a plain one, in UTC."""
+    """Return a time of the SDK's own class as a plain datetime in UTC."""
     return datetime.fromtimestamp(moment.timestamp(), UTC)
 
 
 def utc_or_none(moment: datetime | None) -> datetime | None:
-    """Return a time as `utc` does; None for none."""
+    """Return a time as `utc` does, or None."""
     return None if moment is None else utc(moment)
-
-
-def _page(
-    client: TableClient,
-    text: str,
-    parameters: dict[str, str],
-    size: int,
-    token: Any,  # noqa: ANN401 - the SDK's own
-    **limits: Any,  # noqa: ANN401
-) -> tuple[list[Any], Any]:
-    """Read one page; return it with the token of the next one, None after the last."""
-    pages: Any = client.query_entities(
-        text, parameters=parameters, results_per_page=size, **limits
-    ).by_page(token)
-    return list(next(pages)), pages.continuation_token
-
-
-def _status(error: AzureError) -> int | None:
-    return error.status_code if isinstance(error, HttpResponseError) else None
-
-
-def _may_pass(error: AzureError) -> bool:
-    status = _status(error)
-    return status is None or status in {408, 429} or status >= 500  # noqa: PLR2004
-
-
-def _date_into(dates: list[datetime]) -> Callable[[Any], None]:
-    """Note the service's clock, by which leases are judged; it shows whole seconds."""
-
-    def note(response: Any) -> None:  # noqa: ANN401 - azure-core's generic PipelineResponse
-        date = response.http_response.headers.get("Date", "")
-        try:
-            dates.append(parsedate_to_datetime(date))
-        except ValueError as error:
-            msg = f"storage answered without its time (Date: {date!r}), by which leases are judged"
-            raise LedgerError(msg) from error
-
-    return note

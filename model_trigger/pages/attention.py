@@ -1,4 +1,4 @@
-"""Find what is not as it should be: what needs a person, and what goes on by itself."""
+"""Find what is not as it should be: what needs attention, and what resolves itself."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -9,31 +9,40 @@ from itertools import islice
 from model_trigger.claims.claim import State
 from model_trigger.decisions.decision import Outcome
 from model_trigger.decisions.history import DecisionSearch, PastDecision
-from model_trigger.pages.shown import Reading, Shown, show
+from model_trigger.pages.shown import Reading, Shown, show, show_decisions
 
 DUPLICATE_RELEASE = "duplicate_release"
 
-_GOES_ON = (State.UNKNOWN, State.WAITING)
+_IN_PROGRESS = (State.UNKNOWN, State.WAITING)
 _MOST_DECISIONS = 200
 _MOST_PENDING = 10
-# A rejected event is shown for a week, and a pending one as long as Event Grid delivers it again:
+# A rejected event is shown for a week, and a pending one as long as Event Grid retries it:
 # https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 _REJECTED_FOR = timedelta(days=7)
 _PENDING_FOR = timedelta(days=1)
 
 
 def find_troubles(reading: Reading) -> list[Shown]:
-    """Find all troubles, what needs a person first, and the newest first in either.
+    """Return all troubles: first what needs a person, and within each group the newest first.
 
     Raises LedgerError, ConflictError.
     """
-    claims = list(_of_claims(reading))
-    troubles = [*claims, *_of_decisions(reading, claims)]
+    troubles = list(troubled_claims(reading))
+    search = DecisionSearch(
+        start=reading.today,
+        oldest=(reading.now - _REJECTED_FOR).date(),
+        limit=_MOST_DECISIONS,
+        outcomes=(Outcome.REJECTED, Outcome.PENDING),
+    )
+    found, _ = reading.decisions.search(search, reading.deadline)
+    claimed = {claim.key for claim in troubles}
+    troubles += rejected_events(found)
+    troubles += pending_events((one for one in found if one.key not in claimed), reading)
     return sorted(troubles, key=lambda one: (one.needs_a_person, one.since), reverse=True)
 
 
-def _of_claims(reading: Reading) -> Iterator[Shown]:
-    """Find claims in trouble; what nothing comes of is shown as long as decisions are kept."""
+def troubled_claims(reading: Reading) -> Iterator[Shown]:
+    """Yield the claims in trouble; those given up or started twice only within the retention."""
     for partition, claim in reading.claims.troubled(reading.deadline):
         shown = show(partition, claim, reading)
         is_old = claim.claimed_at.date() < reading.kept_since
@@ -43,67 +52,34 @@ def _of_claims(reading: Reading) -> Iterator[Shown]:
                 state=DUPLICATE_RELEASE,
                 needs_a_person=True,
                 reason="two releases were started for it",
-                next_step="it stays so until a person abandons one of the two",
+                next_step="nothing more will happen: abandon one of the two releases",
                 next_attempt=None,
             )
         is_over = is_old and claim.state is State.GIVEN_UP
-        if shown.state in _GOES_ON or (shown.needs_a_person and not is_over):
+        if shown.state in _IN_PROGRESS or (shown.needs_a_person and not is_over):
             yield shown
 
 
-def _of_decisions(reading: Reading, claims: Sequence[Shown]) -> Iterator[Shown]:
-    """Find events that were rejected, and those that wait without a claim."""
-    search = DecisionSearch(
-        start=reading.today,
-        oldest=(reading.now - _REJECTED_FOR).date(),
-        limit=_MOST_DECISIONS,
-        outcomes=(Outcome.REJECTED, Outcome.PENDING),
-    )
-    found, _ = reading.decisions.search(search, reading.deadline)
-    rejected = (one for one in found if one.outcome == Outcome.REJECTED)
+def rejected_events(decisions: Iterable[PastDecision]) -> Iterator[Shown]:
+    """Yield the rejected events, those with the same reason as one."""
+    rejected = (one for one in decisions if one.outcome == Outcome.REJECTED)
     for group in _grouped(rejected, lambda one: one.reason):
-        shown = _of_group(group, "it is not delivered again")
+        shown = show_decisions(group, "Event Grid will not deliver it again")
         yield replace(shown, needs_a_person=True)
-    claimed = {claim.key for claim in claims}
-    recent = reading.now - _PENDING_FOR
-    pending = (one for one in found if one.outcome == Outcome.PENDING and one.decided_at >= recent)
-    waiting = (group for group in _grouped(pending, _key) if _key(group[0]) not in claimed)
-    for group in islice(waiting, _MOST_PENDING):
-        if _is_still_pending(group[0], reading):
-            yield _of_group(group, "Event Grid delivers it again")
 
 
-def _grouped(
-    decisions: Iterable[PastDecision], key: Callable[[PastDecision], Hashable]
-) -> list[list[PastDecision]]:
-    groups: dict[Hashable, list[PastDecision]] = defaultdict(list)
-    for one in decisions:
-        groups[key(one)].append(one)
-    return list(groups.values())
+def pending_events(decisions: Iterable[PastDecision], reading: Reading) -> Iterator[Shown]:
+    """Yield the events that Event Grid still retries, each with the number of its deliveries."""
+    since = reading.now - _PENDING_FOR
+    pending = (one for one in decisions if one.outcome == Outcome.PENDING)
+    recent = (one for one in pending if one.decided_at >= since)
+    for group in islice(_grouped(recent, lambda one: one.key), _MOST_PENDING):
+        if is_still_pending(group[0], reading):
+            yield show_decisions(group, "Event Grid will deliver it again")
 
 
-def _key(one: PastDecision) -> tuple[str, ...]:
-    return one.rule, one.workspace.lower(), one.model, one.version
-
-
-def _of_group(group: Sequence[PastDecision], next_step: str) -> Shown:
-    """Show decisions that are alike as the newest of them, which is the first."""
-    newest = group[0]
-    return Shown(
-        state=newest.outcome,
-        rule=newest.rule,
-        model=newest.model,
-        version=newest.version,
-        workspace=newest.workspace,
-        since=group[-1].decided_at,
-        reason=newest.reason,
-        next_step=next_step,
-        count=len(group),
-    )
-
-
-def _is_still_pending(decision: PastDecision, reading: Reading) -> bool:
-    """Whether nothing else was decided since."""
+def is_still_pending(decision: PastDecision, reading: Reading) -> bool:
+    """Whether nothing else has been decided on the registration since."""
     search = DecisionSearch(
         start=reading.today,
         oldest=decision.decided_at.date(),
@@ -112,5 +88,14 @@ def _is_still_pending(decision: PastDecision, reading: Reading) -> bool:
         version=decision.version,
     )
     found, _ = reading.decisions.search(search, reading.deadline)
-    newest = next((one for one in found if _key(one) == _key(decision)), decision)
+    newest = next((one for one in found if one.key == decision.key), decision)
     return newest.outcome == Outcome.PENDING
+
+
+def _grouped(
+    decisions: Iterable[PastDecision], key: Callable[[PastDecision], Hashable]
+) -> Iterable[Sequence[PastDecision]]:
+    groups: dict[Hashable, list[PastDecision]] = defaultdict(list)
+    for one in decisions:
+        groups[key(one)].append(one)
+    return groups.values()

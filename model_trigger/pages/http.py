@@ -1,24 +1,26 @@
-"""Answer the HTTP functions: JSON for machines, a page for people, and a sentence when in need."""
+"""Answer the HTTP functions: JSON for programs, pages for people."""
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from model_trigger.pages.lookup import Question, Reading, find
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from model_trigger.pages.lookup import Question, find
+from model_trigger.pages.shown import Reading
 from model_trigger.pages.status import Configuration, gather, read_or_error
 from model_trigger.rules.explain import explain_http
 
 _BAD_REQUEST, _SERVER_ERROR, _UNAVAILABLE = 400, 500, 503
 _JSON, _HTML = "application/json", "text/html"
-_QUALITY = re.compile(r"q\s*=\s*([01](?:\.[0-9]{0,3})?)")
-# The function key, where it came in the address: the links of a page need it too.
+# The function key, if it came in the address: the links of a page need it too.
 # https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger
 _KEYS = ("code", "clientId")
-# What is shown may be secret and is soon out of date; the address may hold the function key, which
-# must not go along to Azure DevOps.
+# What is shown may be confidential and is soon out of date; the address may hold the function key,
+# which must not be sent to Azure DevOps as the referrer.
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -29,33 +31,65 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a browser or a machine asks: the decoded query, and the header Accept."""
+    """An HTTP request: the decoded query, and the Accept header."""
 
     query: Mapping[str, str]
     accept: str = ""
 
     def wants_page(self, *, otherwise: bool) -> bool:
-        """Tell whether HTML is preferred to JSON; `otherwise` when neither is."""
-        page, data = (_quality(self.accept, kind) for kind in (_HTML, _JSON))
-        return otherwise if page == data else page > data
+        """Whether HTML is preferred to JSON; `otherwise` if the client prefers neither."""
+        # Parameters such as charset are ignored: either type is sent in UTF-8 only.
+        accepted = MIMEAccept(
+            (media.partition(";")[0], quality)
+            for media, quality in parse_accept_header(self.accept)
+        )
+        types = (_HTML, _JSON) if otherwise else (_JSON, _HTML)
+        return accepted.best_match(types, default=types[0]) == _HTML
 
     @property
     def keys(self) -> Mapping[str, str]:
         """The function key as it was given in the address."""
         return {name: self.query[name] for name in _KEYS if self.query.get(name)}
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The parameters that set a tag or a property."""
+        kinds = ("tag.", "property.")
+        return {name: value for name, value in self.query.items() if name.startswith(kinds)}
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered: the HTTP status, the headers and the text."""
+    """An HTTP response: the status, the headers and the body."""
 
     status: int
     headers: Mapping[str, str]
     body: str
 
+    @classmethod
+    def of_json(cls, status: int, values: Mapping[str, object]) -> "Answer":
+        """Return a JSON response; times are written in ISO 8601."""
+        body = json.dumps(values, default=datetime.isoformat)
+        return cls(status, {**_HEADERS, "Content-Type": _JSON}, body)
+
+    @classmethod
+    def of_template(
+        cls, status: int, template: str, request: Request, now: datetime | None, **values: object
+    ) -> "Answer":
+        """Return a page, whose links keep the function key of the request."""
+        # Jinja takes a while to import, and no event needs it.
+        from model_trigger.pages import render  # noqa: PLC0415
+
+        headers = {
+            **_HEADERS,
+            "Content-Type": f"{_HTML}; charset=utf-8",
+            "Content-Security-Policy": render.content_security_policy(),
+        }
+        return cls(status, headers, render.render(template, request.keys, now, **values))
+
 
 def answer_status(request: Request, reading: Reading, app: Configuration) -> Answer:
-    """Answer with the status: a page, unless JSON is asked for; 503 when storage cannot be read."""
+    """Return the status: a page unless JSON is preferred, 503 if storage cannot be read."""
     try:
         question = Question.parse(request.query)
     except ValueError as error:
@@ -63,15 +97,16 @@ def answer_status(request: Request, reading: Reading, app: Configuration) -> Ans
     overview = gather(question, reading, app)
     code = _UNAVAILABLE if overview.ledger_error else 200
     if not request.wants_page(otherwise=True):
-        return _data(code, asdict(overview))
-    return _page(request, code, "status.html", reading.now, overview=overview, question=question)
+        return Answer.of_json(code, asdict(overview))
+    values = {"overview": overview, "question": question}
+    return Answer.of_template(code, "status.html", request, reading.now, **values)
 
 
 def answer_explain(request: Request, reading: Reading, app: Configuration) -> Answer:
-    """Answer with what each rule would do: JSON, or a page when one is asked for.
+    """Return what each rule would do: JSON unless a page is preferred.
 
-    The page also tells what the ledger knows. 500 when the rules cannot be read, 400 when the
-    question cannot be.
+    The page also shows what the ledger knows. 500 if the rules cannot be read, 400 if the query is
+    invalid.
     """
     book, rules_error = read_or_error(app.rules)
     explained: dict[str, Any] = {"error": rules_error}
@@ -79,7 +114,7 @@ def answer_explain(request: Request, reading: Reading, app: Configuration) -> An
     if book is not None:
         code, explained = explain_http(book, request.query)
     if not request.wants_page(otherwise=False):
-        return _data(code, explained)
+        return Answer.of_json(code, explained)
     try:
         question = Question.parse(request.query)
     except ValueError as error:
@@ -87,51 +122,28 @@ def answer_explain(request: Request, reading: Reading, app: Configuration) -> An
     found, ledger_error = None, ""
     if question.model and question.version:
         found, ledger_error = read_or_error(lambda: find(question, reading))
-    return _page(
-        request,
-        _UNAVAILABLE if ledger_error else code,
-        "explain.html",
-        reading.now,
-        question=question,
-        keyed=_keyed(request.query),
-        explained=_sorted(explained),
-        found=found,
-        ledger_error=ledger_error,
-    )
-
-
-ANSWERS: Mapping[str, Callable[[Request, Reading, Configuration], Answer]] = {
-    "status": answer_status,
-    "explain": answer_explain,
-}
+    values = {
+        "question": question,
+        "labels": request.labels,
+        "explained": closest_first(explained),
+        "found": found,
+        "ledger_error": ledger_error,
+    }
+    code = _UNAVAILABLE if ledger_error else code
+    return Answer.of_template(code, "explain.html", request, reading.now, **values)
 
 
 def answer_error(request: Request, status: int, sentence: str) -> Answer:
-    """Answer with a sentence."""
+    """Return an error as one sentence."""
     if not request.wants_page(otherwise=False):
-        return _data(status, {"error": sentence})
-    return _page(request, status, "error.html", None, sentence=sentence)
+        return Answer.of_json(status, {"error": sentence})
+    return Answer.of_template(status, "error.html", request, None, sentence=sentence)
 
 
-def _quality(accept: str, kind: str) -> float:
-    """Give how much a media type is preferred, 0 when it is not named."""
-    for each in accept.lower().split(","):
-        name, _, parameters = each.partition(";")
-        if name.strip() == kind:
-            quality = _QUALITY.search(parameters)
-            return float(quality[1]) if quality else 1.0
-    return 0.0
+def closest_first(explained: dict[str, Any]) -> dict[str, Any]:
+    """Return the explanation with the rules for other models as `others`, and the rest sorted.
 
-
-def _keyed(query: Mapping[str, str]) -> Mapping[str, str]:
-    """Give the tags and properties that are asked about."""
-    return {name: value for name, value in query.items() if name.startswith(("tag.", "property."))}
-
-
-def _sorted(explained: dict[str, Any]) -> dict[str, Any]:
-    """Part the rules that have to do with the model from the `others`, and put the closest first.
-
-    Those that want it come before it, and of the rest the one with the fewest clauses to go.
+    Rules that match come first, then the closest one, then those with the fewest unmet clauses.
     """
     about: list[dict[str, Any]] = []
     others: list[str] = []
@@ -152,24 +164,7 @@ def _sorted(explained: dict[str, Any]) -> dict[str, Any]:
     return {**explained, "decisions": about, "others": others}
 
 
-def _data(status: int, values: Mapping[str, object]) -> Answer:
-    text = json.dumps(values, default=_time)
-    return Answer(status, {**_HEADERS, "Content-Type": _JSON}, text)
-
-
-def _time(value: datetime) -> str:
-    return value.isoformat()
-
-
-def _page(
-    request: Request, status: int, template: str, now: datetime | None, **values: object
-) -> Answer:
-    # Jinja takes a while to import, and no event needs it.
-    from model_trigger.pages import render as pages  # noqa: PLC0415
-
-    headers = {
-        **_HEADERS,
-        "Content-Type": f"{_HTML}; charset=utf-8",
-        "Content-Security-Policy": pages.content_security_policy(),
-    }
-    return Answer(status, headers, pages.render(template, request.keys, now, **values))
+ANSWERS: Mapping[str, Callable[[Request, Reading, Configuration], Answer]] = {
+    "status": answer_status,
+    "explain": answer_explain,
+}

@@ -1,4 +1,4 @@
-"""Answer "where is its release?" for one model, or for one version of it, from the ledger."""
+"""Find the releases of a model, or of one version of it, in the ledger."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,35 +11,42 @@ from model_trigger.pages.shown import Reading, Shown, show
 
 _MOST_DECISIONS = 50
 _MOST_CLAIMS = 50
-# How far one page looks back; the next one goes on from there.
+# How far back one page looks; the next page continues from there.
 _LOOK_BACK = timedelta(days=31)
-# Longer than any name or version in Azure ML; storage could not be asked for it.
-_LONGEST_ASKED = 1000
+# Longer than any name or version in Azure ML, and short enough for a query to storage.
+_LONGEST_TEXT = 1000
 
-_CLAIMS_SAY: Mapping[str, str] = {
+_CLAIM_ANSWERS: Mapping[str, str] = {
     State.STARTED: "Rule {rule} started it",
-    State.OBSERVED: "Rule {rule} only observes, and would have started it",
-    State.STARTING: "Rule {rule} is starting it right now",
-    State.UNKNOWN: "Whether rule {rule} started it is not known yet",
+    State.OBSERVED: "Rule {rule} would have started it, but only observes",
+    State.STARTING: "Rule {rule} is starting it now",
+    State.UNKNOWN: "It is not yet known whether rule {rule} started it",
     State.WAITING: "Rule {rule} has not started it yet",
     State.FAILED: "Rule {rule} could not start it",
-    State.KEPT: "Rule {rule} keeps it until the rule is fixed",
+    State.KEPT: "Rule {rule} will be applied to it once the rule is fixed",
     State.SUPERSEDED: "Rule {rule} did not start it",
-    State.GIVEN_UP: "Rule {rule} does not try to start it any more",
+    State.GIVEN_UP: "Rule {rule} gave up trying to start it",
     State.CLOSED: "Rule {rule} will not start it",
 }
-_DECISIONS_SAY: Mapping[str, str] = {
+_DECISION_ANSWERS: Mapping[str, str] = {
     Outcome.NOT_MATCHED: "No release was started",
     Outcome.REJECTED: "Its event was rejected",
     Outcome.PENDING: "Rule {rule} has not started it yet",
 }
 
 
+_NOTHING_KNOWN = (
+    "Nothing is known about {name}: no event has arrived for it, or its decisions have expired. "
+    "Names are case-sensitive. Check that the workspace is listed in WORKSPACES and has an event "
+    "subscription for this app"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: nothing, a model, or one version of it, perhaps in one workspace.
+    """What to find: a model or one version of it, in one workspace or any, or nothing.
 
-    `before` is where the decisions are to begin, None for the newest.
+    `before` is where the decisions begin, None for the newest.
     """
 
     model: str = ""
@@ -49,27 +56,27 @@ class Question:
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "Question":
-        """Read the parameters of these names; others are passed over.
+        """Parse the query; other parameters are ignored.
 
-        Raises ValueError with a sentence for whoever asks.
+        Raises ValueError with a sentence for the user.
         """
         texts = {name: query.get(name, "").strip() for name in ("model", "version", "workspace")}
         for name, text in texts.items():
-            if len(text) > _LONGEST_ASKED:
-                msg = f"{name} has {len(text):,} characters; at most {_LONGEST_ASKED:,} are read"
+            if len(text) > _LONGEST_TEXT:
+                msg = f"{name} has {len(text):,} characters; the limit is {_LONGEST_TEXT:,}"
                 raise ValueError(msg)
         before = query.get("before", "")
         return cls(**texts, before=Cursor.parse(before) if before else None)
 
     def is_about(self, workspace: str) -> bool:
-        """Tell whether a workspace, given by its resource id, is asked for."""
+        """Whether the question covers a workspace, given by its resource id."""
         asked = self.workspace.rstrip("/").lower()
         return not asked or asked == workspace.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One answer, since when it holds, and the release that it is about."""
+    """One answer, since when it is true, and the release that it is about."""
 
     state: str
     text: str
@@ -77,10 +84,23 @@ class Sentence:
     release_id: int | None = None
     release_url: str = ""
 
+    @classmethod
+    def of_claim(cls, claim: Shown) -> "Sentence":
+        """Return the answer from a claim."""
+        text = reasoned(_CLAIM_ANSWERS[claim.state].format(rule=claim.rule), claim.reason)
+        return cls(claim.state, text, claim.since, claim.release_id, claim.release_url)
+
+    @classmethod
+    def of_decision(cls, one: PastDecision) -> "Sentence":
+        """Return the answer from a decision."""
+        template = _DECISION_ANSWERS.get(one.outcome, "Rule {rule}")
+        text = reasoned(template.format(rule=one.rule), one.reason)
+        return cls(one.outcome, text, one.decided_at, one.release_id, one.release_url)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the ledger knows of what is asked; `older` is where to look further, None at the end."""
+    """What the ledger knows; `older` is the cursor of the older decisions, None at the end."""
 
     model: str
     version: str
@@ -92,7 +112,7 @@ class Found:
 
 
 def find(question: Question, reading: Reading) -> Found:
-    """Find what is known. Raises LedgerError, ConflictError."""
+    """Return what the ledger knows. Raises LedgerError, ConflictError."""
     claims = [
         show(partition, claim, reading)
         for partition, claim in reading.claims.of_model(
@@ -106,7 +126,7 @@ def find(question: Question, reading: Reading) -> Found:
     return Found(
         question.model,
         question.version,
-        list(_answers(question, claims, decisions)),
+        list(answers(question, claims, decisions)),
         claims[:_MOST_CLAIMS],
         len(claims[_MOST_CLAIMS:]),
         decisions,
@@ -117,7 +137,7 @@ def find(question: Question, reading: Reading) -> Found:
 def past_decisions(
     question: Question, reading: Reading, *, of_model: bool = False
 ) -> tuple[list[PastDecision], str | None]:
-    """Return the decisions before what is asked, and where to continue, None at the end.
+    """Return a page of decisions, and the cursor of the next page, None at the end.
 
     Raises LedgerError, ConflictError.
     """
@@ -135,32 +155,21 @@ def past_decisions(
     return found, None if cursor.day < reading.kept_since else str(cursor)
 
 
-def _answers(
+def answers(
     question: Question, claims: Sequence[Shown], decisions: Sequence[PastDecision]
 ) -> Iterator[Sentence]:
-    """Answer for each claim of the version, or else for the newest decision of each rule."""
+    """Yield an answer for each claim of the version, or else for each rule's newest decision."""
     if not claims and not decisions:
-        yield Sentence("", _nothing_known(question))
+        name = f"{question.model} {question.version}".strip()
+        yield Sentence("", _NOTHING_KNOWN.format(name=name))
     if not question.version:
         return
-    for claim in claims:
-        text = _said(_CLAIMS_SAY[claim.state], claim.rule, claim.reason)
-        yield Sentence(claim.state, text, claim.since, claim.release_id, claim.release_url)
-    newest = {one.rule: one for one in reversed(decisions)} if not claims else {}
-    for one in newest.values():
-        text = _said(_DECISIONS_SAY.get(one.outcome, "Rule {rule}"), one.rule, one.reason)
-        yield Sentence(one.outcome, text, one.decided_at, one.release_id, one.release_url)
+    yield from map(Sentence.of_claim, claims)
+    if not claims:
+        newest = {one.rule: one for one in reversed(decisions)}
+        yield from map(Sentence.of_decision, newest.values())
 
 
-def _said(template: str, rule: str, reason: str) -> str:
-    text = template.format(rule=rule)
+def reasoned(text: str, reason: str) -> str:
+    """Return a text with its reason, if there is one."""
     return f"{text}: {reason}" if reason else text
-
-
-def _nothing_known(question: Question) -> str:
-    about = f"{question.model} {question.version}".strip()
-    return (
-        f"Nothing is known of {about}: no event of it has arrived, or it was decided on long ago. "
-        "Case counts in names. Otherwise see whether its workspace is among those of the app, and "
-        "whether an event subscription there leads to the app"
-    )

@@ -1,6 +1,6 @@
-"""How a page shows one registration under one rule: a claim, or decisions that are alike."""
+"""One registration under one rule as a page shows it: a claim, or a group of decisions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -8,21 +8,21 @@ from model_trigger.claims.claim import Claim, Partition, State
 from model_trigger.claims.policy import Policy
 from model_trigger.claims.store import ClaimStore
 from model_trigger.deadline import Deadline
-from model_trigger.decisions.history import Cursor, DecisionStore
+from model_trigger.decisions.history import Cursor, DecisionStore, PastDecision
 
 _NEXT_STEPS: Mapping[str, str] = {
-    State.STARTING: "the answer of Azure DevOps is awaited",
-    State.UNKNOWN: "reconcile looks its release up",
-    State.WAITING: "the next delivery or reconcile starts it",
-    State.FAILED: "reconcile tries again until {given_up:%Y-%m-%d %H:%M} UTC",
-    State.KEPT: "reconcile decides on it once the rule is fixed",
-    State.GIVEN_UP: "it stays so until the claim is forgotten: python -m model_trigger forget",
+    State.STARTING: "waiting for Azure DevOps to answer",
+    State.UNKNOWN: "reconcile will look up its release",
+    State.WAITING: "the next delivery or reconcile will start it",
+    State.FAILED: "reconcile will retry it until {given_up:%Y-%m-%d %H:%M} UTC",
+    State.KEPT: "reconcile will evaluate it once the rule is fixed",
+    State.GIVEN_UP: "nothing more will happen until you run python -m model_trigger forget",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of the ledger for a page: where, by which durations, when and for how long."""
+    """What a page is read from: the stores, the durations, the time now, and the deadline."""
 
     claims: ClaimStore
     decisions: DecisionStore
@@ -32,7 +32,7 @@ class Reading:
 
     @property
     def today(self) -> Cursor:
-        """The newest of all decisions."""
+        """The cursor of the newest decision."""
         return Cursor(self.now.date())
 
     @property
@@ -43,12 +43,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One registration under one rule, how it stands, and what comes next.
+    """One registration under one rule, its state, and the next step.
 
-    `state` is the claim's, `unknown` when a start's lease is over without an answer,
-    `duplicate_release`, or the outcome of decisions that are alike, of which there are `count`.
-    `since` is the first time of them. `next_step` is empty when nothing is to come, and
-    `next_attempt` is the earliest time of it.
+    `state` is the claim's, `unknown` if the lease of a start expired without an answer,
+    `duplicate_release`, or the outcome of a group of `count` decisions, the first of which was made
+    at `since`. `next_step` is empty if there is none, and `next_attempt` is its earliest time.
     """
 
     state: str
@@ -72,12 +71,12 @@ class Shown:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What it is about."""
+        """What identifies the registration under the rule."""
         return self.rule, self.workspace.lower(), self.model, self.version
 
 
 def show(partition: Partition, claim: Claim, reading: Reading) -> Shown:
-    """Show a claim as it stands now."""
+    """Return a claim as a page shows it now."""
     state = claim.standing(reading.now)
     since = claim.failed_since or claim.claimed_at
     release, second = claim.release, claim.second_release
@@ -100,4 +99,20 @@ def show(partition: Partition, claim: Claim, reading: Reading) -> Shown:
         second_release_url=second.url if second else "",
         tags=claim.registration.tags,
         properties=claim.registration.properties,
+    )
+
+
+def show_decisions(group: Sequence[PastDecision], next_step: str) -> Shown:
+    """Return a group of decisions, the newest first, as the newest of them."""
+    newest = group[0]
+    return Shown(
+        state=newest.outcome,
+        rule=newest.rule,
+        model=newest.model,
+        version=newest.version,
+        workspace=newest.workspace,
+        since=group[-1].decided_at,
+        reason=newest.reason,
+        next_step=next_step,
+        count=len(group),
     )

@@ -1,18 +1,21 @@
-"""Gather what an operator wants to know: what needs a person, what was decided, what is set.
+"""Gather the status: what needs attention, what was decided, and how the app is set up.
 
-The values are what the page shows and, as they are, the JSON that machines get.
+The page shows these values, and programs get the same values as JSON.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
+
+from isodate import duration_isoformat  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from model_trigger.claims.policy import Policy
 from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.decisions.history import PastDecision
-from model_trigger.pages.attention import Shown, find_troubles
-from model_trigger.pages.lookup import Found, Question, Reading, find, past_decisions
+from model_trigger.pages.attention import find_troubles
+from model_trigger.pages.lookup import Found, Question, find, past_decisions
+from model_trigger.pages.shown import Reading, Shown
 from model_trigger.reconcile.progress import NoteStore, WorkspaceNote
 from model_trigger.registrations.registration import Workspace
 from model_trigger.rules.book import RuleBook
@@ -29,7 +32,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a page shows of the app itself; `rules` raises RulesUnreadableError."""
+    """What a page shows about the app itself; `rules` raises RulesUnreadableError."""
 
     rules: Callable[[], RuleBook]
     notes: NoteStore
@@ -37,10 +40,27 @@ class Configuration:
     mode: Mode
     defaults: TargetDefaults
 
+    def settings(self, policy: Policy) -> Mapping[str, str]:
+        """Return the app settings that matter here, by name; none of them is secret."""
+        durations = {
+            "CLAIM_LEASE": policy.claim_lease,
+            "LIST_LAG": policy.list_lag,
+            "RETRY_PAUSE": policy.retry_pause,
+            "RETRY_FOR": policy.retry_for,
+            "RECONCILE_LOOKBACK": policy.reconcile_lookback,
+            "DECISION_RETENTION": policy.decision_retention,
+        }
+        return {
+            "MODE": self.mode,
+            "AZURE_DEVOPS_ORG_URL": self.defaults.organization_url or "",
+            "AZURE_DEVOPS_PROJECT": self.defaults.project or "",
+            **{name: f"{duration_isoformat(value)}" for name, value in durations.items()},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class ShownRule:
-    """A rule in one line, or what is wrong with it."""
+    """A rule, summarized in one line, or its problems."""
 
     name: str
     mode: str
@@ -50,10 +70,10 @@ class ShownRule:
 
 @dataclass(frozen=True, slots=True)
 class ShownWorkspace:
-    """A workspace of WORKSPACES: since when it is known, and when it was last checked to its end.
+    """A workspace of WORKSPACES: when it was first seen, and last checked completely.
 
-    `models_left` of its `models` are still to be checked, which takes `passes_left` more passes;
-    None before the first pass, or when nothing could be checked in the last one. `models_failed`
+    `models_left` of its `models` have yet to be checked, which takes `passes_left` more passes;
+    None before the first pass, or if nothing could be checked in the last one. `models_failed`
     could not be checked in the last pass, and `problem` is why.
     """
 
@@ -66,10 +86,27 @@ class ShownWorkspace:
     passes_left: int | None = None
     problem: str = ""
 
+    @classmethod
+    def of(cls, workspace: Workspace, note: WorkspaceNote | None) -> "ShownWorkspace":
+        """Return a workspace with what reconcile noted about it."""
+        if note is None:
+            return cls(workspace.id)
+        progress = note.progress
+        return cls(
+            workspace.id,
+            note.since,
+            note.passed_at,
+            models=progress.models if progress else None,
+            models_failed=progress.failed if progress else None,
+            models_left=progress.left if progress else None,
+            passes_left=progress.passes_left if progress else None,
+            problem=note.problem,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All of the page. The errors are sentences about what could not be read, otherwise empty."""
+    """The whole page. An error is a sentence about what could not be read, or empty."""
 
     at: datetime
     mode: str
@@ -87,11 +124,11 @@ class Overview:
 
 
 def gather(question: Question, reading: Reading, app: Configuration) -> Overview:
-    """Gather everything; what cannot be read is left out, with a sentence that says why."""
+    """Return all that can be read, and an error for what cannot."""
     ledger = _Ledger([ShownWorkspace(each.id) for each in app.workspaces])
     _, ledger_error = read_or_error(lambda: ledger.read(question, reading, app))
     book, rules_error = read_or_error(app.rules)
-    rules = list(_rules(book)) if book else []
+    rules = list(show_rules(book)) if book else []
     return Overview(
         at=reading.now,
         mode=app.mode,
@@ -105,12 +142,12 @@ def gather(question: Question, reading: Reading, app: Configuration) -> Overview
         rules=rules[:_MOST_RULES],
         more_rules=len(rules[_MOST_RULES:]),
         workspaces=ledger.workspaces,
-        settings=dict(_settings(app, reading.policy)),
+        settings=app.settings(reading.policy),
     )
 
 
 def read_or_error(read: Callable[[], Answer]) -> tuple[Answer | None, str]:
-    """Read the ledger or the rules; return the error as a sentence, "" when there is none."""
+    """Read the ledger or the rules; return the result and "", or None and the error."""
     try:
         return read(), ""
     except (LedgerError, ConflictError, RulesUnreadableError) as error:
@@ -119,7 +156,7 @@ def read_or_error(read: Callable[[], Answer]) -> tuple[Answer | None, str]:
 
 @dataclass
 class _Ledger:
-    """What the ledger holds, as far as it can be read."""
+    """What was read from the ledger before an error, if any."""
 
     workspaces: Sequence[ShownWorkspace]
     found: Found | None = None
@@ -128,56 +165,18 @@ class _Ledger:
     older: str | None = None
 
     def read(self, question: Question, reading: Reading, app: Configuration) -> None:
-        """Read one thing after the other, the most important first."""
+        """Read the ledger, the most important first."""
         if question.model:
             self.found = find(question, reading)
         self.troubles = find_troubles(reading)
         self.decisions, self.older = past_decisions(question, reading)
         notes, _ = app.notes.workspaces(reading.deadline)
-        self.workspaces = [_workspace(each, notes.get(each.key)) for each in app.workspaces]
+        self.workspaces = [ShownWorkspace.of(each, notes.get(each.key)) for each in app.workspaces]
 
 
-def _workspace(workspace: Workspace, note: WorkspaceNote | None) -> ShownWorkspace:
-    if note is None:
-        return ShownWorkspace(workspace.id)
-    progress = note.progress
-    return ShownWorkspace(
-        workspace.id,
-        note.since,
-        note.passed_at,
-        models=progress.models if progress else None,
-        models_failed=progress.failed if progress else None,
-        models_left=progress.left if progress else None,
-        passes_left=progress.passes_left if progress else None,
-        problem=note.problem,
-    )
-
-
-def _rules(book: RuleBook) -> Iterator[ShownRule]:
-    """Show the broken rules first."""
+def show_rules(book: RuleBook) -> Iterator[ShownRule]:
+    """Yield the rules, the broken ones first."""
     for broken in book.broken.values():
         yield ShownRule(broken.name, "", "", [str(problem) for problem in broken.problems])
     for rule in book.rules.values():
         yield ShownRule(rule.name, rule.mode, summarize(rule))
-
-
-def _settings(app: Configuration, policy: Policy) -> Iterator[tuple[str, str]]:
-    """Yield the settings that matter here by their names; there is no secret among them."""
-    yield "MODE", app.mode
-    yield "AZURE_DEVOPS_ORG_URL", app.defaults.organization_url or ""
-    yield "AZURE_DEVOPS_PROJECT", app.defaults.project or ""
-    yield "CLAIM_LEASE", _iso(policy.claim_lease)
-    yield "LIST_LAG", _iso(policy.list_lag)
-    yield "RETRY_PAUSE", _iso(policy.retry_pause)
-    yield "RETRY_FOR", _iso(policy.retry_for)
-    yield "RECONCILE_LOOKBACK", _iso(policy.reconcile_lookback)
-    yield "DECISION_RETENTION", _iso(policy.decision_retention)
-
-
-def _iso(duration: timedelta) -> str:
-    """Write a duration as the settings do: `P1D`, `PT2M`."""
-    minutes, seconds = divmod(duration.total_seconds() % 86400, 60)
-    parts = {"H": minutes // 60, "M": minutes % 60, "S": seconds}
-    time = "".join(f"{number:g}{unit}" for unit, number in parts.items() if number)
-    days = f"{duration.days}D" if duration.days else ""
-    return f"P{days}{f'T{time}' if time else ''}" if days or time else "PT0S"

@@ -1,20 +1,18 @@
 """List what is registered in a workspace: azure-ai-ml, imported when needed and kept to a deadline.
 
-Importing the client takes a second and adds 60 MB, so that an event which needs no list never pays
-for it. The client reads a page of a list as a whole, and fails on a single element that it does not
-expect; so it asks, signs in and knows the addresses, and what it was answered is read here, element
-by element.
+Importing the client takes a second and adds 60 MB, so an event that needs no list must not import
+it. The client parses a page as a whole, and fails on a single element that it does not expect;
+therefore only its requests, credentials and addresses are used, and `documents` parses its
+responses, element by element.
 """
 
-import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from threading import Lock
-from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
@@ -28,25 +26,17 @@ from azure.core.exceptions import (
 
 from model_trigger.deadline import Deadline
 from model_trigger.outbound import client_options
+from model_trigger.registrations.documents import name_of, parse_model, parse_page, parse_version
 from model_trigger.registrations.listing import AzureMLError, ModelSummary, WorkspaceAccessError
-from model_trigger.registrations.registration import (
-    Registration,
-    RejectedEventError,
-    Workspace,
-    check_length,
-    read_name,
-    read_texts,
-    read_time,
-)
-from model_trigger.text import cut, one_line, quoted, shown, well_formed
+from model_trigger.registrations.registration import Registration, RejectedEventError, Workspace
+from model_trigger.text import cut, one_line, quoted
 
 _PAUSES = (0.5, 2.0)
 _LONGEST_CONNECT = 5.0
 _LONGEST_CALL = 10.0
 _SHORTEST_CALL = 1.0
-_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-_SERVER_ERRORS = HTTPStatus.INTERNAL_SERVER_ERROR
-# What the client raises, and what reading an answer that nobody expected may raise.
+_TRANSIENT = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+# What the client raises, including when it parses an unexpected response.
 _FAULTS = (
     AzureError,
     ArithmeticError,
@@ -57,8 +47,6 @@ _FAULTS = (
     ValueError,
 )
 _LONGEST_CAUSE = 1_000
-# Only compared with what was listed before.
-_LONGEST_LATEST = 1_000
 
 _ACTIONS = "Microsoft.MachineLearningServices/workspaces/models"
 _GRANT = (
@@ -66,33 +54,57 @@ _GRANT = (
     f"allows {_ACTIONS}/read and {_ACTIONS}/versions/read"
 )
 _LOG_IN = (
-    "give the app a managed identity, a user-assigned one by AZURE_CLIENT_ID; elsewhere than in "
-    "Azure, run `az login`"
+    "assign the app a managed identity, and set AZURE_CLIENT_ID if it is a user-assigned one; "
+    "outside Azure, run `az login`"
 )
-_CORRECT = "WORKSPACES must name workspaces that exist"
-
-Read = TypeVar("Read", ModelSummary, Registration)
+_CORRECT = "WORKSPACES must name existing workspaces"
 
 _log = logging.getLogger("model_trigger")
 
 
-@dataclass
-class _Exchange:
-    """One request within a deadline; `answer` is the HTTP response, once there is one.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is listed: the models of a workspace, or the versions of one of them."""
 
-    The client lets nobody pass anything to a request but by its hooks.
+    workspace: Workspace
+    model: str | None = None
+
+    def __str__(self) -> str:
+        models = (
+            "the models" if self.model is None else f"the versions of model {quoted(self.model)}"
+        )
+        return f"{models} in workspace {self.workspace.id}"
+
+
+@dataclass
+class Exchange:
+    """One request within a deadline, and its HTTP response once there is one.
+
+    The client accepts options for a request only through its hooks.
     """
 
     deadline: Deadline
-    answer: Any = None
+    response: Any = None
+
+    @staticmethod
+    def limit(request: Any) -> None:  # noqa: ANN401 - azure-core's generic PipelineRequest
+        """Limit the current request to the time left: half to connect, half for the response."""
+        half = max(0.001, _exchange.get().deadline.remaining / 2)
+        request.context.options["connection_timeout"] = min(_LONGEST_CONNECT, half)
+        request.context.options["read_timeout"] = min(_LONGEST_CALL, half)
+
+    @staticmethod
+    def keep(response: Any) -> None:  # noqa: ANN401 - azure-core's generic PipelineResponse
+        """Keep the response to the current request, whatever the client makes of its content."""
+        _exchange.get().response = response.http_response
 
 
-_exchange: ContextVar[_Exchange] = ContextVar("exchange")
+_exchange: ContextVar[Exchange] = ContextVar("exchange")
 
 
 @dataclass
 class AzureMachineLearning:
-    """The models of any workspace; `credential` gives what asks for tokens, and is called once."""
+    """The models of any workspace; `credential` is called once, when first needed."""
 
     credential: Callable[[], TokenCredential]
     _clients: dict[str, Any] = field(default_factory=dict[str, Any], init=False)
@@ -100,105 +112,97 @@ class AzureMachineLearning:
     _lock: Lock = field(default_factory=Lock, init=False)
 
     def models(self, workspace: Workspace, deadline: Deadline) -> Iterator[ModelSummary]:
-        """List the models that are not archived; each page is fetched when it is reached.
+        """Yield the models that are not archived; each page is fetched when it is reached.
 
-        A model that cannot be read is logged and left out. Raises WorkspaceAccessError when a
-        person must act, AzureMLError when it may pass.
+        An invalid model is logged and skipped. Raises WorkspaceAccessError if something has to be
+        fixed, AzureMLError if a retry may help.
         """
-        listed = f"the models in workspace {workspace.id}"
-        for document in self._listed(workspace, None, listed, deadline):
-            yield from _readable(_summary, document, f"model {_named(document)}", workspace)
+        for document in self._documents(Listed(workspace), deadline):
+            try:
+                yield parse_model(document)
+            except RejectedEventError as error:
+                name = name_of(document)
+                _log.warning("model %s in workspace %s is skipped: %s", name, workspace.id, error)
 
     def versions(
         self, workspace: Workspace, model: str, deadline: Deadline
     ) -> Iterator[Registration]:
-        """List the versions of a model that are not archived; those created last come first.
+        """Yield the versions of a model that are not archived, the last created first.
 
-        The order is what the service does, and no promise of it. A list may lag half a minute
-        behind a registration: the client's own tests wait as long
+        The service returns them in this order, but does not promise it. A list may lag half a
+        minute behind a registration: the client's own tests wait as long
         (https://github.com/Azure/azure-sdk-for-python, sdk/ml/azure-ai-ml/tests/model/e2etests).
-        A version that cannot be read is logged and left out. Raises WorkspaceAccessError when a
-        person must act, AzureMLError when it may pass.
+        An invalid version is logged and skipped. Raises WorkspaceAccessError if something has to be
+        fixed, AzureMLError if a retry may help.
         """
+        for document in self._documents(Listed(workspace, model), deadline):
+            try:
+                yield parse_version(document, workspace, model)
+            except RejectedEventError as error:
+                name = f"{name_of(document)} of model {quoted(model)}"
+                _log.warning("version %s in workspace %s is skipped: %s", name, workspace.id, error)
 
-        def read(document: object) -> Registration:
-            return _registration(document, workspace, model)
-
-        listed = f"the versions of model {quoted(model)} in workspace {workspace.id}"
-        for document in self._listed(workspace, model, listed, deadline):
-            what = f"version {_named(document)} of model {quoted(model)}"
-            yield from _readable(read, document, what, workspace)
-
-    def _listed(
-        self, workspace: Workspace, model: str | None, listed: str, deadline: Deadline
-    ) -> Iterator[object]:
-        """Yield what the service lists as JSON values, page after page, to the last one."""
+    def _documents(self, listed: Listed, deadline: Deadline) -> Iterator[object]:
+        """Yield the elements of a list as JSON values, page after page."""
         link = None
         followed: set[str | None] = set()
         while link not in followed:
             followed.add(link)
-            found, link = self._page(workspace, model, link, listed, deadline)
+            found, link = self._page(listed, link, deadline)
             yield from found
             if link is None:
                 return
-        msg = f"could not list {listed}: a page of the list links to one before it"
+        msg = f"could not list {listed}: a page links to an earlier one"
         raise AzureMLError(msg)
 
     def _page(
-        self,
-        workspace: Workspace,
-        model: str | None,
-        link: str | None,
-        listed: str,
-        deadline: Deadline,
+        self, listed: Listed, link: str | None, deadline: Deadline
     ) -> tuple[list[object], str | None]:
-        """Ask for a page within the deadline; a fault that may pass is retried while time is left.
-
-        Return what stands in it, and the link to the next one.
-        """
+        """Return the elements of a page and the link to the next one; retry transient faults."""
         for pause in (*_PAUSES, None):
             if not deadline.allows(_SHORTEST_CALL):
                 msg = f"no time was left to list {listed}"
                 raise AzureMLError(msg)
             try:
-                return _content(self._answer(workspace, model, link, deadline))
+                response = self._response(listed, link, deadline)
+                return parse_page(response.text(), response.request.url)
             except _FAULTS as fault:
-                wait = max(pause or 0.0, _retry_after(fault))
-                if (
-                    pause is None
-                    or not _may_pass(fault)
-                    or not deadline.allows(wait + _SHORTEST_CALL)
-                ):
-                    raise _error(fault, listed) from fault
+                wait = max(pause or 0.0, retry_after(fault))
+                may_retry = pause is not None and deadline.allows(wait + _SHORTEST_CALL)
+                if not is_transient(fault) or not may_retry:
+                    raise classified(fault, listed) from fault
                 deadline.pause(wait)
         raise AssertionError  # unreachable: the last round returns or raises
 
-    def _answer(
-        self, workspace: Workspace, model: str | None, link: str | None, deadline: Deadline
-    ) -> Any:  # noqa: ANN401 - azure-core's HttpResponse of any transport
-        """Return the answer to one request, whatever the client makes of its content."""
-        exchange = _Exchange(deadline)
+    def _response(self, listed: Listed, link: str | None, deadline: Deadline) -> Any:  # noqa: ANN401 - azure-core's HttpResponse of any transport
+        """Return the response to one request, even if the client fails on its content."""
+        exchange = Exchange(deadline)
         _exchange.set(exchange)
         try:
-            next(self._client(workspace).models.list(name=model).by_page(link), None)
+            next(self._client(listed.workspace).models.list(name=listed.model).by_page(link), None)
         except _FAULTS:
-            if exchange.answer is None or exchange.answer.status_code != HTTPStatus.OK:
+            if exchange.response is None or exchange.response.status_code != HTTPStatus.OK:
                 raise
-        return exchange.answer
+        return exchange.response
 
     def _client(self, workspace: Workspace) -> Any:  # noqa: ANN401 - the client's type is not loaded
-        """Return the client of a workspace, made once."""
+        """Return the client of a workspace, created once."""
         with self._lock:
             if workspace.key not in self._clients:
                 self._identity = self._identity or self.credential()
-                self._clients[workspace.key] = _new_client(self._identity, workspace)
+                self._clients[workspace.key] = new_client(self._identity, workspace)
             return self._clients[workspace.key]
 
 
-def _new_client(credential: TokenCredential, workspace: Workspace) -> Any:  # noqa: ANN401
+def new_client(credential: TokenCredential, workspace: Workspace) -> Any:  # noqa: ANN401 - as above
+    """Return an MLClient whose requests belong to the current exchange."""
     from azure.ai.ml import MLClient  # noqa: PLC0415 - it is slow
 
-    _quieten()
+    # Importing the client makes it log to standard error, from INFO on: undo that.
+    logger = logging.getLogger("azure.ai.ml")
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(logging.ERROR)
     return MLClient(
         credential,
         workspace.subscription_id,
@@ -209,105 +213,28 @@ def _new_client(credential: TokenCredential, workspace: Workspace) -> Any:  # no
         # The client's own retries know no deadline, and sleep as long as Retry-After says.
         retry_total=0,
         **client_options("https://management.azure.com"),
-        raw_request_hook=_keep_to_deadline,
-        raw_response_hook=_keep_answer,
+        raw_request_hook=Exchange.limit,
+        raw_response_hook=Exchange.keep,
     )
 
 
-def _quieten() -> None:
-    """Take back that importing the client lets it write to standard error, from INFO on."""
-    logger = logging.getLogger("azure.ai.ml")
-    logger.handlers.clear()
-    logger.propagate = True
-    logger.setLevel(logging.ERROR)
-
-
-def _keep_to_deadline(request: Any) -> None:  # noqa: ANN401 - azure-core's generic PipelineRequest
-    """Limit a request to what is left: half to connect, half until it is answered."""
-    half = max(0.001, _exchange.get().deadline.remaining / 2)
-    request.context.options["connection_timeout"] = min(_LONGEST_CONNECT, half)
-    request.context.options["read_timeout"] = min(_LONGEST_CALL, half)
-
-
-def _keep_answer(response: Any) -> None:  # noqa: ANN401 - azure-core's generic PipelineResponse
-    _exchange.get().answer = response.http_response
-
-
-def _content(answer: Any) -> tuple[list[object], str | None]:  # noqa: ANN401 - as above
-    """Read the elements of a page, and the link to the next; numbers stay text, of any size."""
-    page: object = json.loads(answer.text(), parse_int=str, parse_float=str)
-    found, link = _part(page, "value"), _part(page, "nextLink")
-    if not isinstance(found, list) or not isinstance(link, str | None):
-        msg = f"a page of the list is {shown(page)}"
-        raise TypeError(msg)
-    if link and urlsplit(link).hostname != urlsplit(answer.request.url).hostname:
-        msg = f"the link to the next page, {shown(link)}, would hand the token to another host"
-        raise ValueError(msg)
-    return cast("list[object]", found), link or None
-
-
-def _readable(
-    read: Callable[[object], Read], document: object, what: str, workspace: Workspace
-) -> Iterator[Read]:
-    """Yield what can be read of an element; nothing, and log why, when it cannot be."""
-    try:
-        yield read(document)
-    except RejectedEventError as error:
-        _log.warning("%s in workspace %s is left out: %s", what, workspace.id, error)
-
-
-def _summary(document: object) -> ModelSummary:
-    latest = _part(document, "properties", "latestVersion")
-    return ModelSummary(
-        read_name(_part(document, "name"), "name"),
-        cut(well_formed(latest), _LONGEST_LATEST) if isinstance(latest, str) else None,
-        read_time(_part(document, "systemData", "lastModifiedAt")),
-    )
-
-
-def _registration(document: object, workspace: Workspace, model: str) -> Registration:
-    registration = Registration(
-        workspace=workspace,
-        model=model,
-        version=read_name(_part(document, "name"), "name"),
-        tags=read_texts(_part(document, "properties", "tags"), "tags"),
-        properties=read_texts(_part(document, "properties", "properties"), "properties"),
-        registered_at=read_time(_part(document, "systemData", "createdAt")),
-        source="reconcile",
-    )
-    check_length(registration)
-    return registration
-
-
-def _part(document: object, *names: str) -> object:
-    """Return what stands under these names, one within the other; None where nothing does."""
-    for name in names:
-        if not isinstance(document, Mapping):
-            return None
-        document = cast("Mapping[str, object]", document).get(name)
-    return document
-
-
-def _named(document: object) -> str:
-    name = _part(document, "name")
-    return quoted(name) if isinstance(name, str) else shown(name)
-
-
-def _may_pass(fault: Exception) -> bool:
-    """Whether asking for the same page again may help."""
+def is_transient(fault: Exception) -> bool:
+    """Whether requesting the same page again may help."""
     if isinstance(fault, HttpResponseError) and fault.status_code:
-        return fault.status_code in _PASSING or fault.status_code >= _SERVER_ERRORS
+        status = fault.status_code
+        return status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return isinstance(fault, ServiceRequestError | ServiceResponseError | IncompleteReadError)
 
 
-def _retry_after(fault: Exception) -> float:
-    """Read Retry-After in seconds; 0 when there is none, or a date."""
+def retry_after(fault: Exception) -> float:
+    """Return Retry-After in seconds; 0 if there is none, or a date."""
     response: Any = fault.response if isinstance(fault, HttpResponseError) else None
     text: str = response.headers.get("Retry-After", "") if response else ""
     return float(text) if text.isdecimal() else 0.0
 
 
-def _error(fault: Exception, listed: str) -> AzureMLError | WorkspaceAccessError:
+def classified(fault: Exception, listed: Listed) -> AzureMLError | WorkspaceAccessError:
+    """Return the error for a fault: whether something has to be fixed, and what."""
     first = (str(fault).splitlines() or [type(fault).__name__])[0]
     cause = cut(one_line(first), _LONGEST_CAUSE)
     status = fault.status_code if isinstance(fault, HttpResponseError) else None
@@ -316,7 +243,7 @@ def _error(fault: Exception, listed: str) -> AzureMLError | WorkspaceAccessError
     if isinstance(fault, ClientAuthenticationError):
         return WorkspaceAccessError(f"no valid token to list {listed}: {cause}; {_LOG_IN}")
     if status == HTTPStatus.NOT_FOUND:
-        return WorkspaceAccessError(f"Azure does not find {listed}: {cause}; {_CORRECT}")
-    if status and status >= HTTPStatus.BAD_REQUEST and not _may_pass(fault):
+        return WorkspaceAccessError(f"Azure did not find {listed}: {cause}; {_CORRECT}")
+    if status and status >= HTTPStatus.BAD_REQUEST and not is_transient(fault):
         return WorkspaceAccessError(f"Azure refused to list {listed} (HTTP {status}): {cause}")
     return AzureMLError(f"could not list {listed}: {cause}")

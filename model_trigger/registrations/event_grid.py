@@ -1,8 +1,8 @@
 """Parse what Event Grid delivers into a Registration: one version of one model in one workspace.
 
-Both schemas are read, Event Grid's and CloudEvents 1.0, as the documentation shows them and as
-they differ on the wire: the names in `data` come in PascalCase and camelCase, the version as a
-number and as text, tags and properties missing or null.
+Both schemas are accepted, Event Grid's and CloudEvents 1.0, as documented and as they differ on the
+wire: names in `data` are PascalCase or camelCase, the version is a number or text, tags and
+properties are missing or null.
 
 Sources: https://learn.microsoft.com/azure/event-grid/event-schema-machine-learning and the payloads
 in the Event Grid tests of https://github.com/Azure/azure-sdk-for-net/pull/10581.
@@ -30,29 +30,25 @@ EVENT_TYPE = "Microsoft.MachineLearningServices.ModelRegistered"
 
 
 def parse_event(text: str) -> Registration:
-    """Read the JSON text of one event, or of an array that holds one event.
+    """Parse the JSON text of one event, or of an array that holds one event.
 
-    Raises RejectedEventError with the reason when it is anything else.
+    Raises RejectedEventError with the reason if it is anything else.
     """
     try:
-        return _registration(_single_event(_load(text)))
+        return _registration(_single_event(text))
     except RecursionError as error:
-        msg = "the event is nested too deeply to be read"
+        msg = "the event is nested too deeply"
         raise RejectedEventError(msg) from error
 
 
-def _load(text: str) -> object:
+def _single_event(text: str) -> Mapping[str, object]:
     try:
         loaded: object = json.loads(text)
-        # Python reads more than JSON allows, which could be neither logged nor kept.
+        # Python accepts more than JSON allows, which could be neither logged nor stored.
         json.dumps(loaded, ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:
         msg = f"the event is not JSON ({error}): {shown(text)}"
         raise RejectedEventError(msg) from error
-    return loaded
-
-
-def _single_event(loaded: object) -> Mapping[str, object]:
     if isinstance(loaded, list):
         events = cast("list[object]", loaded)
         if len(events) != 1:
@@ -66,16 +62,25 @@ def _single_event(loaded: object) -> Mapping[str, object]:
 
 
 def _registration(event: Mapping[str, object]) -> Registration:
-    _check_type(event.get("eventType") or event.get("type"))
-    data = read_members(event.get("data"), "data")
-    subject_model, subject_version = _subject(event.get("subject"))
+    event_type = event.get("eventType") or event.get("type")
+    if not isinstance(event_type, str) or event_type.lower() != EVENT_TYPE.lower():
+        msg = (
+            f"the event's type is {shown(event_type)}, expected {shown(EVENT_TYPE)}: "
+            "limit the event subscription to this type"
+        )
+        raise RejectedEventError(msg)
+    data = read_data(event)
+    model, version = parse_subject(event.get("subject"))
+    number = data.get("modelversion")
+    if isinstance(number, int) and not isinstance(number, bool):
+        number = str(number)
     event_id = event.get("id")
     registration = Registration(
-        workspace=_workspace(event.get("topic") or event.get("source")),
-        model=_required(_member(data, "modelName"), subject_model, "data.modelName"),
-        version=_required(_version(data), subject_version, "data.modelVersion"),
-        tags=read_texts(_member(data, "modelTags"), "data.modelTags"),
-        properties=read_texts(_member(data, "modelProperties"), "data.modelProperties"),
+        workspace=parse_topic(event.get("topic") or event.get("source")),
+        model=_required(data.get("modelname"), model, "data.modelName"),
+        version=_required(number, version, "data.modelVersion"),
+        tags=read_texts(data.get("modeltags"), "data.modelTags"),
+        properties=read_texts(data.get("modelproperties"), "data.modelProperties"),
         registered_at=read_time(event.get("eventTime") or event.get("time")),
         event_id=event_id[:LONGEST_TEXT] if isinstance(event_id, str) else "",
     )
@@ -83,22 +88,20 @@ def _registration(event: Mapping[str, object]) -> Registration:
     return registration
 
 
-def _check_type(event_type: object) -> None:
-    if not isinstance(event_type, str) or event_type.lower() != EVENT_TYPE.lower():
-        msg = (
-            f"the event's type is {shown(event_type)}, expected {shown(EVENT_TYPE)}: "
-            "let the event subscription include this type only"
-        )
-        raise RejectedEventError(msg)
+def read_data(event: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the members of `data` that are not null, by their names in lower case.
+
+    Documentation and wire differ in the case of the names.
+    """
+    data: dict[str, object] = {}
+    for name, value in read_members(event.get("data"), "data").items():
+        if value is not None:
+            data.setdefault(name.lower(), value)
+    return data
 
 
-def _member(data: Mapping[str, object], name: str) -> object:
-    """Find the member by its name without case: documentation and wire disagree on it."""
-    named = (value for key, value in data.items() if key.lower() == name.lower())
-    return next((value for value in named if value is not None), None)
-
-
-def _workspace(topic: object) -> Workspace:
+def parse_topic(topic: object) -> Workspace:
+    """Parse the workspace that sent an event. Raises RejectedEventError."""
     if not isinstance(topic, str):
         msg = f"the event's topic is {shown(topic)}, expected the resource id of a workspace"
         raise RejectedEventError(msg)
@@ -109,24 +112,19 @@ def _workspace(topic: object) -> Workspace:
         raise RejectedEventError(msg) from error
 
 
-def _subject(subject: object) -> tuple[str | None, str | None]:
-    """Read model and version from `models/<name>:<version>`; a name may itself hold colons."""
+def parse_subject(subject: object) -> tuple[str, str]:
+    """Parse the model and version of `models/<name>:<version>`; "" if it is anything else."""
     if not isinstance(subject, str) or not subject.lower().startswith("models/"):
-        return None, None
+        return "", ""
+    # A name may itself contain colons.
     name, colon, version = subject[len("models/") :].rpartition(":")
-    return (name, version) if colon else (None, None)
+    return (name, version) if colon else ("", "")
 
 
-def _version(data: Mapping[str, object]) -> object:
-    """Return the version, a whole number as text: 0 is a version too."""
-    version = _member(data, "modelVersion")
-    is_number = isinstance(version, int) and not isinstance(version, bool)
-    return str(version) if is_number else version
-
-
-def _required(value: object, fallback: str | None, path: str) -> str:
+def _required(value: object, fallback: str, path: str) -> str:
+    """Return a name or version, or the fallback if it is missing."""
     text = fallback if value in (None, "") else value
     if not isinstance(text, str) or not text:
-        msg = f"{path} is {shown(value)}, expected text; nor does the subject give it"
+        msg = f"{path} is {shown(value)}, expected text here or in the subject"
         raise RejectedEventError(msg)
     return read_name(text, path)

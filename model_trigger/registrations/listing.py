@@ -1,4 +1,4 @@
-"""What lists the models of a workspace: its protocol, its values and its errors."""
+"""Listing the models of a workspace: the protocol, its values and its errors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from model_trigger.registrations.registration import Registration, Workspace
 
 
 class AzureMLError(Exception):
-    """The models of a workspace could not be listed just now; it may pass."""
+    """The models of a workspace could not be listed; a retry may help."""
 
 
 class WorkspaceAccessError(Exception):
-    """The models of a workspace cannot be listed; the message says who must do what about it."""
+    """The models of a workspace cannot be listed; the message says what to fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ModelSummary:
 
 
 class ModelLister(Protocol):
-    """Lists models. The errors are WorkspaceAccessError (a person must act) and AzureMLError."""
+    """Lists models. Every method raises WorkspaceAccessError or AzureMLError."""
 
     def models(self, workspace: Workspace, deadline: Deadline) -> Iterator[ModelSummary]:
         """List the active models of a workspace."""

@@ -16,29 +16,29 @@ _WORKSPACE_ID = re.compile(
     r"(?a:/providers/Microsoft\.MachineLearningServices/workspaces/)(?P<name>[^/\s]{1,260})/?",
     re.IGNORECASE,
 )
-# A registration is kept with its claim, in an entity of at most 1 MiB with at most 64 KiB a text:
+# A registration is stored with its claim, in an entity of at most 1 MiB with at most 64 KiB a text:
 # https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 LONGEST_TEXT = 10_000
 _LONGEST_TAGS = 100_000
 _LONGEST_REGISTRATION = 250_000
-# Years that Table Storage keeps; those at the ends of the calendar stand for "not set" and "never".
+# The years that Table Storage stores, without the last one, which stands for "never".
 _FIRST_YEAR, _LAST_YEAR = 1601, 9998
 # The kinds of labels, and the fields of a registration and of a rule that hold them.
 LABELS = {"tag": "tags", "property": "properties"}
 
 
 class RejectedEventError(ValueError):
-    """The text is not a readable ModelRegistered event; delivering it again cannot help.
+    """The text is not a valid ModelRegistered event; a retry cannot help.
 
-    The message says what was expected and what came instead.
+    The message says what was expected and what was received.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """An Azure Machine Learning workspace, named by its resource id.
+    """An Azure Machine Learning workspace, identified by its resource id.
 
-    Azure compares resource ids without case, and so does `key`.
+    Resource ids are case-insensitive: compare workspaces by `key`.
     """
 
     id: str
@@ -48,19 +48,17 @@ class Workspace:
 
     @property
     def key(self) -> str:
-        """The resource id in lower case: the workspace's identity."""
+        """The resource id in lower case, which identifies the workspace."""
         return self.id.lower()
 
     @classmethod
     def parse(cls, resource_id: str) -> "Workspace":
-        """Read a workspace's resource id.
-
-        Raises ValueError, with a sentence for users, when it is not one.
-        """
+        """Parse the resource id of a workspace. Raises ValueError with a sentence for users."""
         match = _WORKSPACE_ID.fullmatch(resource_id)
-        # No letter may become one of ASCII's in lower case, as the Kelvin sign does: it would name
-        # another workspace.
-        plain, lower = (_ascii(text) for text in (resource_id, resource_id.lower()))
+        # No letter may become an ASCII letter in lower case, as the Kelvin sign does: the key would
+        # be that of another workspace.
+        key = resource_id.lower()
+        plain, lower = (text.encode("ascii", "ignore") for text in (resource_id, key))
         if match is None or not resource_id.isprintable() or plain.lower() != lower:
             msg = (
                 f"{shown(resource_id)} is not the resource id of a workspace; expected "
@@ -71,16 +69,12 @@ class Workspace:
         return cls(id=resource_id.rstrip("/"), **match.groupdict())
 
 
-def _ascii(text: str) -> str:
-    return text.encode("ascii", "ignore").decode()
-
-
 @dataclass(frozen=True, slots=True)
 class Registration:
     """One version of one model registered in one workspace.
 
-    `version` is Azure ML's version as text, whatever the event's JSON made of it. `source` tells
-    how the registration became known: `event`, or `reconcile` when it was found in the workspace.
+    `version` is Azure ML's version as text, even if it is a number in the event. `source` is how
+    the registration became known: `event`, or `reconcile` if it was found in the workspace.
     """
 
     workspace: Workspace
@@ -94,11 +88,11 @@ class Registration:
 
     @property
     def uri(self) -> str:
-        """The short form of the model's address in Azure ML."""
+        """The short form of the model's URI in Azure ML."""
         return f"azureml:{self.model}:{self.version}"
 
     def to_json(self) -> str:
-        """Write the registration as JSON text, as the ledger keeps it."""
+        """Return the registration as JSON text, as the ledger stores it."""
         moment = self.registered_at.isoformat() if self.registered_at else None
         fields = {
             "workspace": self.workspace.id,
@@ -114,7 +108,7 @@ class Registration:
 
     @classmethod
     def from_json(cls, text: str) -> "Registration":
-        """Read what `to_json` wrote."""
+        """Parse what `to_json` returned."""
         fields: dict[str, Any] = json.loads(text)
         fields["workspace"] = Workspace.parse(fields["workspace"])
         fields["registered_at"] = read_time(fields["registered_at"])
@@ -129,7 +123,7 @@ class Label:
     key: str
 
     def of(self, registration: Registration) -> str | None:
-        """Return the value in a registration; None when it is absent."""
+        """Return the value in a registration; None if it is absent."""
         return lookup(getattr(registration, LABELS[self.kind]), self.key)
 
     def __str__(self) -> str:
@@ -137,7 +131,7 @@ class Label:
 
 
 def lookup(texts: Mapping[str, str], key: str) -> str | None:
-    """Return the value of a tag or property, its key compared without case; None when absent.
+    """Return the value of a tag or property, whose key is case-insensitive; None if it is absent.
 
     The wire camel-cases the keys (`GITHUB_REPOSITORY` arrives as `githuB_REPOSITORY`; seen in
     https://github.com/Azure/aml-function), so the exact spelling is only preferred.
@@ -149,7 +143,7 @@ def lookup(texts: Mapping[str, str], key: str) -> str | None:
 
 
 def read_object(value: object, path: str) -> Mapping[str, object]:
-    """Read a JSON object. Raises RejectedEventError when it is anything else."""
+    """Return a JSON object. Raises RejectedEventError if it is anything else."""
     if not isinstance(value, dict):
         msg = f"{path} is {shown(value)}, expected a JSON object"
         raise RejectedEventError(msg)
@@ -157,46 +151,46 @@ def read_object(value: object, path: str) -> Mapping[str, object]:
 
 
 def read_members(value: object, path: str) -> Mapping[str, object]:
-    """Read a JSON object that may be missing."""
+    """Return a JSON object, empty if it is missing."""
     return {} if value is None else read_object(value, path)
 
 
 def read_name(value: object, path: str) -> str:
-    """Read the name of a model or version.
+    """Return the name of a model or version.
 
-    Raises RejectedEventError when it is empty or no text, or too long to be kept.
+    Raises RejectedEventError if it is empty, not text, or too long to be stored.
     """
     if not isinstance(value, str) or not value:
         msg = f"{path} is {shown(value)}, expected text"
         raise RejectedEventError(msg)
     _check_surrogates(value, path)
     if len(value) > LONGEST_TEXT:
-        msg = f"{path} has {len(value):,} characters, at most {LONGEST_TEXT:,} are read"
+        msg = f"{path} has {len(value):,} characters; the limit is {LONGEST_TEXT:,}"
         raise RejectedEventError(msg)
     return value
 
 
 def read_texts(value: object, path: str) -> Mapping[str, str]:
-    """Read tags or properties, which may be missing; what is no text becomes one.
+    """Return tags or properties, which may be missing; their values are converted to text.
 
-    Raises RejectedEventError when they are no JSON object, or too long to be kept.
+    Raises RejectedEventError if they are not a JSON object, or too long to be stored.
     """
     texts = {key: _text(item) for key, item in read_members(value, path).items()}
     _check_surrogates("".join([*texts, *texts.values()]), path)
     length = len(json.dumps(texts))
     if length > _LONGEST_TAGS:
-        msg = f"{path} has {length:,} characters as JSON, at most {_LONGEST_TAGS:,} are read"
+        msg = f"{path} has {length:,} characters as JSON; the limit is {_LONGEST_TAGS:,}"
         raise RejectedEventError(msg)
     return texts
 
 
 def check_length(registration: Registration) -> None:
-    """Raise RejectedEventError when all of a registration together is too long to be kept."""
+    """Raise RejectedEventError if a registration as a whole is too long to be stored."""
     length = len(registration.to_json())
     if length > _LONGEST_REGISTRATION:
         msg = (
-            f"the registration has {length:,} characters as JSON, "
-            f"at most {_LONGEST_REGISTRATION:,} are read"
+            f"the registration has {length:,} characters as JSON; "
+            f"the limit is {_LONGEST_REGISTRATION:,}"
         )
         raise RejectedEventError(msg)
 
@@ -208,14 +202,14 @@ def _check_surrogates(text: str, path: str) -> None:
 
 
 def _text(item: object) -> str:
-    """Return a tag's value as text; null is an empty one."""
+    """Return the value of a tag as text; null is empty."""
     if item is None:
         return ""
     return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
 
 
 def read_time(value: object) -> datetime | None:
-    """Read a time, in UTC; None when it cannot be read or kept: no rule needs it."""
+    """Parse a time, in UTC; None if it is invalid or cannot be stored, since no rule needs it."""
     if not isinstance(value, str):
         return None
     try:

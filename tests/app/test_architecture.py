@@ -55,7 +55,7 @@ ADAPTERS = {
 }
 LIBRARIES = {
     "matching": "semver",
-    "pages": "jinja2 markupsafe",
+    "pages": "isodate jinja2 markupsafe werkzeug",
     "rules": "pydantic pydantic_core",
     "settings": "pydantic pydantic_settings",
     "targets": "pydantic pydantic_core",

@@ -213,7 +213,7 @@ def test_without_storage_nothing_starts_and_the_event_is_delivered_again(
         services = make_services(ledger=Ledger.open(tables, "test"))
         with pytest.raises(DeliverAgainError, match=r"^churn: table 'testreleases' of http://"):
             handle_event(event_text(17), services)
-        with pytest.raises(DeliverAgainError, match=r"^the event: no rule is about model 'fraud'"):
+        with pytest.raises(DeliverAgainError, match=r"^the event: no rule covers model 'fraud'"):
             handle_event(event_text(17, model="fraud"), services)
 
     assert ["pending", "not_matched"] == [each["outcome"] for each in decisions()]

@@ -21,12 +21,12 @@ fraud: fraud, any version, tags.stage prod, newer → pipeline "deploy-fraud"
 def test_check_prints_every_problem_of_every_rule_and_fails(file):
     code, output, errors = run("check", file(RULES | {"lead": BROKEN, "Price": CHURN}))
     rules, problems, result = output.split("\n\n")
-    title, *told = problems.splitlines()
+    title, *found = problems.splitlines()
 
     assert (1, "", "3 problems:") == (code, errors, title)
     assert ["churn", "fraud"] == [line.partition(":")[0] for line in rules.splitlines()]
     assert ["  lead.version", "  lead.start", "  Price"] == [
-        line.partition(":")[0] for line in told
+        line.partition(":")[0] for line in found
     ]
     assert "4 rules: 2 valid, 2 broken\n" == result
 
@@ -39,7 +39,7 @@ def test_check_warns_about_probable_mistakes_without_failing(file):
 
 
 def test_check_reports_when_there_is_nothing_to_check():
-    expected = "no rules, so that nothing will start: set RULES or RULES_FILE, or name a file\n"
+    expected = "no rules, so nothing will start: set RULES or RULES_FILE, or name a file\n"
 
     assert (0, expected, "") == run("check")
 

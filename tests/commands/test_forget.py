@@ -69,6 +69,6 @@ def test_what_is_in_flight_is_not_forgotten(services, azure_devops):
     azure_devops.fault("error", status=500)
     start(services)
 
-    with pytest.raises(InFlightError, match=r"^version 17 is being started, or whether it was"):
+    with pytest.raises(InFlightError, match=r"^version 17 is being started, or it is not known"):
         forgotten(services)
     assert 1 == len(services.ledger.claims.all_in(CHURN, deadline()))

@@ -47,7 +47,9 @@ def test_invalid_rules_as_a_whole_are_an_error(command, environment, reported):
         pytest.param(["explain", "--version", "1"], "are required: --model", id="no-model"),
         pytest.param(["explain", "--model", "m"], "are required: --version", id="no-version"),
         pytest.param(
-            ["explain", "--model", "", "--version", "1"], "--model: it is empty", id="empty-model"
+            ["explain", "--model", "", "--version", "1"],
+            "--model: must not be empty",
+            id="empty-model",
         ),
         pytest.param(
             ["explain", "--model", "m", "--version", "1", "--tag", "stage"],

@@ -76,25 +76,25 @@ def pipeline(id_, **fields):
     [
         pytest.param(
             release(1),
-            "release definition 'Deploy churn' (1) of project 'ml' takes what the rule gives it, "
+            "release definition 'Deploy churn' (1) of project 'ml' accepts the rule's values, "
             "and the app's identity may start it",
             id="release by id",
         ),
         pytest.param(
             release("/a/Deploy", variables={"modelName": "{tag.stage} {property.p}"}),
-            "release definition 'Deploy' (3) of project 'ml' takes what the rule gives it, and the "
+            "release definition 'Deploy' (3) of project 'ml' accepts the rule's values, and the "
             "app's identity may start it",
             id="release by name, in a folder",
         ),
         pytest.param(
             pipeline("deploy-churn"),
-            "pipeline 'deploy-churn' (5) of project 'ml' takes what the rule gives it, and the "
+            "pipeline 'deploy-churn' (5) of project 'ml' accepts the rule's values, and the "
             "app's identity may start it",
             id="pipeline by name",
         ),
         pytest.param(
             pipeline(6),
-            "pipeline 6 of project 'ml' takes what the rule gives it, and the app's identity may "
+            "pipeline 6 of project 'ml' accepts the rule's values, and the app's identity may "
             "start it (it does not declare the parameter modelTriggerKey: if the response to "
             "a start is lost, its run is identified by its branch, parameters and variables)",
             id="pipeline by id, without the key",
@@ -105,14 +105,14 @@ def pipeline(id_, **fields):
                 release=None,
                 pipeline={"id": 7, "parameters": {"stage": "{tag.stage}"}},
             ),
-            "pipeline 7 of project 'ml' takes what the rule gives it, and the app's identity may "
+            "pipeline 7 of project 'ml' accepts the rule's values, and the app's identity may "
             "start it (it does not declare the parameter modelTriggerKey: if the response to "
             "a start is lost, its run is identified by its branch, parameters and variables)",
             id="a value known only from the rule's own condition",
         ),
         pytest.param(
             rule(model="fraud", release={"definition": 9}),
-            "release definition 'Doubled' (9) of project 'ml' takes what the rule gives it, and "
+            "release definition 'Doubled' (9) of project 'ml' accepts the rule's values, and "
             "the app's identity may start it",
             id="a trigger that is on for another model",
         ),
@@ -263,7 +263,7 @@ def test_an_unreachable_host_is_reported():
             "churn",
             ok=False,
             sentence=f"the request to Azure DevOps failed: no connection to {host}: Connection "
-            f"refused. Check the address http://{host}/fabrikam, and whether it can be reached "
+            f"refused. Check the address http://{host}/fabrikam, and that it can be reached "
             "from here",
         )
         == one
@@ -287,8 +287,8 @@ def test_an_identity_that_may_not_query_its_permissions_is_not_a_mistake():
         Finding(
             "churn",
             ok=True,
-            sentence="release definition 'Deploy churn' (1) of project 'ml' takes what the rule "
-            "gives it; not verified: whether the identity may view and create its releases: HTTP "
+            sentence="release definition 'Deploy churn' (1) of project 'ml' accepts the rule's "
+            "values; not verified: whether the identity may view and create its releases: HTTP "
             "403: Access denied.",
         )
         == one
@@ -303,7 +303,7 @@ def test_a_server_that_cannot_preview_runs_is_not_a_mistake():
         Finding(
             "churn",
             ok=True,
-            sentence="pipeline 5 of project 'ml' takes what the rule gives it; not verified: "
+            sentence="pipeline 5 of project 'ml' accepts the rule's values; not verified: "
             "whether a run would be accepted, since this server cannot preview runs",
         )
         == one

@@ -214,7 +214,7 @@ def test_a_model_name_close_to_that_of_a_rule_is_reported():
 def test_a_model_that_no_rule_matches_is_reported(book):
     decision = unwanted(book, model="it's")
 
-    assert ('no rule is about model "it\'s"', (), "") == (
+    assert ('no rule covers model "it\'s"', (), "") == (
         decision.reason,
         decision.clauses,
         decision.closest,

@@ -20,7 +20,7 @@ def troubles(services):
     return find_troubles(reading(services))
 
 
-def told(services):
+def summary(services):
     return [(one.state, one.needs_a_person, one.version) for one in troubles(services)]
 
 
@@ -83,7 +83,7 @@ def test_what_was_given_up_is_shown_as_long_as_decisions_are_kept(make_services)
     for days in (6, 8):
         keep_claim(services, State.GIVEN_UP, str(days), ago=days * DAY)
 
-    assert [("given_up", True, "6")] == told(services)
+    assert [("given_up", True, "6")] == summary(services)
 
 
 def test_what_was_started_twice_is_shown_as_long_as_decisions_are_kept(make_services):
@@ -93,14 +93,14 @@ def test_what_was_started_twice_is_shown_as_long_as_decisions_are_kept(make_serv
             services, State.STARTED, str(days), ago=days * DAY, release=both, second_release=both
         )
 
-    assert [("duplicate_release", True, "6")] == told(services)
+    assert [("duplicate_release", True, "6")] == summary(services)
 
 
 def test_what_still_fails_is_shown_however_old_it_is(make_services):
     services = make_services(decision_retention=7 * DAY)
     keep_claim(services, State.FAILED, ago=80 * DAY)
 
-    assert [("failed", True, "17")] == told(services)
+    assert [("failed", True, "17")] == summary(services)
 
 
 def test_events_rejected_for_the_same_reason_are_shown_once_and_counted(services):
@@ -122,7 +122,7 @@ def test_a_rejected_event_is_found_among_many_decisions(services, monkeypatch):
     for hours in (1, 2, 3, 4):
         keep_decision(services, Outcome.STARTED, ago=hours * HOUR)
 
-    assert [("rejected", True, "17")] == told(services)
+    assert [("rejected", True, "17")] == summary(services)
 
 
 def test_a_rejected_event_is_shown_for_a_week(services):
@@ -164,7 +164,7 @@ def test_a_pending_claim_is_shown_once(services):
     keep_claim(services, State.WAITING)
     keep_decision(services, Outcome.PENDING)
 
-    assert [("waiting", False, "17")] == told(services)
+    assert [("waiting", False, "17")] == summary(services)
 
 
 def test_what_was_pending_more_than_a_day_ago_is_over(services):

@@ -74,7 +74,7 @@ def test_the_page_is_well_formed_in_every_state(make_services):
         keep_decision(services, outcome)
     for query in ({}, {"model": "churn"}, {"model": "churn", "version": "3"}, {"model": "none"}):
         page = Page(status(services, **query, before="2026-11-23").body)
-        assert "Last decisions" in page.text
+        assert "Older decisions" in page.text
     assert {"table", "th", "h1", "h2"} <= set(page.tags)
 
 
@@ -88,7 +88,10 @@ def test_the_page_is_well_formed_in_every_state(make_services):
         pytest.param("text/html;q=0.5, application/json", "json", "json", id="JSON preferred"),
         pytest.param("application/json;q=0.5, TEXT/HTML", "html", "html", id="HTML preferred"),
         pytest.param("text/html, application/json", "html", "json", id="either"),
-        pytest.param("text/html;q=0, */*", "html", "json", id="a quality of zero"),
+        pytest.param("text/html;q=0, */*", "json", "json", id="a quality of zero"),
+        pytest.param("application/json; charset=utf-8", "json", "json", id="with a parameter"),
+        pytest.param("text/*", "html", "html", id="any text"),
+        pytest.param("image/png", "html", "json", id="neither"),
     ],
 )
 def test_a_browser_gets_a_page_and_a_machine_gets_json(services, accept, of_status, of_explain):
@@ -211,17 +214,17 @@ def test_when_storage_is_down_the_page_still_answers(make_services):
         explained = explanation(services, **CHURN)
 
     assert (503, 503, 503) == (page.status, data.status, explained.status)
-    assert "The ledger cannot be read, so what follows is not all there is." in Page(page.body).text
+    assert "The ledger cannot be read, so this page is incomplete." in Page(page.body).text
     assert "table 'downreleases'" in json.loads(data.body)["ledger_error"]
     assert "churn, any version, newer" in Page(page.body).text
-    assert "By the rules alone" in Page(explained.body).text
+    assert "What the rules would do" in Page(explained.body).text
 
 
 def test_when_nothing_has_happened_the_page_says_so(services):
     answer = status(services)
 
     assert 200 == answer.status
-    assert "Nothing was decided lately: no event has arrived." in Page(answer.body).text
+    assert "No recent decisions: no event has arrived." in Page(answer.body).text
 
 
 def test_a_missing_setting_gets_a_readable_error():
@@ -241,7 +244,7 @@ def test_a_missing_setting_gets_a_readable_error():
 def test_an_app_that_starts_nothing_says_so(make_services, mode):
     page = Page(status(make_services(mode=mode)).body)
 
-    assert "Nothing is started: the app" in page.text
+    assert "Nothing is started: the app setting MODE is" in page.text
 
 
 def test_the_json_of_explain_comes_from_the_rules_alone(make_services):
@@ -265,11 +268,11 @@ def test_the_page_of_explain_shows_each_clause_and_the_closest_rule(make_service
     page = Page(answer.body)
 
     assert 200 == answer.status
-    assert "No rule wants it; closest is rule near." in page.text
+    assert "No rule matches; the closest is rule near." in page.text
     assert "✓ met version >=10 17 ✕ not met tags.stage prod dev" in page.text
     assert "✕ not met version >=20 17" in page.text
     assert page.text.index("near ≠") < page.text.index("far ≠")
-    assert "About other models: other." in page.text
+    assert "Rules for other models: other." in page.text
     assert {"model": "churn", "version": "17", "tag.stage": "dev"}.items() <= page.inputs.items()
 
 

@@ -44,49 +44,49 @@ def test_a_started_version_is_found_with_its_release(services):
     ("state", "fields", "answer", "next_step"),
     [
         pytest.param(
-            State.OBSERVED, {}, "Rule churn only observes, and would have started it", "", id="seen"
+            State.OBSERVED, {}, "Rule churn would have started it, but only observes", "", id="seen"
         ),
         pytest.param(
             State.STARTING,
             {"lease_until": NOON + HOUR},
-            "Rule churn is starting it right now: why",
-            "the answer of Azure DevOps is awaited",
+            "Rule churn is starting it now: why",
+            "waiting for Azure DevOps to answer",
             id="starting",
         ),
         pytest.param(
             State.STARTING,
             {"lease_until": NOON - timedelta(seconds=1)},
-            "Whether rule churn started it is not known yet: why",
-            "reconcile looks its release up",
+            "It is not yet known whether rule churn started it: why",
+            "reconcile will look up its release",
             id="lease expired",
         ),
         pytest.param(
             State.WAITING,
             {},
             "Rule churn has not started it yet: why",
-            "the next delivery or reconcile starts it",
+            "the next delivery or reconcile will start it",
             id="waiting",
         ),
         pytest.param(
             State.FAILED,
             {"failed_since": NOON - 2 * HOUR},
             "Rule churn could not start it: why",
-            "reconcile tries again until 2026-11-23 10:00 UTC",
+            "reconcile will retry it until 2026-11-23 10:00 UTC",
             id="failed, and given up a day after it began",
         ),
         pytest.param(
             State.KEPT,
             {},
-            "Rule churn keeps it until the rule is fixed: why",
-            "reconcile decides on it once the rule is fixed",
+            "Rule churn will be applied to it once the rule is fixed: why",
+            "reconcile will evaluate it once the rule is fixed",
             id="stored",
         ),
         pytest.param(State.SUPERSEDED, {}, "Rule churn did not start it: why", "", id="superseded"),
         pytest.param(
             State.GIVEN_UP,
             {},
-            "Rule churn does not try to start it any more: why",
-            "it stays so until the claim is forgotten: python -m model_trigger forget",
+            "Rule churn gave up trying to start it: why",
+            "nothing more will happen until you run python -m model_trigger forget",
             id="given up",
         ),
         pytest.param(State.CLOSED, {}, "Rule churn will not start it: why", "", id="closed"),
@@ -105,7 +105,7 @@ def test_every_rule_that_claimed_the_version_answers(services):
     keep_claim(services, State.STARTED, rule="live", release=RELEASE)
     keep_claim(services, State.OBSERVED, rule="shadow", observed=True)
 
-    assert {"Rule live started it", "Rule shadow only observes, and would have started it"} == {
+    assert {"Rule live started it", "Rule shadow would have started it, but only observes"} == {
         answer.text for answer in asked(services).answers
     }
 
@@ -125,8 +125,8 @@ def test_an_unknown_registration_gets_advice(services):
     keep_claim(services, State.STARTED, release=RELEASE)
     (answer,) = asked(services, model="Churn").answers
 
-    assert answer.text.startswith("Nothing is known of Churn 17: no event of it has arrived")
-    assert "Case counts in names" in answer.text
+    assert answer.text.startswith("Nothing is known about Churn 17: no event has arrived for it")
+    assert "Names are case-sensitive" in answer.text
 
 
 def test_a_model_alone_finds_all_its_versions_the_newest_claim_first(services):
@@ -246,5 +246,5 @@ def test_the_question_is_parsed_from_the_query():
 
 
 def test_a_name_that_is_too_long_is_refused():
-    with pytest.raises(ValueError, match="model has 1,001 characters; at most 1,000 are read"):
+    with pytest.raises(ValueError, match="model has 1,001 characters; the limit is 1,000"):
         Question.parse({"model": "m" * 1001})

@@ -110,7 +110,7 @@ def test_more_troubles_than_are_shown_are_counted(make_services):
 @pytest.mark.parametrize(
     ("duration", "text"),
     [
-        (timedelta(), "PT0S"),
+        (timedelta(), "P0D"),
         (timedelta(minutes=2), "PT2M"),
         (timedelta(days=90), "P90D"),
         (timedelta(days=1, hours=2, minutes=3, seconds=4.5), "P1DT2H3M4.5S"),

@@ -151,7 +151,7 @@ def test_a_model_that_is_deleted_meanwhile_stops_no_other(settled):
     settled.azure_ml.fault("error", verb="GET", path="churn/versions", status=404)
     settled.reconcile()
 
-    assert "does not find the versions of model 'churn'" in settled.caplog.text
+    assert "did not find the versions of model 'churn'" in settled.caplog.text
     assert ["2"] == settled.versions
 
 

@@ -139,7 +139,7 @@ def test_an_invalid_version_is_named_and_skipped(trial, change, named, reason):
 
     assert ["2", "3", "4", "5"] == sorted(one.version for one in trial.versions())
     (line,) = trial.lines
-    assert line.startswith(f"{named} of model 'evil' in workspace {FABRIKAM.id} is left out: ")
+    assert line.startswith(f"{named} of model 'evil' in workspace {FABRIKAM.id} is skipped: ")
     assert reason in line
     assert line.isprintable()
     assert [] == trial.pauses
@@ -194,7 +194,7 @@ def test_an_invalid_model_is_named_and_skipped(trial, change, named):
 
     assert ["churn", "fraud"] == sorted(model.name for model in trial.models())
     (line,) = trial.lines
-    assert line.startswith(f"{named} in workspace {FABRIKAM.id} is left out: name ")
+    assert line.startswith(f"{named} in workspace {FABRIKAM.id} is skipped: name ")
 
 
 json_values = st.recursive(

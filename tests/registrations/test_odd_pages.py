@@ -42,7 +42,7 @@ def test_an_invalid_page_never_ends_the_list_early(trial, page, body):
 )
 def test_a_link_to_another_host_does_not_receive_the_token(trial, link):
     trial.change_page(lambda *_: answer({"value": [], "nextLink": link}))
-    with pytest.raises(AzureMLError, match="would hand the token to another host"):
+    with pytest.raises(AzureMLError, match="would send the token to another host"):
         list(trial.versions("churn"))
     assert 1 == len(trial.sandbox.requests)
 
@@ -56,7 +56,7 @@ def test_a_list_that_links_back_to_itself_is_an_error_and_not_endless(trial):
         return answer({**json.loads(made.body), "nextLink": link})
 
     trial.change_page(linked)
-    with pytest.raises(AzureMLError, match="a page of the list links to one before it"):
+    with pytest.raises(AzureMLError, match="a page links to an earlier one"):
         list(trial.versions("churn"))
 
 

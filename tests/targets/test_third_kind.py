@@ -264,7 +264,7 @@ def test_what_it_is_changes_nothing_of_what_selects():
             Finding(
                 "churn",
                 ok=True,
-                sentence="webhook 'deploy' (4) of project 'ml' takes what the rule gives it, and "
+                sentence="webhook 'deploy' (4) of project 'ml' accepts the rule's values, and "
                 "the app's identity may start it",
             ),
             id="right",
