@@ -131,7 +131,7 @@ def _answer(
     parts, ledger, now = run.services, run.services.ledger, datetime.now(UTC)
     reading = shown.Reading(ledger.claims, ledger.decisions, parts.policy, now, run.deadline)
     app = status.Configuration(
-        parts.rules, ledger.notes, parts.workspaces, parts.mode, parts.defaults
+        parts.rules, ledger.notes(), parts.workspaces, parts.mode, parts.defaults
     )
     return http.ANSWERS[page](request, reading, app)
 
@@ -192,7 +192,7 @@ class Run:
         of_claims = deadline.within(_OPEN_CLAIMS_SECONDS)
         yield partial(self.record_all, finish_claims(book, starter, workspaces, of_claims))
         if book is not None:
-            missing = find_missing(book, starter, services.ledger.notes, workspaces, deadline)
+            missing = find_missing(book, starter, services.ledger.notes(), workspaces, deadline)
             yield partial(self.record_all, missing)
         yield self.delete_expired
 

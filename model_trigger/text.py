@@ -4,7 +4,6 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from itertools import accumulate
 
 # Application Insights cuts a message after 32,768 characters, as .NET counts them:
@@ -90,6 +89,8 @@ def shown(value: object) -> str:
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Return the ending `; did you mean …?` when one of the allowed words is near, otherwise ""."""
     by_folded = {candidate.lower(): candidate for candidate in allowed}
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
     found = get_close_matches(word.lower(), by_folded, cutoff=0.6)
     # Letters that were only swapped are nearer than difflib takes them to be.
     found.sort(key=lambda near: sorted(near) != sorted(word.lower()))

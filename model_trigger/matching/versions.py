@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import total_ordering
 from operator import lt
-
-import semver
+from typing import TYPE_CHECKING, TypeAlias
 
 from model_trigger.text import excerpt
 
-Precedence = tuple[int, str] | semver.Version
+if TYPE_CHECKING:
+    import semver
+
+Precedence: TypeAlias = "tuple[int, str] | semver.Version"
 
 
 class Scheme(StrEnum):
@@ -109,6 +111,8 @@ def parse_version(text: str, scheme: Scheme) -> Version:
 def version_of(text: str, scheme: Scheme) -> Version:
     """Parse a version. Raises ValueError, without a message for users."""
     if scheme is Scheme.SEMVER:
+        import semver  # noqa: PLC0415 - most rules compare integers, and do without
+
         return Version(text, scheme, semver.Version.parse(text.removeprefix("v")))
     if not re.fullmatch(NUMBER, text):
         raise ValueError(text)

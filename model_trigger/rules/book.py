@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from typing import cast
 
@@ -151,6 +150,8 @@ class RuleBook:
         if evaluations:
             return min(evaluations, key=lambda evaluation: len(evaluation.failed))
         names = self._names
+        from difflib import get_close_matches  # noqa: PLC0415 - only if no rule covers the model
+
         similar = get_close_matches(registration.model.lower(), names, n=1, cutoff=0.7)
         return names[similar[0]].evaluate(registration) if similar else None
 

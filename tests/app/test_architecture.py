@@ -60,6 +60,7 @@ LIBRARIES = {
     "settings": "pydantic pydantic_settings",
     "targets": "pydantic pydantic_core",
 }
+NETWORK = {"http.client", "http.server", "socket", "ssl", "subprocess", "urllib.request"}
 CLOCKS = {"time.time", "time.monotonic", "time.sleep", "datetime.now", "datetime.utcnow"}
 CLOCKED = {"handlers", "services", "commands"}
 ENVIRONMENT = {"os.environ", "os.getenv"}
@@ -119,6 +120,13 @@ def test_only_adapters_and_services_import_an_sdk(module):
     allowed = f"{SDKS.get(unit(module), '')} {LIBRARIES.get(unit(module), '')}".split()
 
     assert set() == outside(module) - {*allowed}
+
+
+def test_only_adapters_reach_the_network():
+    names = {module: {*imports(module)} for module in MODULES}
+    parents = {each: {name.rpartition(".")[0] for name in found} for each, found in names.items()}
+
+    assert {unit(each) for each in MODULES if NETWORK & (names[each] | parents[each])} <= ADAPTERS
 
 
 def test_only_services_imports_adapters():

@@ -64,7 +64,7 @@ def test_what_was_stored_for_a_new_broken_rule_is_not_its_baseline(settled):
 
 def test_the_second_in_which_a_rule_became_known_belongs_to_its_baseline(app):
     app.reconcile()
-    since = app.services.ledger.notes.memory(WORKSPACE, deadline()).rules["churn"].since
+    since = app.services.ledger.notes().memory(WORKSPACE, deadline()).rules["churn"].since
     app.azure_ml.register("churn", "17", created=since + timedelta(milliseconds=900))
     app.reconcile()
 

@@ -202,7 +202,7 @@ def test_a_pass_without_time_left_leaves_deletion_to_the_next(settled, monkeypat
     clock = Clock()
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
     slow = Interposed(
-        settled.services.ledger.notes, "note_workspace", after=lambda: clock.pass_by(1000)
+        settled.services.ledger.notes(), "note_workspace", after=lambda: clock.pass_by(1000)
     )
     settled.services = with_changes(settled.services, notes=slow)
 
@@ -234,7 +234,7 @@ def test_reading_many_claims_leaves_time_to_record_the_progress_of_a_pass(make_s
     book = rulebook(churn={"start": "every"})
     list(find_missed(book, with_changes(services, claims=slow), clock.deadline(100)))
 
-    assert "churn" in services.ledger.notes.memory(WORKSPACE, clock.deadline()).models
+    assert "churn" in services.ledger.notes().memory(WORKSPACE, clock.deadline()).models
 
 
 def test_one_reading_of_a_list_serves_all_claims_of_a_pass(settled):

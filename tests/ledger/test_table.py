@@ -64,7 +64,7 @@ def record(ledger):
 
 
 def note(ledger):
-    ledger.notes.note_workspace(WorkspaceNote(WORKSPACE, NOON), deadline())
+    ledger.notes().note_workspace(WorkspaceNote(WORKSPACE, NOON), deadline())
 
 
 def write(ledger):

@@ -188,4 +188,4 @@ def test_a_model_with_a_note_of_the_first_version_is_listed_again_without_a_faul
     settled.reconcile()
 
     assert "cannot be read" not in settled.caplog.text
-    assert "old" in settled.services.ledger.notes.memory(WORKSPACE, deadline()).models
+    assert "old" in settled.services.ledger.notes().memory(WORKSPACE, deadline()).models

@@ -84,7 +84,7 @@ def test_a_workspace_shows_its_last_complete_check_and_current_progress(make_ser
 
     progress = Progress(models=2000, checked=430, failed=0, left=1570)
     note = WorkspaceNote(WORKSPACE, NOON - DAY, NOON, NOON - HOUR, progress)
-    services.ledger.notes.note_workspace(note, deadline())
+    services.ledger.notes().note_workspace(note, deadline())
     (workspace,) = gathered(services).workspaces
     assert (NOON - DAY, NOON - HOUR) == (workspace.since, workspace.passed_at)
     assert (2000, 1570, 4) == (workspace.models, workspace.models_left, workspace.passes_left)

@@ -61,7 +61,7 @@ def test_a_large_workspace_is_checked_completely_in_the_announced_passes(make_se
     for left in reversed(range(announced)):
         list(find_missed(book, services, clock.deadline()))
         assert left == progress(services).passes_left
-    notes, _ = services.ledger.notes.workspaces(deadline())
+    notes, _ = services.ledger.notes().workspaces(deadline())
 
     assert notes[WORKSPACE.key].passed_at is not None
     assert sorted(models.names) == sorted(models.listed)
@@ -124,7 +124,7 @@ def test_an_unlistable_workspace_is_not_queried_for_each_model(make_services, cl
 def test_no_model_repeatedly_prevents_others_from_being_checked(make_services, clock, odd):
     models = Models(clock, [f"model-{number}" for number in range(9)], **odd)
     services = make_services(workspaces=[WORKSPACE], models=lambda: models)
-    later = Later(services.ledger.notes)
+    later = Later(services.ledger.notes())
     for number in range(4):
         new = {f"rule{number}": {"model": "*"}}
         list(find_missed(rulebook(**new), with_changes(services, notes=later), clock.deadline()))
@@ -307,9 +307,10 @@ def test_open_claims_leave_time_for_missed_registrations(make_services, monkeypa
 )
 def test_a_failed_storage_call_stops_nothing_else(settled, store, call):
     removed = WorkspaceNote(OTHER, datetime.now(UTC))
-    settled.services.ledger.notes.note_workspace(removed, deadline())
+    settled.services.ledger.notes().note_workspace(removed, deadline())
     settled.azure_ml.register("churn", "17")
     whole = getattr(settled.services.ledger, store)
+    whole = whole() if store == "notes" else whole
     failing = Interposed(whole, call, before=raising(LedgerError("timed out")))
     settled.services = with_changes(settled.services, **{store: failing})
     with suppress(LedgerError):

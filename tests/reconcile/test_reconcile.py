@@ -77,6 +77,6 @@ def test_latest_without_permission_to_list_needs_a_person(settled):
 def test_ledger_rows_that_are_not_claims_are_left_alone(settled):
     settled.azure_ml.register("churn", "17")
     settled.reconcile()
-    memory = settled.services.ledger.notes.memory(WORKSPACE, deadline())
+    memory = settled.services.ledger.notes().memory(WORKSPACE, deadline())
 
     assert (["churn"], ["churn"]) == (list(memory.rules), list(memory.models))

@@ -25,7 +25,7 @@ def reading(services: Services) -> Reading:
 
 def configuration(services: Services) -> Configuration:
     """Return what a page shows of the app itself."""
-    app = services.rules, services.ledger.notes, services.workspaces
+    app = services.rules, services.ledger.notes(), services.workspaces
     return Configuration(*app, services.mode, services.defaults)
 
 

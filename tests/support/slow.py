@@ -117,7 +117,7 @@ class Organizations:
 
 
 def progress(services, workspace=WORKSPACE):
-    notes, _ = services.ledger.notes.workspaces(deadline())
+    notes, _ = services.ledger.notes().workspaces(deadline())
     return notes[workspace.key].progress
 
 

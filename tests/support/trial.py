@@ -30,6 +30,10 @@ _STORES = {one.name for one in fields(Ledger)}
 def with_changes(services, **changes):
     """Return services with other settings, parts or stores, each by its own name."""
 
+    if "notes" in changes:
+        store = changes["notes"]
+        changes["notes"] = lambda: store
+
     def of(names):
         return {name: changes.pop(name) for name in names & changes.keys()}
 
@@ -44,7 +48,7 @@ def with_changes(services, **changes):
 
 def find_missed(book, services, limit):
     """Look for missed registrations, as a pass of reconcile does."""
-    notes, workspaces = services.ledger.notes, services.workspaces
+    notes, workspaces = services.ledger.notes(), services.workspaces
     return find_missing(book, services.starter, notes, workspaces, limit)
 
 
@@ -112,18 +116,18 @@ class App:
     def let_a_pass_be(self, older_by):
         """Make the rules, the workspace and its last pass that much older."""
         ledger = self.services.ledger
-        notes, _ = ledger.notes.workspaces(deadline())
+        notes, _ = ledger.notes().workspaces(deadline())
         note = notes[WORKSPACE.key]
         passed_at = note.passed_at and note.passed_at - older_by
         older = replace(note, since=note.since - older_by, passed_at=passed_at)
-        ledger.notes.note_workspace(older, deadline())
-        memory = ledger.notes.memory(WORKSPACE, deadline())
+        ledger.notes().note_workspace(older, deadline())
+        memory = ledger.notes().memory(WORKSPACE, deadline())
         for name, noted in memory.rules.items():
             earlier = replace(noted, since=noted.since - older_by)
-            ledger.notes.note_rule(WORKSPACE, name, earlier, deadline())
+            ledger.notes().note_rule(WORKSPACE, name, earlier, deadline())
         for model in memory.models.values():
             times = {name: getattr(model, name) - older_by for name in ("listed_at", "settles_at")}
-            ledger.notes.note_model(WORKSPACE, replace(model, **times), deadline())
+            ledger.notes().note_model(WORKSPACE, replace(model, **times), deadline())
 
 
 @dataclass
