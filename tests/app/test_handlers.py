@@ -148,10 +148,10 @@ def test_a_broken_rule_affects_no_other_and_loses_no_registration(
     services = make_services(rules=partial(rulebook, good={}, bad={"start": "newst"}))
     handle_event(event_text(17), services)
 
-    told = {each["rule"]: each for each in decisions()}
+    decided = {each["rule"]: each for each in decisions()}
     kept = services.ledger.claims.read(Partition("bad", WORKSPACE, "churn"), "17", deadline())
-    assert ("started", "failed") == (told["good"]["outcome"], told["bad"]["outcome"])
-    assert "did you mean 'newer'" in told["bad"]["reason"]
+    assert ("started", "failed") == (decided["good"]["outcome"], decided["bad"]["outcome"])
+    assert "did you mean 'newer'" in decided["bad"]["reason"]
     assert (State.KEPT, None) == (kept.claim.state, kept.mark)
     assert 1 == len(azure_devops.releases)
 
@@ -196,8 +196,8 @@ def test_a_registration_stored_for_a_broken_rule_starts_once_it_is_fixed(make_se
     services = make_services(rules=partial(rulebook, churn={"start": "newst"}))
     handle_event(event_text(17), services)
     handle_event(event_text(17), services)
-    mended = with_changes(services, rules=partial(rulebook, churn={}))
-    handle_event(event_text(17), mended)
+    fixed = with_changes(services, rules=partial(rulebook, churn={}))
+    handle_event(event_text(17), fixed)
 
     assert ["failed", "failed", "started"] == [each["outcome"] for each in decisions()]
 

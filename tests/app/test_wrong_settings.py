@@ -1,4 +1,4 @@
-"""App settings that are wrong: each mistake told, nothing secret shown."""
+"""App settings that are wrong: each mistake is reported, and nothing secret shown."""
 
 import re
 
@@ -13,7 +13,7 @@ from tests.support.drawn import relaxed
 pytestmark = pytest.mark.usefixtures("nothing_set")
 
 
-def told() -> str:
+def reported() -> str:
     with pytest.raises(SettingsError) as caught:
         read_settings()
     return str(caught.value)
@@ -131,7 +131,7 @@ WRONG = [
 def test_an_invalid_setting_is_reported_with_what_is_expected(put, name, text, expected):
     put(**{name: text})
 
-    assert f"wrong app settings: {name}: {expected}" == told()
+    assert f"wrong app settings: {name}: {expected}" == reported()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_an_address_that_is_not_an_organization_is_refused_with_the_closest_vali
     put(AZURE_DEVOPS_ORG_URL=url)
 
     why, meant = why and f"; {why}", meant and f"; did you mean '{meant}'?"
-    assert told().endswith(f"{NO_ADDRESS}{why}{meant}")
+    assert reported().endswith(f"{NO_ADDRESS}{why}{meant}")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_key_vault_reference_that_azure_could_not_resolve_is_named(put, name):
     assert re.match(
         rf'wrong app settings: {name}: ("@Microsoft.KeyVault\(.*\)" )?is a Key Vault reference '
         "that Azure could not resolve: check that the secret exists",
-        told(),
+        reported(),
     )
 
 
@@ -229,7 +229,7 @@ def test_all_invalid_settings_are_reported_together(put):
     put(MODE="x", CLAIM_LEASE="x", WORKSPACES="x")
 
     names = [
-        one.partition(":")[0] for one in told().removeprefix("wrong app settings: ").split("; ")
+        one.partition(":")[0] for one in reported().removeprefix("wrong app settings: ").split("; ")
     ]
     assert ["WORKSPACES", "MODE", "CLAIM_LEASE"] == names
 

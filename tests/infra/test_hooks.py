@@ -37,7 +37,7 @@ class Subscribed:
 
     deployments: list[str]
     exit_code: int
-    told: str
+    reported: str
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def subscribe(tmp_path):
 def test_each_workspace_is_subscribed_where_it_lives(subscribe):
     other = ML.replace("s1", "s2").replace("g1", "g2")
     done = subscribe(f"{ML}/ml,{other}/lab")
-    assert 0 == done.exit_code, done.told
+    assert 0 == done.exit_code, done.reported
     first, second = done.deployments
     assert "ml topic= " in first
     assert "--subscription s1 --resource-group g1 --name model-trigger-ml" in first
@@ -102,11 +102,13 @@ def test_a_subscription_that_is_too_early_is_retried(subscribe):
 def test_the_hook_gives_up_after_five_attempts_and_prints_how_to_continue(subscribe):
     done = subscribe(f"{ML}/ml", failures=5)
     assert (5, 1) == (len(done.deployments), done.exit_code)
-    assert "sh infra/hooks/subscribe.sh" in done.told
+    assert "sh infra/hooks/subscribe.sh" in done.reported
 
 
 def test_the_hook_refuses_an_invalid_workspace(subscribe):
     done = subscribe("/subscriptions/s1/resourceGroups/g1")
     assert done.exit_code
     assert [] == done.deployments
-    assert "/subscriptions/s1/resourceGroups/g1 is not the resource id of a workspace" in done.told
+    assert (
+        "/subscriptions/s1/resourceGroups/g1 is not the resource id of a workspace" in done.reported
+    )

@@ -159,8 +159,8 @@ def test_a_workspace_without_permission_is_reported_and_stops_nothing_else(app):
     app.azure_ml.fault("error", verb="GET", status=403)
     app.reconcile()
 
-    (told,) = [each for each in app.caplog.records if "not allowed to list" in each.message]
-    assert "ERROR" == told.levelname
+    (logged,) = [each for each in app.caplog.records if "not allowed to list" in each.message]
+    assert "ERROR" == logged.levelname
 
 
 def test_a_listing_that_fails_midway_is_repeated(settled):
