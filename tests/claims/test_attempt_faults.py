@@ -206,7 +206,7 @@ def test_a_refused_lookup_is_reported_and_repeats_nothing(churn):
 
     reported = "Azure DevOps refused (HTTP 403): Access denied."
     assert Outcome.FAILED == decision.outcome
-    assert f"whether an earlier delivery started it is unknown: {reported}" == decision.reason
+    assert f"it is unknown whether an earlier delivery started it: {reported}" == decision.reason
     assert State.UNKNOWN == churn.state()
 
 

@@ -191,7 +191,7 @@ def test_a_run_without_a_key_is_never_taken_from_another_claim(make_services):
     assert [Outcome.PENDING, Outcome.PENDING, Outcome.FAILED] == [
         each.outcome for each in (first, second, third)
     ]
-    assert "another start of churn 17 sent the same" in third.reason
+    assert "another start of churn 17 sent an indistinguishable request" in third.reason
     assert 1 == len(azure_devops.runs)
 
 
@@ -244,14 +244,14 @@ def test_a_run_without_a_key_is_not_taken_from_a_claim_that_was_given_up(make_se
         looked_up = started("17", services)
 
     assert Outcome.FAILED is looked_up.outcome
-    assert "another start of churn 17 sent the same" in looked_up.reason
+    assert "another start of churn 17 sent an indistinguishable request" in looked_up.reason
 
 
 @pytest.mark.parametrize(
     "write",
     [
         pytest.param(
-            lambda claim: transitions.not_started(claim, "a look-up found no release"), id="waiting"
+            lambda claim: transitions.not_started(claim, "a lookup found no release"), id="waiting"
         ),
         pytest.param(lambda claim: replace(claim, state=State.GIVEN_UP), id="given up"),
         pytest.param(lambda claim: replace(claim, state=State.CLOSED), id="closed"),
