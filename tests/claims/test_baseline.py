@@ -118,7 +118,7 @@ def refuse_a_newer(churn):
     churn.azure_devops.fault("error", status=400)
     churn.attend("5", tags={"build": "9"}, version_from="tag:build")
     claim = churn.snapshot("5").claim
-    closed = transitions.settled(claim, Done(Outcome.CLOSED, "the rule no longer wants it"))
+    closed = transitions.settled(claim, Done(Outcome.CLOSED, "the rule no longer matches it"))
     churn.services.ledger.claims.write(churn.partition, closed, None, deadline())
 
 
