@@ -144,7 +144,7 @@ class Attempt:
             return self.defer(snapshot, turn, done)
         except AzureDevOpsError as error:
             url = self.rule.address(self.defaults).organization_url
-            unanswered = self.hold.silent(url, began, answered=error.answered)
+            unanswered = self.hold.unresponsive(url, began, answered=error.answered)
             done = Done(Outcome.PENDING, str(error), unanswered=unanswered)
             return self.defer(snapshot, turn, done)
         claim, mark = transitions.take(snapshot, self.candidate, turn, request)

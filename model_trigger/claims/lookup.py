@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from model_trigger.claims import sighting, transitions
 from model_trigger.claims.claim import Claim, Done, Mark, Partition, Snapshot, State
-from model_trigger.claims.sighting import CouldNotTell
+from model_trigger.claims.sighting import Inconclusive
 from model_trigger.claims.store import ClaimStore, ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome, duplicate_line
@@ -26,7 +26,7 @@ _log = logging.getLogger("model_trigger")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Freshness:
     """The earliest time at which a reading of Azure DevOps may begin to serve a lookup.
 
     Lookups with the same one share a reading. `at` is in seconds of the deadline's clock; `on` is
@@ -50,14 +50,14 @@ class Hold:
     deadline: Deadline
     partition: Partition
     version: str
-    asked: Asked
+    freshness: Freshness
 
     @property
     def before_reserve(self) -> Deadline:
         """The deadline for calls whose result must be recorded afterwards."""
         return self.deadline.within(max(0.0, self.deadline.remaining - RESERVE))
 
-    def silent(self, organization: str, began: float, *, answered: bool) -> str:
+    def unresponsive(self, organization: str, began: float, *, answered: bool) -> str:
         """Return the organization if it did not respond, or too slowly; otherwise ""."""
         is_slow = self.deadline.clock() - began > SLOW
         return "" if answered and not is_slow else organization
@@ -97,19 +97,19 @@ class Hold:
         if another process has taken over the claim. With `record`, an inconclusive lookup is
         recorded too. Raises ConflictError, LedgerError.
         """
-        asked, began = self._asked(claim, snapshot), self.deadline.clock()
+        freshness, began = self._freshness(claim, snapshot), self.deadline.clock()
         try:
-            seen = self._sighting(claim, asked.at, self.before_reserve)
+            seen = self._sighting(claim, freshness.at, self.before_reserve)
         except (AzureDevOpsError, LedgerError, TargetError) as error:
             done = self._failed(claim, error, began)
         else:
-            if asked.on and claim.second_release and not isinstance(seen, Found):
+            if freshness.on and claim.second_release and not isinstance(seen, Found):
                 # Its turns started nothing except the release that a frozen process recorded.
                 seen = Found(claim.second_release)
             match seen:
                 case Found() as found:
                     return self.found(claim, snapshot, found)
-                case Absent() if asked.on:
+                case Absent() if freshness.on:
                     absent = transitions.not_started(claim, "a lookup found no release")
                     written, _ = self.write(absent, None)
                     return written
@@ -120,7 +120,7 @@ class Hold:
                         "is conclusive"
                     )
                     done = Done(Outcome.PENDING, reason)
-                case CouldNotTell(reason):
+                case Inconclusive(reason):
                     done = Done(Outcome.FAILED, f"{_UNCLEAR}: {reason}")
         if record or claim.state is not State.UNKNOWN:
             self.write(transitions.unknown(claim, done.reason, snapshot.read_at), None)
@@ -131,7 +131,7 @@ class Hold:
         outcome = Outcome.FAILED if isinstance(error, TargetError) else Outcome.PENDING
         unanswered = ""
         if isinstance(error, AzureDevOpsError):
-            unanswered = self.silent(claim.organization, began, answered=error.answered)
+            unanswered = self.unresponsive(claim.organization, began, answered=error.answered)
         return Done(outcome, f"{_UNCLEAR}: {error}", unanswered=unanswered)
 
     def found(self, claim: Claim, snapshot: Snapshot, found: Found) -> Done | None:
@@ -155,14 +155,14 @@ class Hold:
                 self._report_second(seen)
                 return done
 
-    def _asked(self, claim: Claim, snapshot: Snapshot) -> Asked:
+    def _freshness(self, claim: Claim, snapshot: Snapshot) -> Freshness:
         """Return when a reading may begin at the earliest; `on` is None if it proves no absence."""
         lag = self.list_lag
-        if self.asked.on and sighting.may_prove_absence(claim, self.asked.on, lag):
-            return self.asked
+        if self.freshness.on and sighting.may_prove_absence(claim, self.freshness.on, lag):
+            return self.freshness
         if self.partition.observed or sighting.may_prove_absence(claim, snapshot.read_at, lag):
-            return Asked(self.deadline.clock(), snapshot.read_at)
-        return Asked(self.asked.at)
+            return Freshness(self.deadline.clock(), snapshot.read_at)
+        return Freshness(self.freshness.at)
 
     def found_at_once(self, claim: Claim) -> Found | None:
         """Look for a release whose response was lost; finding it is conclusive at any time."""
@@ -177,7 +177,7 @@ class Hold:
 
     def _sighting(
         self, claim: Claim, began_after: float, deadline: Deadline
-    ) -> Found | Absent | CouldNotTell:
+    ) -> Found | Absent | Inconclusive:
         """Look for the release of the claim; an observed claim has none."""
         request = claim.request
         if request is None or self.partition.observed:

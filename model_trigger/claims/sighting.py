@@ -21,7 +21,7 @@ _DISTINGUISH = "To make runs distinguishable, declare the parameter modelTrigger
 
 
 @dataclass(frozen=True, slots=True)
-class CouldNotTell:
+class Inconclusive:
     """The lookup proved neither that a release exists nor that there is none."""
 
     reason: str
@@ -38,7 +38,7 @@ def may_prove_absence(claim: Claim, looked_up_at: datetime, list_lag: timedelta)
 
 def resolve(
     sighting: Sighting, request: StartRequest, others: Iterable[Claim]
-) -> Found | Absent | CouldNotTell:
+) -> Found | Absent | Inconclusive:
     """Decide the outcome of a request from the result of a lookup and all other claims.
 
     `others` must be read after the list, so that they include the claim of every run in it. A run
@@ -56,16 +56,16 @@ def resolve(
     rival = next((claim for claim in claims if _may_have_started_the_same(claim, request)), None)
     if rival:
         what = f"{rival.registration.model} {rival.version}"
-        return CouldNotTell(
+        return Inconclusive(
             f"another start of {what} sent an indistinguishable request, and these may belong to "
             f"either: {links}. {_DISTINGUISH}"
         )
     if silent:
-        return CouldNotTell(
+        return Inconclusive(
             f"Azure DevOps does not report the parameters of these runs, and one may be it: {links}"
         )
     if len(fitting) > 1:
-        return CouldNotTell(
+        return Inconclusive(
             f"{len(fitting)} runs have the same parameters, and any of them may be it: {links}. "
             f"Delete the surplus runs, or forget the claim once it is given up. {_DISTINGUISH}"
         )

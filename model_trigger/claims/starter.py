@@ -7,7 +7,7 @@ from threading import Semaphore
 from model_trigger.claims import transitions
 from model_trigger.claims.attempt import Attempt
 from model_trigger.claims.claim import Candidate, Done, Partition
-from model_trigger.claims.lookup import Asked, Hold
+from model_trigger.claims.lookup import Freshness, Hold
 from model_trigger.claims.policy import Policy
 from model_trigger.claims.store import ClaimStore, ConflictError, LedgerError
 from model_trigger.deadline import Deadline
@@ -46,7 +46,7 @@ class Starter:
         registration: Registration,
         deadline: Deadline,
         *,
-        retry: Asked | None = None,
+        retry: Freshness | None = None,
     ) -> Decision:
         """Start the target of a matching rule, unless it was started already or must not be.
 
@@ -54,9 +54,9 @@ class Starter:
         its pause is over.
         """
         rule = evaluation.rule
-        asked = retry or Asked(deadline.clock())
+        freshness = retry or Freshness(deadline.clock())
         partition = partition_of(rule, registration)
-        hold = self.hold(partition, registration.version, deadline, asked)
+        hold = self.hold(partition, registration.version, deadline, freshness)
         attempt = Attempt(
             rule,
             Candidate.of(evaluation, registration),
@@ -103,12 +103,14 @@ class Starter:
             outcome, reason = Outcome.PENDING, f"{reason}; {error}"
         return Decision(outcome, reason, broken.name, registration)
 
-    def hold(self, partition: Partition, version: str, deadline: Deadline, asked: Asked) -> Hold:
+    def hold(
+        self, partition: Partition, version: str, deadline: Deadline, freshness: Freshness
+    ) -> Hold:
         """Return the hold that reads, writes and looks up one claim."""
         lag = self.policy.list_lag
-        return Hold(self.claims, self.targets, lag, deadline, partition, version, asked)
+        return Hold(self.claims, self.targets, lag, deadline, partition, version, freshness)
 
-    def asks(self, rule: Rule, workspace: Workspace) -> tuple[str, ...]:
+    def dependencies(self, rule: Rule, workspace: Workspace) -> tuple[str, ...]:
         """Return what a start calls: the organization, and the workspace if it must be listed."""
         url = (rule.target.organization_url or self.defaults.organization_url or "").rstrip("/")
         return (url, workspace.key) if rule.start is Start.LATEST else (url,)

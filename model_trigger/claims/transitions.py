@@ -28,7 +28,7 @@ from model_trigger.targets.request import (
 )
 
 _LONGEST_PAUSE = timedelta(hours=1)
-_MOST_DOUBLINGS = 20
+_MAX_DOUBLINGS = 20
 # Claims in these states supersede nothing: they were never started.
 _NEVER_STARTED = (State.KEPT, State.SUPERSEDED, State.CLOSED)
 # The state of a claim once it is decided that it will not be started.
@@ -160,7 +160,7 @@ def observed(claim: Claim) -> Claim:
 
 def refused(claim: Claim, reason: str, now: datetime, pause: timedelta) -> Claim:
     """Record a refused start; reconcile retries it after a growing pause."""
-    grown = pause * 2 ** min(claim.attempts - 1, _MOST_DOUBLINGS)
+    grown = pause * 2 ** min(claim.attempts - 1, _MAX_DOUBLINGS)
     return replace(
         claim,
         state=State.FAILED,

@@ -96,16 +96,16 @@ class WorkspaceCheck:
             self.store.note_workspace(note, self.deadline)
         memory = self.store.memory(self.workspace, self.deadline)
         rules = self.note_rules(memory, note)
-        this = Pass(rules, memory.models, self.now, self.starter.policy.reconcile_lookback)
+        current = Pass(rules, memory.models, self.now, self.starter.policy.reconcile_lookback)
         models, tally = self.list_models()
         due = [
             (model, about)
             for model in models
-            if this.must_list(model, about := self.book.about(model.name))
+            if current.must_list(model, about := self.book.about(model.name))
         ]
-        due.sort(key=lambda one: this.tried_at(one[0].name))
+        due.sort(key=lambda one: current.tried_at(one[0].name))
         tally.due = len(due)
-        yield from self.check_models(this, due, tally)
+        yield from self.check_models(current, due, tally)
         self.store.note_workspace(note.after(tally, self.now), self.deadline)
 
     def list_models(self) -> tuple[Sequence[ModelSummary], Tally]:
@@ -139,7 +139,7 @@ class WorkspaceCheck:
 
     def check_models(
         self,
-        this: Pass,
+        current: Pass,
         due: Sequence[tuple[ModelSummary, Sequence[Rule | BrokenRule]]],
         tally: Tally,
     ) -> Iterator[Decision]:
@@ -150,7 +150,7 @@ class WorkspaceCheck:
                 return
             is_done = False
             try:
-                is_done = yield from self.check_versions(this, model, rules)
+                is_done = yield from self.check_versions(current, model, rules)
                 failures = 0
             except (AzureMLError, LedgerError, ConflictError) as error:
                 _log.error("reconcile: %s", error)
@@ -165,10 +165,10 @@ class WorkspaceCheck:
             tally.failed += not is_done
             if not is_done:
                 with suppress(LedgerError):  # without the note, it goes first in the next pass too
-                    self.store.note_model(self.workspace, this.tried(model), self.deadline)
+                    self.store.note_model(self.workspace, current.tried(model), self.deadline)
 
     def check_versions(
-        self, this: Pass, model: ModelSummary, rules: Sequence[Rule | BrokenRule]
+        self, current: Pass, model: ModelSummary, rules: Sequence[Rule | BrokenRule]
     ) -> Decisions:
         """Check the versions of a model under each of its rules; return whether all are decided.
 
@@ -180,7 +180,7 @@ class WorkspaceCheck:
         versions = list(models.versions(self.workspace, model.name, within))
         decided, failures = True, 0
         for rule in rules:
-            check = RuleCheck(rule, versions, this, self.starter, within, self.unanswered)
+            check = RuleCheck(rule, versions, current, self.starter, within, self.unanswered)
             try:
                 decided = (yield from check.run()) and decided
                 failures = 0
@@ -196,5 +196,5 @@ class WorkspaceCheck:
                 _log.exception("reconcile: rule %r, model %r", rule.name, model.name)
                 decided = False
         if decided:
-            self.store.note_model(self.workspace, this.noted(model, versions), self.deadline)
+            self.store.note_model(self.workspace, current.noted(model, versions), self.deadline)
         return decided

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from model_trigger.claims import transitions
 from model_trigger.claims.claim import Claim, Done, Partition, State, is_over
-from model_trigger.claims.lookup import Asked, Hold
+from model_trigger.claims.lookup import Freshness, Hold
 from model_trigger.claims.starter import Starter, partition_of
 from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
@@ -38,13 +38,13 @@ def finish_claims(
     outside `workspaces` are left alone, unless that is empty. Raises LedgerError.
     """
     found, now = starter.claims.open_claims(deadline)
-    began = Asked(deadline.clock(), now)
+    began = Freshness(deadline.clock(), now)
     unanswered: set[str] = set()
     for partition, claim in sorted(found, key=lambda one: one[1].tried_at):
         if not deadline.allows(_ONE_CLAIM):
             return
         one = OpenClaim(partition, claim, starter, deadline.within(_ONE_CLAIM), began, now)
-        is_blocked = not unanswered.isdisjoint(one.asks(book))
+        is_blocked = not unanswered.isdisjoint(one.dependencies(book))
         if is_left_alone(partition, workspaces) or not one.is_due or is_blocked:
             continue
         decision = one.try_to_finish(book)
@@ -66,7 +66,7 @@ class OpenClaim:
     claim: Claim
     starter: Starter
     deadline: Deadline
-    asked: Asked
+    freshness: Freshness
     now: datetime
 
     def __str__(self) -> str:
@@ -84,12 +84,12 @@ class OpenClaim:
         """Whether a POST may have been sent for it."""
         return self.claim.standing(self.now) is State.UNKNOWN
 
-    def asks(self, book: RuleBook | None) -> tuple[str, ...]:
+    def dependencies(self, book: RuleBook | None) -> tuple[str, ...]:
         """Return the organization and workspace that finishing the claim would call."""
         if self.is_unknown:
             return (self.claim.organization,)
         rule = book.rules.get(self.partition.rule) if book else None
-        return self.starter.asks(rule, self.partition.workspace) if rule else ()
+        return self.starter.dependencies(rule, self.partition.workspace) if rule else ()
 
     def try_to_finish(self, book: RuleBook | None) -> Decision | None:
         """Finish the claim; log any error, so that it does not stop other claims."""
@@ -127,7 +127,9 @@ class OpenClaim:
             return self.look_up()
         if not evaluation.matched:
             return self.close(f"the rule no longer matches it: {evaluation.reason}")
-        decision = self.starter.attend(evaluation, registration, self.deadline, retry=self.asked)
+        decision = self.starter.attend(
+            evaluation, registration, self.deadline, retry=self.freshness
+        )
         if not is_elsewhere:
             return self.give_up_unknown(decision) or self.give_up_refused(decision) or decision
         # The claim was kept for a broken rule, which now turns out to be in mode `observe`.
@@ -143,7 +145,7 @@ class OpenClaim:
             return self.look_up()
         if since is None:
             self.rewrite(replace(self.claim, absent_since=self.now))
-        if not self.is_retried_for_long(since):
+        if not self.is_retry_over(since):
             return None
         reason = f"rule {self.partition.rule!r} has been absent since {since:%Y-%m-%d %H:%M} UTC"
         return self.settle(Outcome.CLOSED, reason)
@@ -176,7 +178,7 @@ class OpenClaim:
     def give_up_refused(self, decision: Decision) -> Decision | None:
         """Give up a claim refused for `RETRY_FOR` that was just refused again, else None."""
         is_refused = self.claim.state is State.FAILED and decision.outcome is Outcome.FAILED
-        if not is_refused or not self.is_retried_for_long(self.claim.failed_since):
+        if not is_refused or not self.is_retry_over(self.claim.failed_since):
             return None
         with suppress(ConflictError, LedgerError):  # the next pass gives it up
             current = self.hold.read().claim
@@ -195,7 +197,7 @@ class OpenClaim:
         claim, until = self.claim, self.claim.lease_until + self.starter.policy.list_lag
         is_unclear = self.is_unknown and decision.outcome in {Outcome.FAILED, Outcome.PENDING}
         was_looked_up = claim.state is State.UNKNOWN and is_over(until, claim.tried_at)
-        if not is_unclear or not was_looked_up or not self.is_retried_for_long(until):
+        if not is_unclear or not was_looked_up or not self.is_retry_over(until):
             return None
         reason = f"given up; check Azure DevOps for [model-trigger:{claim.key}]: {decision.reason}"
         with suppress(ConflictError, LedgerError):  # the next pass gives it up
@@ -209,7 +211,7 @@ class OpenClaim:
             return replace(self, claim=current).settle(Outcome.GIVEN_UP, reason)
         return None
 
-    def is_retried_for_long(self, since: datetime | None) -> bool:
+    def is_retry_over(self, since: datetime | None) -> bool:
         """Whether `RETRY_FOR` has passed since this time; False if it is None."""
         return since is not None and since + self.starter.policy.retry_for <= self.now
 
@@ -227,7 +229,7 @@ class OpenClaim:
     @property
     def hold(self) -> Hold:
         """The hold that reads, writes and looks up the claim."""
-        return self.starter.hold(self.partition, self.claim.version, self.deadline, self.asked)
+        return self.starter.hold(self.partition, self.claim.version, self.deadline, self.freshness)
 
     def decision(self, done: Done) -> Decision:
         """Return the result as a decision of reconcile."""

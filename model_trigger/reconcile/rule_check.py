@@ -40,7 +40,7 @@ class RuleCheck:
 
     rule: Rule | BrokenRule
     versions: Sequence[Registration]
-    this: Pass
+    current: Pass
     starter: Starter
     deadline: Deadline
     unanswered: set[str]
@@ -51,16 +51,16 @@ class RuleCheck:
         Raises LedgerError, and ConflictError if a version is claimed at the same time.
         """
         rule = self.rule
-        missing = [one for one in self.versions if self.this.may_be_missing(rule.name, one)]
+        missing = [one for one in self.versions if self.current.may_be_missing(rule.name, one)]
         if isinstance(rule, BrokenRule):
             return (yield from self.keep(rule, missing))
-        if self.versions and self.this.is_new(rule.name, self.versions[0].model):
+        if self.versions and self.current.is_new(rule.name, self.versions[0].model):
             self.mark_baseline(rule)
         return (yield from self.start(rule, missing))
 
     def mark_baseline(self, rule: Rule) -> None:
         """Mark the newest matching version that was registered before the rule was known."""
-        known = [one for one in self.versions if self.this.is_baseline(rule.name, one)]
+        known = [one for one in self.versions if self.current.is_baseline(rule.name, one)]
         baseline = baseline_of((rule.evaluate(one), one) for one in known)
         if baseline is None:
             return
@@ -74,10 +74,10 @@ class RuleCheck:
         """Start the undecided versions that the rule matches, in ascending order."""
         pairs = [(rule.evaluate(one), one) for one in self.undecided(missing)]
         wanted = [(found.version, found, one) for found, one in pairs if found.matched]
-        asked = self.starter.asks(rule, self.versions[0].workspace) if wanted else ()
+        needed = self.starter.dependencies(rule, self.versions[0].workspace) if wanted else ()
         decided = True
         for _, evaluation, registration in sorted(wanted, key=itemgetter(0)):
-            if not self.unanswered.isdisjoint(asked) or not self.deadline.allows(ONE_START):
+            if not self.unanswered.isdisjoint(needed) or not self.deadline.allows(ONE_START):
                 return False
             one = self.deadline.within(ONE_START)
             decision = self.starter.attend(evaluation, registration, one)

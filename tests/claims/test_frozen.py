@@ -8,7 +8,7 @@ import pytest
 
 from model_trigger.claims import sighting, transitions
 from model_trigger.claims.claim import Done, State
-from model_trigger.claims.lookup import Asked
+from model_trigger.claims.lookup import Freshness
 from model_trigger.claims.store import LedgerError
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError
@@ -91,7 +91,7 @@ def test_a_process_that_is_frozen_again_while_it_records_its_release_goes_on(chu
     frozen = Interposed(whole, "read", after=lambda: clock.pass_by(60))
     slow = frozen if call == "read" else Frozen(whole, clock)
     starter = with_changes(churn.services, claims=slow).starter
-    hold = starter.hold(churn.partition, "17", clock.deadline(25), Asked(0.0))
+    hold = starter.hold(churn.partition, "17", clock.deadline(25), Freshness(0.0))
     clock.pass_by(60)
     late = replace(transitions.started(stale.claim, SECOND), owner="a frozen one")
     hold.complete(late, stale.mark, Done(Outcome.STARTED, "", SECOND))

@@ -12,7 +12,7 @@ from azure.data.tables import TableServiceClient
 
 from model_trigger.claims import transitions
 from model_trigger.claims.claim import Partition, State
-from model_trigger.claims.lookup import Asked
+from model_trigger.claims.lookup import Freshness
 from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
@@ -279,7 +279,7 @@ def test_a_claim_that_changes_while_it_is_looked_up_is_read_again(churn):
     commit_and_lose(churn)
     churn.attend()
     snapshot = churn.snapshot()
-    hold = churn.services.starter.hold(churn.partition, "17", deadline(), Asked(0.0))
+    hold = churn.services.starter.hold(churn.partition, "17", deadline(), Freshness(0.0))
     churn.services.ledger.claims.write(
         churn.partition, replace(snapshot.claim, reason="meanwhile"), None, deadline()
     )
