@@ -4,8 +4,8 @@ The app learns of a registration in two ways: Event Grid pushes an event
 (`registrations.event_grid`), and reconcile pulls the list of models (`registrations.azure_ml`).
 Either way, the `rules` evaluate it. For each rule that matches, the app claims the version in the
 `ledger`, so that it starts the `target` exactly once (`claims`), and records a decision
-(`decisions`). `reconcile`, which runs every five minutes, finishes what remains open. People use
-`pages` and `commands`.
+(`decisions`). `reconcile`, which runs every five minutes, finishes what remains open. `pages` and
+`commands` are the user interface.
 
     registrations   what was registered: Event Grid events and Azure ML lists
     matching        versions, ranges, globs and conditions, as values

@@ -109,7 +109,7 @@ def _positive(value: timedelta) -> timedelta:
 
 
 def _lease(value: timedelta) -> timedelta:
-    """Check a lease: storage time has whole seconds, and only its first half allows the POST."""
+    """Check a lease: the POST must fit into its first half, by a clock of whole seconds."""
     if value < _SHORTEST_LEASE:
         msg = "must be at least PT4S"
         raise ValueError(msg)
@@ -136,7 +136,7 @@ def _account(value: str) -> str:
 
 
 def _connection_string(value: str) -> str:
-    """Check for mistakes that the SDK would report less clearly, or only at the first call."""
+    """Check for mistakes on which the SDK would fail, some of them only at the first call."""
     text = value.strip().rstrip(";")
     if text.lower() == "usedevelopmentstorage=true":
         return text
@@ -264,7 +264,7 @@ def reconcile_schedule() -> str:
 
 
 def read_rules(root: Path = APP_ROOT) -> dict[str, RuleSource]:
-    """Read the rules from the environment and from RULES_FILE, a path relative to `root`.
+    """Read the rules from the environment and from RULES_FILE, a path relative to the app's folder.
 
     Raises RulesUnreadableError if RULES or the file as a whole cannot be read.
     """

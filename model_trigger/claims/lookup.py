@@ -27,10 +27,10 @@ _log = logging.getLogger("model_trigger")
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The earliest time at which a reading of Azure DevOps may begin to serve a lookup.
+    """How recent a reading of Azure DevOps must be for a lookup: when it may begin at the earliest.
 
-    Lookups with the same one share a reading. `at` is in seconds of the deadline's clock; `on` is
-    the same moment in storage time, None if not known.
+    Lookups of the same freshness share a reading. `at` is in seconds of the deadline's clock; `on`
+    is the same moment in storage time, None if not known.
     """
 
     at: float

@@ -139,7 +139,7 @@ class OpenClaim:
         return decision
 
     def finish_without_rule(self) -> Decision | None:
-        """Look up an unknown start; close any other claim once its rule is absent too long."""
+        """Look up an unknown start; close other claims `RETRY_FOR` after their rule went absent."""
         since = self.claim.absent_since
         if self.is_unknown:
             return self.look_up()
@@ -191,8 +191,8 @@ class OpenClaim:
     def give_up_unknown(self, decision: Decision) -> Decision | None:
         """Give up a claim that has been unknown for `RETRY_FOR`; a person must check it.
 
-        Only if an earlier lookup failed although it could have proven absence: the app may simply
-        have been stopped all that time.
+        Only if an earlier lookup was inconclusive although it could have proven absence: the app
+        may simply have been stopped all that time.
         """
         claim, until = self.claim, self.claim.lease_until + self.starter.policy.list_lag
         is_unclear = self.is_unknown and decision.outcome in {Outcome.FAILED, Outcome.PENDING}

@@ -44,8 +44,8 @@ class ModelNote:
 class RuleNote:
     """Since when a rule selects as it does in a workspace.
 
-    `selectors` is a digest of the fields that select.
-    `broken_since` is the last check of the workspace before the rule broke; None if it is valid.
+    `selectors` is a digest of the fields that select. `broken_since` is the last check of the
+    workspace before the rule broke; None if it is valid.
     """
 
     selectors: str
@@ -89,7 +89,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceNote:
-    """Since when a workspace is in WORKSPACES, and when it was last checked, and completely.
+    """When a workspace was first noted (`since`), last checked, and last checked completely.
 
     `problem` is why the last check was incomplete, unless it only ran out of time.
     """
@@ -184,7 +184,7 @@ class Pass:
         )
 
     def is_new(self, rule: str, model: str) -> bool:
-        """Whether a rule is new to a model: the versions have not been listed since it is known."""
+        """Whether a model's versions were last listed before the rule was known."""
         return self.listed_at(model) < self.rules[rule].since
 
     def listed_at(self, model: str) -> datetime:
