@@ -173,8 +173,8 @@ class Run:
         matched = [evaluation for evaluation in evaluations if evaluation.matched]
         unreadable = book.unreadable_for(registration)
         for evaluation in matched:
-            attend = partial(starter.attend, evaluation, registration, self.deadline)
-            yield _guarded(evaluation.rule.name, registration, attend)
+            start = partial(starter.start, evaluation, registration, self.deadline)
+            yield _guarded(evaluation.rule.name, registration, start)
         for broken in unreadable:
             keep = partial(starter.keep, broken, registration, self.deadline)
             yield _guarded(broken.name, registration, keep)

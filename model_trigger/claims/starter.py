@@ -40,7 +40,7 @@ class Starter:
     policy: Policy
     waiting_room: Semaphore
 
-    def attend(
+    def start(
         self,
         evaluation: Evaluation,
         registration: Registration,

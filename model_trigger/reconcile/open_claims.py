@@ -127,9 +127,7 @@ class OpenClaim:
             return self.look_up()
         if not evaluation.matched:
             return self.close(f"the rule no longer matches it: {evaluation.reason}")
-        decision = self.starter.attend(
-            evaluation, registration, self.deadline, retry=self.freshness
-        )
+        decision = self.starter.start(evaluation, registration, self.deadline, retry=self.freshness)
         if not is_elsewhere:
             return self.give_up_unknown(decision) or self.give_up_refused(decision) or decision
         # The claim was kept for a broken rule, which now turns out to be in mode `observe`.

@@ -80,7 +80,7 @@ class RuleCheck:
             if not self.unanswered.isdisjoint(needed) or not self.deadline.allows(ONE_START):
                 return False
             one = self.deadline.within(ONE_START)
-            decision = self.starter.attend(evaluation, registration, one)
+            decision = self.starter.start(evaluation, registration, one)
             self.unanswered.update({decision.unanswered} - {""})
             decided = decided and decision.outcome is not Outcome.PENDING
             yield decision
