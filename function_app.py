@@ -1,4 +1,4 @@
-"""The triggers of Model Trigger: each unpacks what it is given and calls one handler."""
+"""The triggers of Model Trigger: each unpacks its argument and calls one handler."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 app = func.FunctionApp()
 
 
-# As text, since the worker cannot index a parameter of two types, and would turn an event that it
-# cannot read into a failure before it is seen here.
+# The event is text: the worker cannot index a parameter of two types, and would fail on an invalid
+# event before this function sees it.
 @app.event_grid_trigger(arg_name="event")
 def on_model_registered(event: str) -> None:
     handlers.handle_event(event, services())
 
 
-# A start in flight is bound to its lease, so that two runs at once do no harm.
+# Concurrent runs are harmless: a lease protects each start in flight.
 @app.timer_trigger(arg_name="timer", schedule=reconcile_schedule(), use_monitor=True)
-def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host gives it
+def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it
     handlers.reconcile(services())
 
 

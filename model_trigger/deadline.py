@@ -1,4 +1,4 @@
-"""How much time a delivery has left: one deadline, passed to everything that waits or calls."""
+"""The deadline of a delivery, passed to everything that waits or makes a call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on a monotonic clock, in seconds; `sleep` is that clock's."""
+    """A time in seconds of the monotonic `clock`; `sleep` waits on the same clock."""
 
     at: float
     clock: Callable[[], float]
@@ -14,21 +14,21 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """Seconds left; 0 when the deadline has passed."""
+        """Seconds left; 0 if the deadline has passed."""
         return max(0.0, self.at - self.clock())
 
     def allows(self, seconds: float) -> bool:
-        """Whether this much time is left."""
+        """Whether at least this many seconds are left."""
         return self.remaining >= seconds
 
     def pause(self, seconds: float) -> None:
-        """Sleep, at most until the deadline."""
+        """Sleep for some seconds, at most until the deadline."""
         self.sleep(min(seconds, self.remaining))
 
     def within(self, seconds: float) -> "Deadline":
-        """Return the nearer of this deadline and one in so many seconds."""
+        """Return the earlier of this deadline and one `seconds` from now."""
         return Deadline(min(self.at, self.clock() + seconds), self.clock, self.sleep)
 
     def at_least(self, seconds: float) -> "Deadline":
-        """Return the later of this deadline and one in so many seconds."""
+        """Return the later of this deadline and one `seconds` from now."""
         return Deadline(max(self.at, self.clock() + seconds), self.clock, self.sleep)

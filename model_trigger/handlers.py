@@ -1,4 +1,4 @@
-"""Handle what the triggers bring: gather, decide, act, and answer. The only clock is here."""
+"""Handle each trigger: decide, act, record, respond. The event path reads the clock only here."""
 
 import logging
 import time
@@ -29,16 +29,16 @@ from model_trigger.text import LONGEST_LINE, cut, one_line
 if TYPE_CHECKING:
     from model_trigger.pages.http import Answer
 
-# Event Grid waits 30 s for an answer:
+# Event Grid waits 30 s for a response:
 # https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 _SECONDS = 25.0
 # host.json stops a function after 5 minutes, which is also how often reconcile runs.
 _RECONCILE_SECONDS = 240.0
-# Of which open claims get so much, however many there are, so that missed registrations are found.
+# The share of open claims, however many there are, so that time is left for missed registrations.
 _OPEN_CLAIMS_SECONDS = 120.0
-# Without so much time left, nothing is deleted.
+# Nothing is deleted unless this much time is left.
 _DELETION_SECONDS = 10.0
-# Nobody looks at an empty page for longer.
+# A person does not wait longer for a page.
 _PAGE_SECONDS = 10.0
 _LEVELS = {
     Outcome.FAILED: logging.ERROR,
@@ -51,13 +51,13 @@ _log = logging.getLogger("model_trigger")
 
 
 class DeliverAgainError(Exception):
-    """Something is still to be done about the event: Event Grid is to deliver it again."""
+    """The event is not finished, so Event Grid must deliver it again."""
 
 
 def handle_event(event: str, services: Services) -> None:
     """Decide on a delivered event, act on it, and record each decision.
 
-    Raises DeliverAgainError when something is pending or could not be recorded, so that the
+    Raises DeliverAgainError if a decision is pending or could not be recorded, so that the
     function fails and Event Grid delivers the event again.
     """
     run = Run.begin(services, _SECONDS)
@@ -73,9 +73,9 @@ def handle_event(event: str, services: Services) -> None:
 def reconcile(services: Services) -> None:
     """Finish open claims, start missed registrations, and delete expired decisions.
 
-    It stops in time and continues in the next run; a step that fails keeps no other from its turn.
-    Raises RulesUnreadableError when the rules cannot be read, after what can be done without them,
-    and otherwise the first fault that ended a step, such as LedgerError.
+    A run stops in time, and the next one continues. A failing step does not stop the others. At the
+    end, raises RulesUnreadableError if the rules could not be read, otherwise the first error that
+    ended a step, such as LedgerError.
     """
     run = Run.begin(services, _RECONCILE_SECONDS)
     faults: list[Exception] = []
@@ -91,7 +91,7 @@ def reconcile(services: Services) -> None:
             _log.error("reconcile: %s", error)
             faults.append(error)
         except Exception as error:  # noqa: BLE001 - raised at the end
-            _log.exception("reconcile: a step of the pass failed")
+            _log.exception("reconcile: a step failed")
             faults.append(error)
     if faults:
         raise faults[0]
@@ -100,9 +100,9 @@ def reconcile(services: Services) -> None:
 def status_page(
     query: Mapping[str, str], accept: str, services: Callable[[], Services]
 ) -> "Answer":
-    """Answer what needs a person, what was decided, and where the release of a model is.
+    """Return the status page: what needs attention, recent decisions, where a release is.
 
-    `accept` is the request's header of this name.
+    `accept` is the request header of that name.
     """
     return _answer("status", query, accept, services)
 
@@ -110,9 +110,9 @@ def status_page(
 def explanation(
     query: Mapping[str, str], accept: str, services: Callable[[], Services]
 ) -> "Answer":
-    """Answer what each rule would do with a registration, and why.
+    """Return the explain page: what each rule would do with a registration, and why.
 
-    `accept` is the request's header of this name.
+    `accept` is the request header of that name.
     """
     return _answer("explain", query, accept, services)
 
@@ -120,7 +120,7 @@ def explanation(
 def _answer(
     page: str, query: Mapping[str, str], accept: str, services: Callable[[], Services]
 ) -> "Answer":
-    # The pages take a while to import, and no event needs them.
+    # Slow to import, and not needed for events.
     from model_trigger.pages import http, shown, status  # noqa: PLC0415
 
     request = http.Request(query, accept)
@@ -138,7 +138,7 @@ def _answer(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a function: when it began, and how long it still may take."""
+    """One run of a function; `began` is in seconds of the monotonic clock."""
 
     services: Services
     began: float
@@ -146,12 +146,12 @@ class Run:
 
     @classmethod
     def begin(cls, services: Services, seconds: float) -> "Run":
-        """Begin a run that may take so many seconds."""
+        """Begin a run with a deadline in `seconds`."""
         began = time.monotonic()
         return cls(services, began, Deadline(began + seconds, time.monotonic, time.sleep))
 
     def decide(self, event: str) -> Iterator[Decision]:
-        """Decide on an event, rule by rule, and act on it. Raises RulesUnreadableError."""
+        """Act on an event under each rule, and yield the decisions. Raises RulesUnreadableError."""
         try:
             registration = parse_event(event)
         except RejectedEventError as error:
@@ -160,21 +160,21 @@ class Run:
         accepted = {workspace.key for workspace in self.services.workspaces}
         if accepted and registration.workspace.key not in accepted:
             reason = (
-                f"workspace {registration.workspace.id} is not among WORKSPACES: add it there, "
-                "or remove its event subscription"
+                f"workspace {registration.workspace.id} is not listed in WORKSPACES: add it there, "
+                "or delete its event subscription"
             )
             yield rejected(reason, event, registration)
             return
         yield from self.evaluate(registration, self.services.rules())
 
     def evaluate(self, registration: Registration, book: RuleBook) -> Iterator[Decision]:
-        """Evaluate a registration under each rule, and act on it."""
+        """Act on a registration under each rule, and yield the decisions."""
         evaluations, starter = book.evaluate(registration), self.services.starter
         matched = [evaluation for evaluation in evaluations if evaluation.matched]
         unreadable = book.unreadable_for(registration)
         for evaluation in matched:
-            attend = partial(starter.attend, evaluation, registration, self.deadline)
-            yield _guarded(evaluation.rule.name, registration, attend)
+            start = partial(starter.start, evaluation, registration, self.deadline)
+            yield _guarded(evaluation.rule.name, registration, start)
         for broken in unreadable:
             keep = partial(starter.keep, broken, registration, self.deadline)
             yield _guarded(broken.name, registration, keep)
@@ -182,8 +182,8 @@ class Run:
             yield not_matched(registration, evaluations, book.closest(registration))
 
     def reconcile(self, book: RuleBook | None) -> Iterator[Callable[[], None]]:
-        """Yield what a pass does, one step after the other; without a book, nothing is started."""
-        # An event needs neither, and a cold start is short of time.
+        """Yield the steps of a pass; without a book, none of them starts anything."""
+        # Not needed for events, whose time is short on a cold start.
         from model_trigger.reconcile.missing import find_missing  # noqa: PLC0415
         from model_trigger.reconcile.open_claims import finish_claims  # noqa: PLC0415
 
@@ -197,19 +197,19 @@ class Run:
         yield self.delete_expired
 
     def delete_expired(self) -> None:
-        """Delete expired decisions, unless there is too little time: then the next pass does it."""
+        """Delete expired decisions; if too little time is left, leave them to the next pass."""
         if self.deadline.allows(_DELETION_SECONDS):
             before = datetime.now(UTC) - self.services.policy.decision_retention
-            with suppress(ConflictError):  # another process does the same
+            with suppress(ConflictError):  # another process is deleting them too
                 self.services.ledger.decisions.delete_before(before, self.deadline)
 
     def record_all(self, decisions: Iterable[Decision]) -> None:
-        """Record decisions as they are made."""
+        """Record each decision as it is made."""
         for decision in decisions:
             self.record(decision)
 
     def record(self, decision: Decision) -> bool:
-        """Log a decision, keep it and publish it; return whether it could be kept."""
+        """Log, store and publish a decision; return whether it was stored."""
         milliseconds = round((time.monotonic() - self.began) * 1000)
         level = _LEVELS.get(decision.outcome, logging.INFO)
         _log.log(level, "%s", decision.log_line(milliseconds))
@@ -217,23 +217,23 @@ class Run:
         try:
             store.record(decision, milliseconds, now, self.deadline)
         except LedgerError as error:
-            _log.warning("the decision could not be kept: %s", error)
+            _log.warning("the decision could not be recorded: %s", error)
             return False
         if self.services.publisher:
             try:
                 self.services.publisher.publish(decision, milliseconds, self.deadline)
             except OutcomeError as error:
                 _log.warning("%s", error)
-            except Exception:  # noqa: BLE001 - nothing depends on it
+            except Exception:  # noqa: BLE001 - publishing is best effort
                 _log.exception("the outcome event could not be sent")
         return True
 
 
 def _guarded(rule: str, registration: Registration, decide: Callable[[], Decision]) -> Decision:
-    """Decide for one rule; a fault that nobody has thought of stops no other rule."""
+    """Decide for one rule; an unexpected error must not stop the other rules."""
     try:
         return decide()
-    except Exception as error:  # noqa: BLE001 - it is delivered again
-        _log.exception("rule %r could not decide on %r", rule, registration.model)
-        reason = f"an unexpected fault in the app: {type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001 - pending, so the event is delivered again
+        _log.exception("rule %r, model %r: unexpected error", rule, registration.model)
+        reason = f"unexpected error in the app: {type(error).__name__}: {error}"
         return Decision(Outcome.PENDING, reason, rule, registration)

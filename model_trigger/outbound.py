@@ -1,11 +1,10 @@
-"""What outgoing connections take from the environment: authorities and proxies, no credential.
+"""Read certificate authorities and proxies from the environment, but no credentials.
 
-requests, which every SDK here sends with, reads all or nothing (`trust_env`): beside authorities
-and proxies also a password from .netrc, which replaces the Authorization header, and the user name
-and password in a proxy's address
-(https://requests.readthedocs.io/en/latest/user/authentication/#netrc-authentication).
-So it reads nothing, and is given what is safe. A proxy that asks for a password is not supported:
-the app's outbound traffic then needs a way without one.
+requests, which all SDKs here use, reads all or nothing from the environment (`trust_env`): besides
+authorities and proxies, also a password from .netrc, which replaces the Authorization header
+(https://requests.readthedocs.io/en/latest/user/authentication/#netrc-authentication), and the user
+name and password in a proxy's URL. So `trust_env` is off, and this module passes only what is safe.
+A proxy that requires a password is not supported; outbound traffic must be able to bypass it.
 """
 
 import os
@@ -17,14 +16,14 @@ _CREDENTIAL = re.compile(r"^((?:[a-z][a-z0-9+.-]*:)?//)?[^/]*@", re.IGNORECASE)
 
 
 def proxies_for(url: str) -> dict[str, str]:
-    """Return the proxies for an address, without user name and password.
+    """Return the proxies for a URL, without user name and password.
 
-    Over plain http there is none: it goes to this machine only, and a proxy would see the
-    credential. Over https a proxy only passes on what it cannot read.
+    Plain http uses none: it is for this machine only, and a proxy would see the credential. Over
+    https, a proxy forwards data that it cannot read.
     """
     if not url.startswith("https://"):
         return {}
-    from requests.utils import get_environ_proxies  # noqa: PLC0415 - no event without a call needs it
+    from requests.utils import get_environ_proxies  # noqa: PLC0415 - only needed for calls
 
     found: Mapping[str, str] = get_environ_proxies(url)
     return {
@@ -35,14 +34,14 @@ def proxies_for(url: str) -> dict[str, str]:
 
 
 def authorities() -> str | bool:
-    """Return the file of certificate authorities that is set; True for those of requests."""
+    """Return the path of the certificate authorities that is set; True for those of requests."""
     return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
 
 def client_options(url: str) -> dict[str, Any]:
-    """Return the options of a client of azure-core for an address.
+    """Return the options of an azure-core client for a URL.
 
-    It follows no redirect: a service's own policies may send the token along
+    Redirects are disabled: the policies of a service may send the token along
     (https://github.com/Azure/azure-sdk-for-python/blob/main/sdk/tables/azure-data-tables/azure/data/tables/_base_client.py).
     """
     return {

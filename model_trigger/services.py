@@ -1,4 +1,4 @@
-"""Build the adapters from the settings: once, each when a function first needs it."""
+"""Build the adapters from the settings, each once, on first use."""
 
 import logging
 import time
@@ -22,16 +22,17 @@ from model_trigger.rules.fields import Mode
 from model_trigger.settings import Settings, SettingsError, read_rules, read_settings
 from model_trigger.targets.request import TargetClient, TargetDefaults
 
-_WAITING_AT_ONCE = 8
+_MAX_WAITING = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the triggers and the commands work with.
+    """The adapters and settings that triggers and commands use.
 
-    `rules` reads the rules once, and raises RulesUnreadableError as long as they cannot be read;
-    `targets` and `models` are built when they are first called. Only events of the `workspaces` are
-    accepted, and these are reconciled; empty accepts any and reconciles none.
+    `rules` reads the rules on the first successful call, and raises RulesUnreadableError until
+    then; `targets` and `models` build their client on first use. Only events from `workspaces` are
+    accepted, and only these are reconciled; if empty, all events are accepted and nothing is
+    reconciled.
     """
 
     ledger: Ledger
@@ -43,11 +44,11 @@ class Services:
     defaults: TargetDefaults
     mode: Mode
     policy: Policy
-    waiting_room: Semaphore = field(default_factory=lambda: Semaphore(_WAITING_AT_ONCE))
+    waiting_room: Semaphore = field(default_factory=lambda: Semaphore(_MAX_WAITING))
 
     @property
     def starter(self) -> Starter:
-        """What starts the targets of rules."""
+        """The starter of targets."""
         return Starter(
             self.ledger.claims,
             self.targets,
@@ -62,7 +63,7 @@ class Services:
 def services() -> Services:
     """Return the services of this process.
 
-    Raises SettingsError that names what is missing or wrong; the next call tries again.
+    Raises SettingsError, which names what is missing or invalid; the next call tries again.
     """
     settings = read_settings()
     # The SDKs log every request at INFO, which would drown the decisions.
@@ -88,7 +89,7 @@ def services() -> Services:
 
 
 def open_tables(settings: Settings) -> TableServiceClient:
-    """Open the storage account that the Functions host uses anyway. Raises SettingsError."""
+    """Return a client for the storage account of the Functions host. Raises SettingsError."""
     endpoint = settings.storage_table_uri
     if not endpoint and settings.storage_account:
         endpoint = f"https://{settings.storage_account}.table.core.windows.net"
@@ -97,7 +98,7 @@ def open_tables(settings: Settings) -> TableServiceClient:
             TableServiceClient.from_connection_string, settings.storage, retry_total=0
         )
         try:
-            # Opened twice: only the client itself knows the address that the text stands for.
+            # Opened twice: only the client can resolve the connection string to a URL.
             with by_string() as named:
                 return by_string(**client_options(named.url))
         except ValueError as error:
@@ -114,7 +115,7 @@ def open_tables(settings: Settings) -> TableServiceClient:
     return TableServiceClient(endpoint, credential=identity, retry_total=0, **options)
 
 
-# What follows imports its SDK when it is first needed: an event that no rule wants does without.
+# The functions below import their SDK lazily: an event that no rule matches needs none.
 
 
 def target_client(settings: Settings) -> TargetClient:
@@ -125,7 +126,7 @@ def target_client(settings: Settings) -> TargetClient:
 
 
 def authorization(settings: Settings) -> Callable[[str], str]:
-    """Return what makes the Authorization header of an address, or raises TargetError."""
+    """Return a function from a URL to its Authorization header, which may raise TargetError."""
     from model_trigger.targets.azure_devops import credentials  # noqa: PLC0415
 
     pat = settings.azure_devops_pat
@@ -136,14 +137,14 @@ def authorization(settings: Settings) -> Callable[[str], str]:
 
 
 def model_lister(settings: Settings) -> ModelLister:
-    """Return what lists the models of workspaces in Azure ML."""
+    """Return the client that lists the models of Azure ML workspaces."""
     from model_trigger.registrations.azure_ml import AzureMachineLearning  # noqa: PLC0415
 
     return AzureMachineLearning(partial(identity_of, settings, settings.azure_client_id))
 
 
 def outcome_publisher(settings: Settings) -> OutcomePublisher | None:
-    """Return what publishes decisions, None when no topic is set."""
+    """Return the publisher of decisions; None if no topic is set."""
     if not settings.outcome_topic_endpoint:
         return None
     from model_trigger.decisions.topic import OutcomeTopic  # noqa: PLC0415
@@ -153,5 +154,5 @@ def outcome_publisher(settings: Settings) -> OutcomePublisher | None:
 
 
 def identity_of(settings: Settings, client_id: str | None) -> Identity:
-    """Return the app's managed identity in Azure, and the Azure CLI's login elsewhere."""
+    """Return the app's managed identity in Azure, or the login of the Azure CLI elsewhere."""
     return managed_identity(client_id) if settings.identity_endpoint else azure_cli()

@@ -1,6 +1,6 @@
-"""Read the app settings: the only module that looks at the environment.
+"""Read the app settings from the environment.
 
-The host hands app settings over as environment variables, named without regard to case:
+The host passes app settings as environment variables with case-insensitive names:
 https://learn.microsoft.com/azure/azure-functions/functions-app-settings
 """
 
@@ -49,14 +49,14 @@ _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,53}")
 
 
 class SettingsError(Exception):
-    """An app setting is missing or wrong; whoever operates the app must change it."""
+    """An app setting is missing or invalid; the operator must correct it."""
 
     def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)
         self.problems = tuple(problems)
 
 
-# The messages of the errors below continue a sentence that begins with the value.
+# The error messages below continue a sentence that begins with the value.
 
 
 def _workspaces(value: str) -> tuple[Workspace, ...]:
@@ -74,12 +74,12 @@ def _workspace(resource_id: object) -> Workspace:
     try:
         return Workspace.parse(resource_id if isinstance(resource_id, str) else shown(resource_id))
     except ValueError as error:
-        msg = f"is not right: {error}"
+        msg = f"is invalid: {error}"
         raise ValueError(msg) from error
 
 
 def _duration(value: str | timedelta) -> timedelta:
-    """Read an ISO 8601 duration; a month or a year has no certain length."""
+    """Parse an ISO 8601 duration; months and years are invalid, since their lengths vary."""
     if isinstance(value, timedelta):
         return value
     match = _DURATION.fullmatch(value)
@@ -96,7 +96,7 @@ def _duration(value: str | timedelta) -> timedelta:
     except OverflowError:
         duration = timedelta.max
     if duration > _LONGEST_DURATION:
-        msg = f"is too long; at most P{_LONGEST_DURATION.days}D"
+        msg = f"must be at most P{_LONGEST_DURATION.days}D"
         raise ValueError(msg)
     return duration
 
@@ -109,34 +109,34 @@ def _positive(value: timedelta) -> timedelta:
 
 
 def _lease(value: timedelta) -> timedelta:
-    """Check a lease: the storage clock shows whole seconds, and the POST goes in its first half."""
+    """Check a lease: the POST must fit into its first half, by a clock of whole seconds."""
     if value < _SHORTEST_LEASE:
-        msg = "is too short; at least PT4S"
+        msg = "must be at least PT4S"
         raise ValueError(msg)
     return value
 
 
 def _address(value: str) -> str:
-    """Check an address that a token goes to."""
+    """Check a URL that receives a token."""
     origin = Origin.of(value)
     if origin is None:
-        msg = "is not an address, which begins with https://"
+        msg = "is not a URL that begins with https://"
         raise ValueError(msg)
     if not origin.is_private:
-        msg = f"is plain http, over which no token is sent; did you mean 'https{value[4:]}'?"
+        msg = f"must use https, because a token is sent to it; did you mean 'https{value[4:]}'?"
         raise ValueError(msg)
     return value
 
 
 def _account(value: str) -> str:
     if not _ACCOUNT.fullmatch(value):
-        msg = "is not the name of a storage account; expected 3 to 24 lower-case letters and digits"
+        msg = "is not a valid storage account name; expected 3 to 24 lowercase letters and digits"
         raise ValueError(msg)
     return value
 
 
 def _connection_string(value: str) -> str:
-    """Check what the SDK would fail over, or worse, would fail over only at the first call."""
+    """Check for mistakes on which the SDK would fail, some of them only at the first call."""
     text = value.strip().rstrip(";")
     if text.lower() == "usedevelopmentstorage=true":
         return text
@@ -144,18 +144,18 @@ def _connection_string(value: str) -> str:
     parts = [part.partition("=") for part in written]
     named = {name.lower(): value for name, _, value in parts}
     if not all(name and value for name, _, value in parts):
-        why = "a part of it is not <name>=<value>"
+        why = "one of its parts is not <name>=<value>"
     elif len(named) < len(parts):
-        why = "a name is given twice"
+        why = "a name appears twice"
     elif not (named.get("accountname") or named.get("tableendpoint")):
         why = "AccountName is missing"
     elif not (named.get("accountkey") or named.get("sharedaccesssignature")):
         why = "AccountKey is missing"
     elif not _is_base64(named.get("accountkey", "")):
-        why = "AccountKey is not base64, as if a part of it were cut off"
+        why = "AccountKey is not valid base64; it may have been cut off"
     else:
         return ";".join(written)
-    msg = f"is not a connection string of a storage account: {why}"
+    msg = f"is not a valid storage connection string: {why}"
     raise ValueError(msg)
 
 
@@ -168,7 +168,7 @@ def _is_base64(text: str) -> bool:
 
 
 def _resolved(value: object) -> object:
-    """Refuse a reference that Azure hands over as it is, when it cannot resolve it."""
+    """Reject a reference that Azure could not resolve, and therefore passes unchanged."""
     problem = unresolved(value) if isinstance(value, str) else ""
     if problem:
         raise ValueError(problem)
@@ -178,7 +178,7 @@ def _resolved(value: object) -> object:
 def _prefix(value: str) -> str:
     if not _PREFIX.fullmatch(value):
         msg = (
-            "is not how a table's name begins; expected a letter, then at most 53 letters or digits"
+            "is not a valid table name prefix; expected a letter, then at most 53 letters or digits"
         )
         raise ValueError(msg)
     return value
@@ -193,7 +193,7 @@ _ConnectionString = Annotated[str, AfterValidator(_connection_string)]
 
 
 class TargetSettings(BaseSettings):
-    """The settings that say who may receive the credential for Azure DevOps."""
+    """The settings that determine who may receive the credential for Azure DevOps."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -213,7 +213,7 @@ class Settings(TargetSettings):
 
     azure_devops_project: str | None = None
     azure_client_id: str | None = None
-    # Set by Azure where the app has a managed identity.
+    # Set by Azure if the app has a managed identity.
     identity_endpoint: str | None = None
     workspaces: Annotated[tuple[Workspace, ...], NoDecode, BeforeValidator(_workspaces)] = Field(
         default=(), validate_default=False
@@ -248,25 +248,25 @@ class Settings(TargetSettings):
 def read_settings() -> Settings:
     """Read the settings from the environment.
 
-    Raises SettingsError that names every setting which is wrong, and what is expected.
+    Raises SettingsError, which names each invalid setting and what is expected.
     """
     return _read(Settings)
 
 
 def read_target_settings() -> TargetSettings:
-    """Read the settings by which the targets of rules are checked. Raises SettingsError."""
+    """Read the settings needed to check the targets of rules. Raises SettingsError."""
     return _read(TargetSettings)
 
 
 def reconcile_schedule() -> str:
-    """Return the timer's NCRONTAB, in UTC; a %NAME% that is not set would stop the host."""
+    """Return the NCRONTAB of the timer, in UTC; an unset %NAME% would stop the host."""
     return os.environ.get("RECONCILE_SCHEDULE") or _SCHEDULE
 
 
 def read_rules(root: Path = APP_ROOT) -> dict[str, RuleSource]:
-    """Read the rules from the environment and from RULES_FILE, a path below the app's folder.
+    """Read the rules from the environment and from RULES_FILE, a path relative to the app's folder.
 
-    Raises RulesUnreadableError when RULES or the file cannot be read as a whole.
+    Raises RulesUnreadableError if RULES or the file as a whole cannot be read.
     """
     settings = {
         name: value for name, value in os.environ.items() if name.upper().startswith("RULES")
@@ -280,8 +280,8 @@ def _read(kind: type[_AnySettings]) -> _AnySettings:
         return kind()
     except ValidationError as error:
         problems = tuple(_problems(error))
-        msg = f"wrong app settings: {'; '.join(map(str, problems))}"
-        # Not from it: its text shows values.
+        msg = f"invalid app settings: {'; '.join(map(str, problems))}"
+        # Without the cause, whose text would reveal values.
         raise SettingsError(msg, problems) from None
 
 
@@ -290,7 +290,7 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
         setting, value = str(complaint["loc"][0]), complaint["input"]
         name = setting if setting[0].isupper() else setting.upper()
         if name in _SECRETS or (name.startswith("AzureWebJobsStorage") and "=" in str(value)):
-            # A connection string or a signature may stand in the wrong setting, too.
+            # A connection string or a signature may also be in the wrong setting.
             yield problem(name, wording(complaint))
         else:
             yield problem(name, wording(complaint), value)

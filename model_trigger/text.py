@@ -1,4 +1,4 @@
-"""Word values for sentences and log lines: short, on one line, with the nearest valid spelling."""
+"""Format values for messages and log lines: escaped, shortened, with spelling suggestions."""
 
 import json
 import logging
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 
-# Application Insights cuts a message after 32,768 characters, as .NET counts them:
+# Application Insights cuts messages after 32,768 characters, as .NET counts them:
 # https://learn.microsoft.com/azure/azure-monitor/app/data-model-complete
 LONGEST_LINE = 30_000
 
@@ -15,14 +15,14 @@ _SECRET = re.compile(r"(?<=://)[^/\s]+@")
 
 
 def one_line(text: str) -> str:
-    """Escape what is not printable, so that the text stays on one line of a log."""
+    """Escape unprintable characters, so that the text stays on one line of a log."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def json_line(fields: Mapping[str, object]) -> str:
-    """Write fields as JSON on one line; what is not printable is escaped as JSON does."""
+    """Return fields as JSON on one line, with unprintable characters escaped as in JSON."""
     text = json.dumps(fields, ensure_ascii=False)
     if text.isprintable():
         return text
@@ -30,7 +30,7 @@ def json_line(fields: Mapping[str, object]) -> str:
 
 
 def well_formed(text: str) -> str:
-    """Replace unpaired surrogates, which neither UTF-8 nor a strict reader of JSON accepts."""
+    """Replace unpaired surrogates, which neither UTF-8 nor a strict JSON parser accepts."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -40,9 +40,9 @@ def utf16_units(text: str) -> int:
 
 
 def cut(text: str, longest: int, size: Callable[[str], int] = utf16_units) -> str:
-    """Return a text, or as much of its beginning as fits into `longest` together with an ellipsis.
+    """Return the text, or as much of its beginning as fits into `longest` with an ellipsis.
 
-    `size` is the sum of the sizes of a text's characters, each of which is at least 1.
+    `size` must be the sum of the sizes of the characters, each at least 1.
     """
     if len(text) <= longest and size(text) <= longest:
         return text
@@ -52,10 +52,10 @@ def cut(text: str, longest: int, size: Callable[[str], int] = utf16_units) -> st
 
 
 class OneLine(logging.Filter):
-    """Keeps each message of a logger on one line, and within what Application Insights keeps."""
+    """Keeps each message of a logger on one line, within the limit of Application Insights."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Escape and cut the message, and indent a traceback, so that neither forges a line."""
+        """Escape and cut the message and indent the traceback, so that neither can forge a line."""
         record.msg, record.args = cut(one_line(record.getMessage()), LONGEST_LINE), ()
         if record.exc_info and not record.exc_text:
             lines = logging.Formatter().formatException(record.exc_info).split("\n")
@@ -63,35 +63,35 @@ class OneLine(logging.Filter):
         return True
 
 
-# Here, because every module that logs imports this one.
+# Added here, because every module that logs imports this one.
 logging.getLogger("model_trigger").addFilter(OneLine())
 
 
 def excerpt(text: str) -> str:
-    """Cut a text that is long, and put it on one line."""
+    """Return a text on one line, shortened if it is long."""
     return one_line(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
 def quoted(text: str) -> str:
-    """Put a text in quotes, cut if it is long."""
+    """Return a text in quotes, shortened if it is long."""
     return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
 def shown(value: object) -> str:
-    """Write a value as JSON, cut if it is long; a password in an address is left out."""
+    """Return a value as JSON, shortened if it is long, with credentials in URLs masked."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except RecursionError:
-        text = "what is nested too deeply"
+        text = "a value nested too deeply"
     return excerpt(_SECRET.sub("***@", text))
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Return the ending `; did you mean …?` when one of the allowed words is near, otherwise ""."""
+    """Return the suffix `; did you mean …?` if one of the allowed words is similar, else ""."""
     by_folded = {candidate.lower(): candidate for candidate in allowed}
     from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
 
     found = get_close_matches(word.lower(), by_folded, cutoff=0.6)
-    # Letters that were only swapped are nearer than difflib takes them to be.
+    # difflib underrates words that differ only in the order of letters.
     found.sort(key=lambda near: sorted(near) != sorted(word.lower()))
     return f"; did you mean {by_folded[found[0]]!r}?" if found else ""

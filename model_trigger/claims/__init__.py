@@ -1,1 +1,1 @@
-"""Exactly once: a claim per rule and version, and the protocol that leads it to its end."""
+"""Exactly once: one claim per rule and version, and the protocol that completes it."""

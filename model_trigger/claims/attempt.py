@@ -1,7 +1,8 @@
-"""Take one registration under one rule to its end: claim, start, complete, or look up.
+"""Process one registration under one rule: claim it, start the target, complete the claim.
 
-Each round reads the ledger, asks the protocol for the next step and takes it; whoever loses a
-conditional write reads again. A crash at any line leaves a claim that the next delivery finishes.
+Each round reads the ledger, lets the protocol decide the next step and takes it. If a conditional
+write conflicts, the next round reads again. A crash at any line leaves a claim that the next
+delivery finishes.
 """
 
 from collections.abc import Callable
@@ -43,8 +44,8 @@ _PAUSE = 0.25
 class Attempt:
     """One delivery's attempt at one claim; `retry` is whether a refused start may be retried.
 
-    `turn` is that of the claim which this delivery has written, or tried to write, and under which
-    it has started nothing for certain; None otherwise.
+    `turn` is set while this delivery has written a claim, or tried to, and has certainly not sent
+    the POST under it; None otherwise.
     """
 
     rule: Rule
@@ -63,7 +64,7 @@ class Attempt:
         return self.hold.deadline
 
     def run(self) -> Done:
-        """Take step after step until there is an answer."""
+        """Take steps until one ends the attempt, and return the result."""
         patience = self.hold.before_reserve.within(_PATIENCE)
         while True:
             began = self.deadline.clock()
@@ -87,7 +88,7 @@ class Attempt:
                 return Done(Outcome.PENDING, reason)
 
     def wait(self, patience: Deadline) -> bool:
-        """Wait a moment, and return whether there was patience and a place to wait."""
+        """Wait briefly; return False at once if patience or the waiting room is exhausted."""
         if not patience.allows(_PAUSE) or not self.waiting_room.acquire(blocking=False):
             return False
         try:
@@ -102,7 +103,7 @@ class Attempt:
         snapshot: Snapshot,
         began: float,
     ) -> Done | None:
-        """Take a step and return the answer, None for another step. Raises ConflictError."""
+        """Take a step; return the result, or None to continue. Raises ConflictError."""
         match step:
             case Settle():
                 return self.settle(step)
@@ -111,8 +112,8 @@ class Attempt:
                 self.hold.write(None, transitions.remade_mark(mark, known, self.candidate))
                 return None
             case LookUp(claim):
-                answer = self.hold.look_up(claim, snapshot, record=self.retry)
-                return answer if isinstance(answer, Done) else None
+                result = self.hold.look_up(claim, snapshot, record=self.retry)
+                return result if isinstance(result, Done) else None
             case Proceed(claim):
                 return self.start(claim, snapshot)
             case Busy() | Take():
@@ -122,7 +123,7 @@ class Attempt:
                 return self.take(snapshot, turn)
 
     def settle(self, step: Settle) -> Done:
-        """Write that a version is not started."""
+        """Record that a version will not be started."""
         self.hold.write(transitions.settled(step.claim, step.done), None)
         return step.done
 
@@ -143,7 +144,7 @@ class Attempt:
             return self.defer(snapshot, turn, done)
         except AzureDevOpsError as error:
             url = self.rule.address(self.defaults).organization_url
-            unanswered = self.hold.silent(url, began, answered=error.answered)
+            unanswered = self.hold.unresponsive(url, began, answered=error.answered)
             done = Done(Outcome.PENDING, str(error), unanswered=unanswered)
             return self.defer(snapshot, turn, done)
         claim, mark = transitions.take(snapshot, self.candidate, turn, request)
@@ -152,7 +153,7 @@ class Attempt:
         return self.start(written or claim, replace(snapshot, mark=moved or snapshot.mark))
 
     def newer_registered(self) -> Registration | None:
-        """Look for a newer version that the rule wants, for `start: latest`.
+        """Return a newer version that the rule matches, for `start: latest`; None otherwise.
 
         Raises AzureMLError, WorkspaceAccessError.
         """
@@ -168,7 +169,7 @@ class Attempt:
         return None
 
     def request(self, key: str) -> StartRequest:
-        """Return the POST that starts the target, whose release is found again by the key.
+        """Return the POST that starts the target; a lookup finds its release by the key.
 
         Raises TargetError, UnsafeValueError, AzureDevOpsError.
         """
@@ -177,14 +178,14 @@ class Attempt:
         return self.rule.request(self.candidate.registration, address, definition, key)
 
     def refuse(self, snapshot: Snapshot, turn: Turn, reason: str) -> Done:
-        """Keep a start that cannot even be requested; the mark moves with it all the same."""
+        """Record a start whose POST cannot be prepared; the mark still moves."""
         claim, mark = transitions.take_unstarted(snapshot, self.candidate, turn)
         pause = self.policy.retry_pause
         self.hold.write(transitions.refused(claim, reason, snapshot.read_at, pause), mark)
         return Done(Outcome.FAILED, reason)
 
     def defer(self, snapshot: Snapshot, turn: Turn, done: Done) -> Done:
-        """Keep a start that is not possible yet; the mark moves with it all the same."""
+        """Record a start that is not possible yet; the mark still moves."""
         claim, mark = transitions.take_unstarted(snapshot, self.candidate, turn)
         self.hold.write(transitions.not_started(claim, done.reason), mark)
         return done
@@ -195,7 +196,7 @@ class Attempt:
         assert turn is not None, "a start has a turn"  # noqa: S101
         result = self.post(claim, turn)
         if isinstance(result, Refused) and result.corrected:
-            # Refused for our own optional parameter, so nothing was started.
+            # Refused because of our own optional parameter, so nothing was started.
             self.turn = turn
             written, _ = self.hold.write(replace(claim, request=result.corrected), None)
             claim = written or claim
@@ -209,12 +210,12 @@ class Attempt:
         return self.hold.complete(completed, snapshot.mark, done)
 
     def post(self, claim: Claim, turn: Turn) -> StartResult | None:
-        """Send the POST, in the first half of the lease only; None in mode `observe`."""
+        """Send the POST, only in the first half of the lease; None in mode `observe`."""
         left = turn.post_until() - self.deadline.clock()
         seconds = min(left, self.deadline.remaining - RESERVE)
         shortest = min(SHORTEST_CALL, turn.lease.total_seconds() / 4)
         if claim.request is None or seconds < shortest:
-            return NotStarted("too little time was left to start it")
+            return NotStarted("not enough time was left to start it; it will be retried")
         if self.hold.partition.observed:
             return None
         self.turn = None

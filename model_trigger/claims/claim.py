@@ -1,4 +1,4 @@
-"""The rows of the exactly-once protocol as values: claims, marks, and what is read of them."""
+"""Values of the exactly-once protocol: claims, marks, and snapshots of both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from model_trigger.rules.fields import Start
 from model_trigger.rules.rule import Evaluation
 from model_trigger.targets.request import Release, StartRequest
 
-# The storage clock shows whole seconds, rounded down: a moment it shows may be a second older.
+# The storage clock rounds down to whole seconds, so the actual time may be up to a second later.
 _CLOCK_STEP = timedelta(seconds=1)
 
 
 class State(StrEnum):
-    """How far a claim has come.
+    """The state of a claim.
 
-    `kept`: its rule is broken; `waiting`: nothing was started; `starting`: its owner alone may
-    POST; `unknown`: a POST may have been sent, so that it is only looked up; `failed`: refused, and
+    `kept`: its rule is broken; `waiting`: nothing was started; `starting`: only its owner may POST;
+    `unknown`: a POST may have been sent, so it may only be looked up; `failed`: refused, and
     retried by reconcile. The others are final.
     """
 
@@ -44,7 +44,7 @@ OPEN = (State.KEPT, State.WAITING, State.STARTING, State.UNKNOWN, State.FAILED)
 class Partition:
     """The scope of a mark and its claims: one rule and one model of one workspace.
 
-    What a rule in mode `observe` would have started lies apart and never touches what is live.
+    Claims of a rule in mode `observe` have a separate partition and never affect live ones.
     """
 
     rule: str
@@ -55,12 +55,12 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The ledger's row for one version of one model under one rule. All times are storage's, UTC.
+    """The ledger's row for one version of one model under one rule. Times are storage time, UTC.
 
-    `lease_until` ends the last turn in which a POST may have been sent, so that only a look-up well
-    after it may prove that there is no release. `tried_at` is when it was last worked on, and
-    `absent_since` since when its rule has been absent. `second_release` is one that a frozen
-    process started after its lease was over.
+    `lease_until` ends the last turn in which a POST may have been sent; only a lookup well after it
+    can prove that there is no release. `tried_at` is when the claim was last processed,
+    `absent_since` when its rule was first found absent. `second_release` was started by a process
+    that froze until its lease was over.
     """
 
     registration: Registration
@@ -82,29 +82,29 @@ class Claim:
 
     @property
     def version(self) -> str:
-        """Azure ML's version, as text."""
+        """The Azure ML version, as text."""
         return self.registration.version
 
     @property
     def organization(self) -> str:
-        """The organization that a start of the claim asks; empty where none was asked yet."""
+        """The URL of the organization that the start calls; "" if no request was prepared."""
         return self.request.organization_url if self.request else ""
 
     def standing(self, now: datetime) -> State:
-        """Return the state as it stands now: a start whose lease is over has an unknown outcome."""
+        """Return the state at this time: once its lease is over, a start is `unknown`."""
         if self.state is State.STARTING and is_over(self.lease_until, now):
             return State.UNKNOWN
         return self.state
 
 
 def is_over(until: datetime, now: datetime) -> bool:
-    """Whether a moment has passed for certain, by a clock that shows whole seconds."""
+    """Whether a time has certainly passed, given a clock that rounds down to whole seconds."""
     return until + _CLOCK_STEP <= now
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The newest version that was registered before the rule was known; nobody claimed it."""
+    """The newest version that was registered before the rule was known; it is not claimed."""
 
     version: str
     compared: str
@@ -115,8 +115,8 @@ class Baseline:
 class Mark:
     """The newest version that a rule has claimed for a model, and the start in flight.
 
-    `compared` is the text that was compared (the version itself, or a tag's value), None when no
-    claim can be read under the `ordering`, or there is none and `version` is empty.
+    `compared` is the text that was compared: the version itself, or the value of a tag. It is None,
+    and `version` is empty, when there is no claim whose version can be parsed under `ordering`.
     """
 
     version: str
@@ -136,7 +136,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the ledger holds of one version, read at one moment of the storage clock."""
+    """The claim of one version and the mark, read at `read_at` in storage time."""
 
     claim: Claim | None
     mark: Mark | None
@@ -144,17 +144,17 @@ class Snapshot:
 
     @property
     def former(self) -> Claim | None:
-        """The claim that is taken again; what was kept for a broken rule was never claimed."""
+        """The claim to take again; None if the version was never claimed, or only kept."""
         return None if self.claim is None or self.claim.state is State.KEPT else self.claim
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A registration that a rule wants, with the version it compares.
+    """A registration that a rule matches, with the version that the rule compares.
 
-    `exclusive` rules (newer, latest) start only what is newer than the mark, one at a time.
-    `read` reads a mark's text under the rule's scheme, and `read_other` the version that the rule
-    compares of another registration; both raise VersionError.
+    `exclusive` rules (newer, latest) start only versions newer than the mark, one at a time.
+    `read` parses the text of a mark under the rule's scheme, and `read_other` the version that the
+    rule compares of another registration; both raise VersionError.
     """
 
     registration: Registration
@@ -179,25 +179,25 @@ class Candidate:
 
     @property
     def version(self) -> str:
-        """Azure ML's version, as text."""
+        """The Azure ML version, as text."""
         return self.registration.version
 
     def newer_than(self, mark: Mark | None) -> bool:
-        """Whether the version is newer than the mark; equal is not newer."""
+        """Whether the version is strictly newer than the mark."""
         if mark is None or mark.compared is None:
             return True
         return self.compared.newer_than(self.read(mark.compared))
 
     def older_than(self, compared: str | None) -> bool:
-        """Whether what a mark compared is newer than the version; equal is not older."""
+        """Whether the version is strictly older than the one that a mark compared."""
         return compared is not None and self.read(compared).newer_than(self.compared)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing is left to do: this is the answer.
+    """The result of an attempt that needs no further step.
 
-    `unanswered` is the organization or the workspace that did not answer, if that is why.
+    `unanswered` is the organization or workspace that did not respond, if that is the reason.
     """
 
     outcome: Outcome
@@ -207,12 +207,12 @@ class Done:
 
 
 def label(version: str, compared: str | None) -> str:
-    """Return how a version is named, with the tag's value where that is compared in its place."""
+    """Return how to show a version: with the compared text if that comes from a tag."""
     return f"version {version}" if compared == version else f"version {version} ({compared})"
 
 
 def unclaimed(registration: Registration, now: datetime) -> Claim:
-    """Return the row of a registration that nobody has claimed."""
+    """Return a row, in state `kept`, for a registration that is not claimed."""
     return Claim(
         registration=registration,
         state=State.KEPT,

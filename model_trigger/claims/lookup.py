@@ -1,4 +1,4 @@
-"""Work on one claim: record how its start ended, and look up what became of it when unknown."""
+"""Complete one claim: record the result of its start, or look up a result that is unknown."""
 
 import logging
 from collections.abc import Callable
@@ -7,29 +7,30 @@ from datetime import datetime, timedelta
 
 from model_trigger.claims import sighting, transitions
 from model_trigger.claims.claim import Claim, Done, Mark, Partition, Snapshot, State
-from model_trigger.claims.sighting import CouldNotTell
+from model_trigger.claims.sighting import Inconclusive
 from model_trigger.claims.store import ClaimStore, ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome, duplicate_line
 from model_trigger.targets.request import Absent, AzureDevOpsError, Found, TargetClient, TargetError
 
-# What completing the claim may take after Azure DevOps has answered, in seconds.
+# Seconds reserved for completing the claim after Azure DevOps has responded.
 RESERVE = 3.0
 SHORTEST_CALL = 1.0
-# An answer that takes longer, in seconds, and says only "not now", is none: a gateway that times
-# out answers 504 after a while, and many claims would wait for it one after the other.
+# A temporary error that takes more seconds than this counts as no response: a gateway that times
+# out returns 504 after a while, and many claims would wait for it one after the other.
 SLOW = 5.0
 
-_UNCLEAR = "whether an earlier delivery started it is unknown"
+_UNCLEAR = "it is unknown whether an earlier delivery started it"
 
 _log = logging.getLogger("model_trigger")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """When a look-up was asked for, so that all that are asked for at once share one reading.
+class Freshness:
+    """How recent a reading of Azure DevOps must be for a lookup: when it may begin at the earliest.
 
-    `at` is on the deadline's clock; `on` is the storage time, None where it is not known.
+    Lookups of the same freshness share a reading. `at` is in seconds of the deadline's clock; `on`
+    is the same moment in storage time, None if not known.
     """
 
     at: float
@@ -40,7 +41,7 @@ class Asked:
 class Hold:
     """One claim, and what is needed to read, write and look it up.
 
-    `list_lag` is how long Azure DevOps may take to list what was started.
+    `list_lag` is how long Azure DevOps may take to list a release or run that was started.
     """
 
     claims: ClaimStore
@@ -49,27 +50,27 @@ class Hold:
     deadline: Deadline
     partition: Partition
     version: str
-    asked: Asked
+    freshness: Freshness
 
     @property
     def before_reserve(self) -> Deadline:
-        """The deadline for whatever must still be recorded afterwards."""
+        """The deadline for calls whose result must be recorded afterwards."""
         return self.deadline.within(max(0.0, self.deadline.remaining - RESERVE))
 
-    def silent(self, organization: str, began: float, *, answered: bool) -> str:
-        """Return the organization if it did not answer a call, or too slowly; otherwise ""."""
+    def unresponsive(self, organization: str, began: float, *, answered: bool) -> str:
+        """Return the organization if it did not respond, or too slowly; otherwise ""."""
         is_slow = self.deadline.clock() - began > SLOW
         return "" if answered and not is_slow else organization
 
     def complete(self, completed: Claim, mark: Mark | None, done: Done) -> Done | None:
-        """Write how a start ended, as long as the claim is ours.
+        """Write the result of a start if this delivery still owns the claim.
 
-        Return None when it is not, and the next step is to be asked for again. There is time for
-        each call also after the deadline: a process that was frozen, perhaps more than once, may
-        have started a second release.
+        Return None if it does not, so that the next step must be decided again. Each call gets
+        time even after the deadline: a process that froze, perhaps repeatedly, may have started a
+        second release.
         """
         while True:
-            # A start whose outcome is unknown keeps the slot until its lease is over.
+            # A start whose outcome is unknown holds the slot until its lease is over.
             keeps_slot = completed.state is State.UNKNOWN
             freed = None if keeps_slot else transitions.without_slot(mark, completed.version)
             try:
@@ -86,56 +87,59 @@ class Hold:
 
     @property
     def _late(self) -> "Hold":
-        """The same with time for one call, whatever the deadline is."""
+        """A copy with time for one call, even after the deadline."""
         return replace(self, deadline=self.deadline.at_least(RESERVE))
 
     def look_up(self, claim: Claim, snapshot: Snapshot, *, record: bool) -> Done | Claim | None:
         """Look up the release of a claim whose outcome is unknown.
 
-        Return the answer; or the claim as it was written once it is proven that nothing was
-        started; or None when others have gone on with the claim meanwhile. `record` writes down
-        the attempt also where nothing came of it. Raises ConflictError, LedgerError.
+        Return the result; the claim as written once it is proven that nothing was started; or None
+        if another process has taken over the claim. With `record`, an inconclusive lookup is
+        recorded too. Raises ConflictError, LedgerError.
         """
-        asked, began = self._asked(claim, snapshot), self.deadline.clock()
+        freshness, began = self._freshness(claim, snapshot), self.deadline.clock()
         try:
-            seen = self._sighting(claim, asked.at, self.before_reserve)
+            seen = self._sighting(claim, freshness.at, self.before_reserve)
         except (AzureDevOpsError, LedgerError, TargetError) as error:
             done = self._failed(claim, error, began)
         else:
-            if asked.on and claim.second_release and not isinstance(seen, Found):
-                # All that its turns have started is what a frozen process has recorded.
+            if freshness.on and claim.second_release and not isinstance(seen, Found):
+                # Its turns started nothing except the release that a frozen process recorded.
                 seen = Found(claim.second_release)
             match seen:
                 case Found() as found:
                     return self.found(claim, snapshot, found)
-                case Absent() if asked.on:
-                    absent = transitions.not_started(claim, "a look-up found no release")
+                case Absent() if freshness.on:
+                    absent = transitions.not_started(claim, "a lookup found no release")
                     written, _ = self.write(absent, None)
                     return written
                 case Absent():
                     until = f"{claim.lease_until + self.list_lag:%H:%M:%S}"
-                    reason = f"{_UNCLEAR}; it is not there, which is certain after {until} UTC"
+                    reason = (
+                        f"{_UNCLEAR}; no release was found, but only a lookup after {until} UTC "
+                        "is conclusive"
+                    )
                     done = Done(Outcome.PENDING, reason)
-                case CouldNotTell(reason):
+                case Inconclusive(reason):
                     done = Done(Outcome.FAILED, f"{_UNCLEAR}: {reason}")
         if record or claim.state is not State.UNKNOWN:
             self.write(transitions.unknown(claim, done.reason, snapshot.read_at), None)
         return done
 
     def _failed(self, claim: Claim, error: Exception, began: float) -> Done:
-        """Answer for a look-up that failed; with a TargetError, a person must act."""
+        """Return the result of a failed lookup; after a TargetError, a person must act."""
         outcome = Outcome.FAILED if isinstance(error, TargetError) else Outcome.PENDING
         unanswered = ""
         if isinstance(error, AzureDevOpsError):
-            unanswered = self.silent(claim.organization, began, answered=error.answered)
+            unanswered = self.unresponsive(claim.organization, began, answered=error.answered)
         return Done(outcome, f"{_UNCLEAR}: {error}", unanswered=unanswered)
 
     def found(self, claim: Claim, snapshot: Snapshot, found: Found) -> Done | None:
-        """Write that the release of a claim was found; None when it is being started again.
+        """Record the release that a lookup found; None if the claim is being started again.
 
-        Then what was found by its key may be what the present owner has just started.
+        In that case the current owner may have just started the release found by the key.
         """
-        reason = f"{claim.reason or 'the response was lost'}; found"
+        reason = f"{claim.reason or 'the response was lost'}; a lookup found the release"
         done = Done(Outcome.STARTED, reason, found.release)
         mark, seen = snapshot.mark, sighting.sighted(claim, found)
         while True:
@@ -151,17 +155,17 @@ class Hold:
                 self._report_second(seen)
                 return done
 
-    def _asked(self, claim: Claim, snapshot: Snapshot) -> Asked:
-        """Return from when on a reading serves; `on` is None where it cannot prove absence."""
+    def _freshness(self, claim: Claim, snapshot: Snapshot) -> Freshness:
+        """Return when a reading may begin at the earliest; `on` is None if it proves no absence."""
         lag = self.list_lag
-        if self.asked.on and sighting.may_prove_absence(claim, self.asked.on, lag):
-            return self.asked
+        if self.freshness.on and sighting.may_prove_absence(claim, self.freshness.on, lag):
+            return self.freshness
         if self.partition.observed or sighting.may_prove_absence(claim, snapshot.read_at, lag):
-            return Asked(self.deadline.clock(), snapshot.read_at)
-        return Asked(self.asked.at)
+            return Freshness(self.deadline.clock(), snapshot.read_at)
+        return Freshness(self.freshness.at)
 
     def found_at_once(self, claim: Claim) -> Found | None:
-        """Look for a release whose response was lost: what is found is certain at any time."""
+        """Look for a release whose response was lost; finding it is conclusive at any time."""
         within = self.before_reserve
         if not within.allows(SHORTEST_CALL):
             return None
@@ -173,8 +177,8 @@ class Hold:
 
     def _sighting(
         self, claim: Claim, began_after: float, deadline: Deadline
-    ) -> Found | Absent | CouldNotTell:
-        """Look for the claim's release; what is only observed has none."""
+    ) -> Found | Absent | Inconclusive:
+        """Look for the release of the claim; an observed claim has none."""
         request = claim.request
         if request is None or self.partition.observed:
             return Absent()

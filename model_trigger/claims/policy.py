@@ -1,4 +1,4 @@
-"""The durations that the app settings fix."""
+"""The durations from the app settings."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,12 +6,12 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long things take, and how long they are retried; the README describes each setting.
+    """Durations; the README describes the setting of each.
 
-    `claim_lease`: how long a start has a claim to itself. `list_lag`: how long Azure DevOps may
-    take to list what was started. `retry_pause`: the first pause after a refusal. `retry_for`: how
-    long a start is retried. `reconcile_lookback`: how far back missed registrations are looked for.
-    `decision_retention`: how long decisions are kept.
+    `claim_lease`: how long a start owns its claim. `list_lag`: how long Azure DevOps may take to
+    list a release or run that was started. `retry_pause`: the first pause after a refusal.
+    `retry_for`: how long a start is retried. `reconcile_lookback`: how far back reconcile searches
+    for missed registrations. `decision_retention`: how long decisions are stored.
     """
 
     claim_lease: timedelta

@@ -1,7 +1,7 @@
 """The exactly-once protocol: given the claim, the mark and the storage clock, decide the next step.
 
-A claim reserves (rule, workspace, model, version). The mark of the same rule, workspace and model
-is the newest version claimed, and holds the one start in flight. Both move in one transaction.
+A claim reserves (rule, workspace, model, version). The mark of (rule, workspace, model) records the
+newest version claimed, and its slot the one start in flight. Both change in one transaction.
 
     (none) ──take──▶ starting ──▶ started
                         │  ├────▶ failed    (refused: a person must act; retried with pauses)
@@ -9,7 +9,7 @@ is the newest version claimed, and holds the one start in flight. Both move in o
                         │  └────▶ unknown ──look up──▶ started │ waiting │ unknown
                         └ lease over: unknown
 
-Nothing here starts, waits or writes: the next step is a value, decided from values.
+Nothing here starts, waits or writes: each step is a value computed from values.
 """
 
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ from model_trigger.claims.claim import (
 from model_trigger.decisions.decision import Outcome
 from model_trigger.registrations.registration import Registration
 
-# What a delivery answers for a claim on which it does nothing.
-_ANSWERS = {
+# The outcome of a delivery that leaves a claim in this state.
+_OUTCOMES = {
     State.WAITING: Outcome.PENDING,
     State.FAILED: Outcome.FAILED,
     State.STARTED: Outcome.DUPLICATE,
@@ -41,10 +41,9 @@ _ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Another start is in flight: look again shortly, and answer `otherwise` in the end.
+    """Another start is in flight: read again shortly, and return `otherwise` if it still is.
 
-    `must_keep` is whether the registration is not in the ledger yet: it is written there before the
-    answer.
+    With `must_keep`, the registration is not in the ledger yet and must be written there first.
     """
 
     otherwise: Done
@@ -53,26 +52,26 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Proceed:
-    """Nothing was sent under a claim of this delivery: the answer to its write was lost."""
+    """The delivery owns the claim but lost the response to its write; nothing was sent yet."""
 
     claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """The claim may be taken, and the target started."""
+    """The claim can be taken and the target started."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """The outcome of a start is unknown: look the release up."""
+    """The outcome of a start is unknown: look up the release."""
 
     claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """The claim will not be started, or not any more: write that down."""
+    """The version will not be started, now or later: record that in its claim."""
 
     claim: Claim
     done: Done
@@ -80,7 +79,7 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class RemakeMark:
-    """The mark was made under another ordering: make it again from all claims."""
+    """The mark was made under another ordering: recompute it from all claims."""
 
     mark: Mark
 
@@ -89,11 +88,11 @@ Step = Done | Busy | Proceed | Take | LookUp | Settle | RemakeMark
 
 
 def next_step(snapshot: Snapshot, candidate: Candidate, owner: str, *, retry: bool = False) -> Step:
-    """Decide what a delivery may do next.
+    """Return the next step of a delivery.
 
-    `owner` names the claim that this delivery has written, or tried to write, and under which it
-    has started nothing for certain; it is empty otherwise. `retry` is for reconcile: a refused
-    start may be retried once its pause is over.
+    `owner` names the turn in which this delivery has written a claim, or tried to, and has
+    certainly not sent the POST under it; "" otherwise. `retry` is set by reconcile: a refused start
+    may be retried once its pause is over.
     """
     claim, now = snapshot.claim, snapshot.read_at
     if claim is None:
@@ -109,15 +108,15 @@ def next_step(snapshot: Snapshot, candidate: Candidate, owner: str, *, retry: bo
         return _claimable(snapshot, candidate)
     reason = claim.reason
     if standing in {State.STARTED, State.OBSERVED}:
-        reason = f"this rule has {standing} it before, at {claim.claimed_at:%Y-%m-%d %H:%M:%S} UTC"
-    return Done(_ANSWERS[standing], reason, claim.release)
+        reason = f"this rule already {standing} it at {claim.claimed_at:%Y-%m-%d %H:%M:%S} UTC"
+    return Done(_OUTCOMES[standing], reason, claim.release)
 
 
 def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
     claim, mark, now = snapshot.claim, snapshot.mark, snapshot.read_at
     if claim and claim.not_before and claim.not_before > now:
-        reason = f"{claim.reason}; not before {claim.not_before:%H:%M:%S} UTC"
-        return Done(_ANSWERS[claim.state], reason)
+        reason = f"{claim.reason}; it will be retried after {claim.not_before:%H:%M:%S} UTC"
+        return Done(_OUTCOMES[claim.state], reason)
     if mark and mark.ordering != candidate.ordering:
         return RemakeMark(mark)
     if mark is None or not candidate.exclusive:
@@ -134,9 +133,9 @@ def _claimable(snapshot: Snapshot, candidate: Candidate) -> Step:
 
 
 def _superseded_by(claim: Claim | None, mark: Mark, candidate: Candidate) -> str:
-    """Return what keeps a version from being started, "" when nothing does.
+    """Return why a version is superseded, "" if it is not.
 
-    A baseline blocks only what is older, and never what the ledger holds already.
+    A baseline blocks only older versions, and none that are already in the ledger.
     """
     if mark.version == candidate.version:
         return ""
@@ -144,18 +143,18 @@ def _superseded_by(claim: Claim | None, mark: Mark, candidate: Candidate) -> str
     if not candidate.newer_than(mark):
         is_older = candidate.older_than(mark.compared)
         shown = label(mark.version, mark.compared)
-        return f"{shown} is claimed, and is {'newer' if is_older else 'not older'}"
+        return f"{shown} is already claimed and is {'newer' if is_older else 'not older'}"
     is_comparable = baseline is not None and baseline.ordering == candidate.ordering
     if claim is None and baseline and is_comparable and candidate.older_than(baseline.compared):
         shown = label(baseline.version, baseline.compared)
-        return f"{shown} was registered before the rule, and is newer"
+        return f"{shown} is newer and was registered before the rule was known"
     return ""
 
 
 def superseded_by_registered(
     snapshot: Snapshot, candidate: Candidate, newer: Registration
 ) -> Settle:
-    """Settle a version because a newer one that the rule wants is registered in the workspace."""
+    """Return the step that settles a version because a newer matching one is registered."""
     claim = snapshot.claim or unclaimed(candidate.registration, snapshot.read_at)
-    reason = f"version {newer.version} is registered in the workspace, and is newer"
+    reason = f"version {newer.version} is registered in the workspace and is newer"
     return Settle(claim, Done(Outcome.SUPERSEDED, reason))

@@ -1,4 +1,4 @@
-"""What a look-up proves about a start whose outcome is unknown."""
+"""What a lookup proves about a start whose outcome is unknown."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,33 +15,34 @@ from model_trigger.claims.transitions import (
 from model_trigger.targets.kinds import may_be_mistaken
 from model_trigger.targets.request import Absent, Candidates, Found, Sighting, StartRequest
 
-# What may have started something that the ledger does not know.
+# Claims in these states may have started something that the ledger does not list.
 _MAY_HAVE_STARTED = (State.STARTING, State.UNKNOWN, State.GIVEN_UP)
+_DISTINGUISH = "To make runs distinguishable, declare the parameter modelTriggerKey in the pipeline"
 
 
 @dataclass(frozen=True, slots=True)
-class CouldNotTell:
-    """A look-up proved neither that there is a release nor that there is none."""
+class Inconclusive:
+    """The lookup proved neither that a release exists nor that there is none."""
 
     reason: str
 
 
 def may_prove_absence(claim: Claim, looked_up_at: datetime, list_lag: timedelta) -> bool:
-    """Whether a look-up that begins at this time may prove that there is no release.
+    """Whether a lookup that begins at this time can prove that there is no release.
 
-    Azure DevOps documents no bound on how long a list lags behind, so a POST that may have been
-    sent at the end of its lease is granted `list_lag` more to appear.
+    Azure DevOps documents no bound on the lag of its lists, so a POST sent at the end of its lease
+    gets another `list_lag` to appear.
     """
     return is_over(claim.lease_until + list_lag, looked_up_at)
 
 
 def resolve(
     sighting: Sighting, request: StartRequest, others: Iterable[Claim]
-) -> Found | Absent | CouldNotTell:
-    """Decide what became of a request, given what a look-up saw and all other claims.
+) -> Found | Absent | Inconclusive:
+    """Decide the outcome of a request from the result of a lookup and all other claims.
 
-    `others` are read after the list was, so that whoever started a run in it is among them. A run
-    without a key that another claim holds, or may hold, is never taken for this one's.
+    `others` must be read after the list, so that they include the claim of every run in it. A run
+    without a key that belongs, or may belong, to another claim is never attributed to this one.
     """
     if not isinstance(sighting, Candidates):
         return sighting
@@ -55,14 +56,18 @@ def resolve(
     rival = next((claim for claim in claims if _may_have_started_the_same(claim, request)), None)
     if rival:
         what = f"{rival.registration.model} {rival.version}"
-        return CouldNotTell(f"another start of {what} sent the same, and either may have: {links}")
+        return Inconclusive(
+            f"another start of {what} sent an indistinguishable request, and these may belong to "
+            f"either: {links}. {_DISTINGUISH}"
+        )
     if silent:
-        return CouldNotTell(f"whether it is one of these cannot be read: {links}")
+        return Inconclusive(
+            f"Azure DevOps does not report the parameters of these runs, and one may be it: {links}"
+        )
     if len(fitting) > 1:
-        return CouldNotTell(
-            f"{len(fitting)} runs were given the same, and one of them may be it: {links}. Delete "
-            "those that are too many, or forget the claim; declare the parameter modelTriggerKey "
-            "in the pipeline, and runs can be distinguished"
+        return Inconclusive(
+            f"{len(fitting)} runs have the same parameters, and any of them may be it: {links}. "
+            f"Delete the surplus runs, or forget the claim once it is given up. {_DISTINGUISH}"
         )
     return Found(fitting[0])
 
@@ -74,25 +79,25 @@ def _may_have_started_the_same(claim: Claim, request: StartRequest) -> bool:
 
 
 def sighted(claim: Claim, found: Found) -> Claim:
-    """Complete a claim: its release was found, perhaps with a second one."""
+    """Complete a claim whose release was found, perhaps with a second one."""
     others = (found.second, claim.second_release)
     second = next((one for one in others if one and one != found.release), None)
     return replace(started(claim, found.release), second_release=second)
 
 
 def after_sighting(current: Claim | None, sought: Claim, found: Found) -> Claim | None:
-    """Return what to write when a claim has changed while its release was found.
+    """Return the claim to write if it changed during the lookup that found its release.
 
-    None when there is nothing to write: all is recorded, or a later turn than that of the claim
-    that was `sought` is starting it, so that the release may be its own. One that is not the
-    recorded one is the second.
+    None if there is nothing to write: everything is recorded already, or a later turn than that of
+    the `sought` claim is starting it and may own the release. A release other than the recorded one
+    becomes the second.
     """
     if current is None:
         return None
     if current.release is None:
         if current.state is State.STARTING and current.owner != sought.owner:
             return None
-        # The request by which the look-up found it is the one that started it.
+        # The request by which the lookup found the release is the one that started it.
         return sighted(replace(current, request=sought.request or current.request), found)
     known = {current.release, current.second_release, None}
     second = next((one for one in (found.release, found.second) if one not in known), None)

@@ -1,4 +1,4 @@
-"""Start the targets of rules: the way in for events and for reconcile."""
+"""Start the targets of rules: the entry point for events and for reconcile."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from threading import Semaphore
 from model_trigger.claims import transitions
 from model_trigger.claims.attempt import Attempt
 from model_trigger.claims.claim import Candidate, Done, Partition
-from model_trigger.claims.lookup import Asked, Hold
+from model_trigger.claims.lookup import Freshness, Hold
 from model_trigger.claims.policy import Policy
 from model_trigger.claims.store import ClaimStore, ConflictError, LedgerError
 from model_trigger.deadline import Deadline
@@ -26,11 +26,11 @@ from model_trigger.targets.request import (
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """Starts the targets of rules, each registration once.
+    """Starts the target of a rule exactly once per registration.
 
-    `targets` and `models` are built when they are first called. `waiting_room` bounds how many
-    threads of the process may wait for another start at once: whoever waits holds a worker thread,
-    of which Azure Functions has few, and who gets no place is delivered again by Event Grid.
+    `targets` and `models` are built on first use. `waiting_room` limits how many threads of the
+    process wait for another start at once, since each occupies one of the few worker threads of
+    Azure Functions; without a place, a delivery fails and Event Grid retries it.
     """
 
     claims: ClaimStore
@@ -40,23 +40,23 @@ class Starter:
     policy: Policy
     waiting_room: Semaphore
 
-    def attend(
+    def start(
         self,
         evaluation: Evaluation,
         registration: Registration,
         deadline: Deadline,
         *,
-        retry: Asked | None = None,
+        retry: Freshness | None = None,
     ) -> Decision:
-        """Start the target of a rule that matched, unless it was started or must not be.
+        """Start the target of a matching rule, unless it was started already or must not be.
 
-        `retry` is for reconcile, and when it began: a refused start is retried once its pause is
-        over.
+        `retry` is set by reconcile to the beginning of its pass: a refused start is retried once
+        its pause is over.
         """
         rule = evaluation.rule
-        asked = retry or Asked(deadline.clock())
+        freshness = retry or Freshness(deadline.clock())
         partition = partition_of(rule, registration)
-        hold = self.hold(partition, registration.version, deadline, asked)
+        hold = self.hold(partition, registration.version, deadline, freshness)
         attempt = Attempt(
             rule,
             Candidate.of(evaluation, registration),
@@ -82,39 +82,41 @@ class Starter:
         )
 
     def keep(self, broken: BrokenRule, registration: Registration, deadline: Deadline) -> Decision:
-        """Keep a registration that a broken rule may want, until a person has fixed the rule.
+        """Keep a registration that a broken rule may match, until a person fixes the rule.
 
-        What the rule has observed before it broke is not kept, so that it never starts.
+        A version that the rule observed before it broke is not kept, so that it is never started.
         """
         partition = partition_of(broken, registration)
         observed = replace(partition, observed=True)
         outcome, reason = Outcome.FAILED, broken.reason
         try:
             if self.claims.read(observed, registration.version, deadline).claim:
-                reason = "this rule has observed it before"
+                reason = "this rule already observed it"
                 return Decision(Outcome.DUPLICATE, reason, broken.name, registration)
             snapshot = self.claims.read(partition, registration.version, deadline)
             if snapshot.claim is None:
                 claim = transitions.kept(registration, reason, snapshot.read_at)
                 self.claims.write(partition, claim, None, deadline)
         except ConflictError:
-            reason = f"{reason} (another delivery keeps it)"
+            reason = f"{reason} (kept by another delivery)"
         except LedgerError as error:
             outcome, reason = Outcome.PENDING, f"{reason}; {error}"
         return Decision(outcome, reason, broken.name, registration)
 
-    def hold(self, partition: Partition, version: str, deadline: Deadline, asked: Asked) -> Hold:
-        """Return what reads, writes and looks up one claim."""
+    def hold(
+        self, partition: Partition, version: str, deadline: Deadline, freshness: Freshness
+    ) -> Hold:
+        """Return the hold that reads, writes and looks up one claim."""
         lag = self.policy.list_lag
-        return Hold(self.claims, self.targets, lag, deadline, partition, version, asked)
+        return Hold(self.claims, self.targets, lag, deadline, partition, version, freshness)
 
-    def asks(self, rule: Rule, workspace: Workspace) -> tuple[str, ...]:
-        """Return whom a start asks: the organization, and the workspace if its list is needed."""
+    def dependencies(self, rule: Rule, workspace: Workspace) -> tuple[str, ...]:
+        """Return what a start calls: the organization, and the workspace if it must be listed."""
         url = (rule.target.organization_url or self.defaults.organization_url or "").rstrip("/")
         return (url, workspace.key) if rule.start is Start.LATEST else (url,)
 
 
 def partition_of(rule: Rule | BrokenRule, registration: Registration) -> Partition:
-    """Return the partition of a rule's claims on a model, as the rule's mode is now."""
+    """Return the partition of a rule's claims on a model in the rule's current mode."""
     observed = isinstance(rule, Rule) and rule.mode is Mode.OBSERVE
     return Partition(rule.name, registration.workspace, registration.model, observed)

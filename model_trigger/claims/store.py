@@ -1,4 +1,4 @@
-"""Where claims and marks are kept, as far as the protocol needs to know."""
+"""The storage of claims and marks, as a protocol."""
 
 from datetime import datetime
 from typing import Protocol
@@ -9,19 +9,19 @@ from model_trigger.targets.request import StartRequest
 
 
 class LedgerError(Exception):
-    """The ledger could not be read or written; a write may have taken effect all the same."""
+    """The ledger could not be read or written; a failed write may still have taken effect."""
 
 
 class UnreadableRowError(LedgerError):
-    """A row of the ledger is invalid; whoever operates the app must correct or remove it."""
+    """A row of the ledger is invalid; the operator must correct or delete it."""
 
 
 class ConflictError(Exception):
-    """Another process has changed the rows since they were read: read them again."""
+    """Another process changed the rows after they were read: read them again."""
 
 
 class ClaimStore(Protocol):
-    """Claims and marks. Every method raises LedgerError, and ConflictError where it says so."""
+    """Stores claims and marks. Every method may raise LedgerError."""
 
     def read(self, partition: Partition, version: str, deadline: Deadline) -> Snapshot:
         """Read the claim of one version and the mark, with the storage time."""
@@ -36,12 +36,12 @@ class ClaimStore(Protocol):
     ) -> tuple[Claim | None, Mark | None]:
         """Write a claim, a mark or both in one transaction; return them with their new etags.
 
-        Raises ConflictError when one of them has changed since it was read.
+        Raises ConflictError if either has changed since it was read.
         """
         ...
 
     def open_claims(self, deadline: Deadline) -> tuple[list[tuple[Partition, Claim]], datetime]:
-        """Read the claims of all partitions that are not final, with the storage time."""
+        """Read the open claims of all partitions, with the storage time."""
         ...
 
     def of_model(
@@ -51,13 +51,13 @@ class ClaimStore(Protocol):
         ...
 
     def troubled(self, deadline: Deadline) -> list[tuple[Partition, Claim]]:
-        """Read up to a thousand claims that are open, were given up, or started twice."""
+        """Read up to a thousand claims that are open, given up, or started twice."""
         ...
 
     def on_target(self, request: StartRequest, deadline: Deadline) -> list[tuple[Partition, Claim]]:
-        """Read the claims on the request's definition that started something, or may have."""
+        """Read the claims that started the request's definition, or may have."""
         ...
 
     def remove(self, partition: Partition, version: str | None, deadline: Deadline) -> list[str]:
-        """Remove one claim, or all claims and the mark; return the keys of the removed rows."""
+        """Delete one claim, or all claims and the mark; return the keys of the deleted rows."""
         ...

@@ -1,4 +1,4 @@
-"""How claims and marks change: each function returns the row to write next."""
+"""Transitions of claims and marks: each function returns the row to write next."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -28,10 +28,10 @@ from model_trigger.targets.request import (
 )
 
 _LONGEST_PAUSE = timedelta(hours=1)
-_MOST_DOUBLINGS = 20
-# What supersedes nothing: it was not started, and will not be.
+_MAX_DOUBLINGS = 20
+# Claims in these states supersede nothing: they were never started.
 _NEVER_STARTED = (State.KEPT, State.SUPERSEDED, State.CLOSED)
-# What a claim is once it is decided that it will not be started.
+# The state of a claim once it is decided that it will not be started.
 _SETTLED = {
     Outcome.SUPERSEDED: State.SUPERSEDED,
     Outcome.GIVEN_UP: State.GIVEN_UP,
@@ -41,10 +41,10 @@ _SETTLED = {
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One attempt at one claim: its own name, the key it would use for a new claim, and its lease.
+    """One attempt at one claim: its name (`owner`), the key for a new claim, and its lease.
 
-    `began` is when it began, before the reading that led to it, in seconds of the deadline's clock:
-    a POST is only sent in the first half of the lease, counted from there.
+    `began` is when it began, before the read that led to it, in seconds of the deadline's clock.
+    The POST may be sent only in the first half of the lease, counted from there.
     """
 
     owner: str
@@ -53,17 +53,17 @@ class Turn:
     began: float
 
     def post_until(self) -> float:
-        """Return the last moment at which a POST may be sent, in seconds of the same clock."""
+        """Return the latest time at which the POST may be sent, in seconds of the same clock."""
         return self.began + self.lease.total_seconds() / 2
 
 
 def kept(registration: Registration, reason: str, now: datetime) -> Claim:
-    """Keep a registration for a broken rule: nothing is claimed, no mark moves."""
+    """Return the row that keeps a registration for a broken rule; no mark moves."""
     return replace(unclaimed(registration, now), reason=reason, failed_since=now)
 
 
 def key_for(snapshot: Snapshot, turn: Turn) -> str:
-    """Return the key of the release: a claim that is taken again keeps its own."""
+    """Return the key for the release: the claim's own if it is taken again, else the turn's."""
     former = snapshot.former
     return former.key if former else turn.key
 
@@ -71,7 +71,7 @@ def key_for(snapshot: Snapshot, turn: Turn) -> str:
 def take(
     snapshot: Snapshot, candidate: Candidate, turn: Turn, request: StartRequest | None
 ) -> tuple[Claim, Mark | None]:
-    """Return the claim to write, and the mark if it moves; the lease begins at the reading.
+    """Return the claim to write, and the mark if it changes; the lease begins at `read_at`.
 
     An exclusive candidate also takes the slot.
     """
@@ -102,7 +102,7 @@ def take_unstarted(
 ) -> tuple[Claim, Mark | None]:
     """Return a claim under which no POST will be sent, and the mark if it moves.
 
-    The slot stays with whoever holds it.
+    The slot is not taken.
     """
     claim, _ = take(snapshot, candidate, turn, None)
     mark = _moved(snapshot.mark, candidate)
@@ -110,7 +110,7 @@ def take_unstarted(
 
 
 def _moved(mark: Mark | None, candidate: Candidate) -> Mark | None:
-    """Move the mark to the candidate where it is newer; the baseline stays."""
+    """Return the mark, moved to the candidate if that is newer; the baseline stays."""
     if mark and not candidate.newer_than(mark):
         return mark
     return replace(
@@ -122,7 +122,7 @@ def _moved(mark: Mark | None, candidate: Candidate) -> Mark | None:
 
 
 def remade_mark(mark: Mark, claims: Iterable[Claim], candidate: Candidate) -> Mark:
-    """Return a mark under the candidate's ordering: the newest of all claims that it can read."""
+    """Return the mark under the candidate's ordering: the newest claim that it can parse."""
     newest: tuple[Version, str] | None = None
     for claim in claims:
         if claim.state in _NEVER_STARTED:
@@ -142,7 +142,7 @@ def remade_mark(mark: Mark, claims: Iterable[Claim], candidate: Candidate) -> Ma
 
 
 def with_baseline(mark: Mark | None, baseline: Baseline) -> Mark | None:
-    """Return a mark with this baseline; None when there is nothing to write."""
+    """Return the mark with this baseline; None if there is nothing to write."""
     if mark and mark.baseline == baseline:
         return None
     return replace(mark or Mark("", None, baseline.ordering), baseline=baseline)
@@ -154,13 +154,13 @@ def started(claim: Claim, release: Release) -> Claim:
 
 
 def observed(claim: Claim) -> Claim:
-    """Complete a claim in mode `observe`: it would have been started."""
+    """Complete a claim in mode `observe`: its target would have been started."""
     return replace(claim, state=State.OBSERVED, reason="", not_before=None)
 
 
 def refused(claim: Claim, reason: str, now: datetime, pause: timedelta) -> Claim:
-    """Keep a claim whose start was refused; it is retried after a pause that grows."""
-    grown = pause * 2 ** min(claim.attempts - 1, _MOST_DOUBLINGS)
+    """Record a refused start; reconcile retries it after a growing pause."""
+    grown = pause * 2 ** min(claim.attempts - 1, _MAX_DOUBLINGS)
     return replace(
         claim,
         state=State.FAILED,
@@ -183,9 +183,9 @@ def unknown(claim: Claim, reason: str, now: datetime) -> Claim:
 def ended(
     claim: Claim, result: StartResult | None, now: datetime, pause: timedelta
 ) -> tuple[Claim, Done]:
-    """Return the claim as the result of its start leaves it, and the answer.
+    """Return the claim after its start, and the result of the attempt.
 
-    The result is None in mode `observe`; `pause` is the first one after a refusal.
+    `result` is None in mode `observe`; `pause` is the first one after a refusal.
     """
     match result:
         case None:
@@ -204,27 +204,27 @@ def ended(
 
 
 def settled(claim: Claim, done: Done) -> Claim:
-    """Close a claim that will not be started any more."""
+    """Return the claim in its final state: it will not be started."""
     return replace(claim, state=_SETTLED[done.outcome], reason=done.reason, not_before=None)
 
 
 def without_slot(mark: Mark | None, version: str) -> Mark | None:
-    """Free the slot when this version holds it; None when there is nothing to write."""
+    """Return the mark with its slot freed; None if this version does not hold the slot."""
     if mark is None or mark.in_flight != version:
         return None
     return replace(mark, in_flight="", in_flight_until=None)
 
 
 def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
-    """Return what to write when the claim has changed before it could be completed.
+    """Return the claim to write if it changed before it could be completed.
 
-    None when there is nothing to write: others go on with it, or it is written already. A release
-    of ours is never passed over: where another has started one meanwhile, it is the second.
+    None if there is nothing to write: another process continues with it, or the result is already
+    written. Our release is never dropped: if another process also started one, ours is the second.
     """
     if current is None:
         return None
     if current.owner == completed.owner and current.state is State.STARTING:
-        # A frozen process may have recorded its own release: the second, unless this start failed.
+        # A frozen process may have recorded its release: it is the second, unless ours failed.
         another, ours = current.second_release, replace(completed, etag=current.etag)
         if another and completed.state in {State.WAITING, State.FAILED}:
             return started(ours, another)

@@ -1,8 +1,8 @@
-"""What reconcile remembers from pass to pass, and what it makes of a workspace's list of models.
+"""What reconcile remembers between passes, and what it derives from a list of models.
 
-A pass lists the models of a workspace, and the versions only of those that have changed or that a
-rule is new to. What was registered before a rule was new or changed, or before the workspace was
-listed in WORKSPACES, is its baseline: it is marked as known, and never started by reconcile.
+A pass lists the models of a workspace, and the versions only of models that changed or to which a
+rule is new. Registrations from before a rule was added or changed, or before the workspace was
+listed in WORKSPACES, are the rule's baseline: reconcile marks them as known and never starts them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,21 +17,21 @@ from model_trigger.registrations.registration import Registration, Workspace
 from model_trigger.rules.book import BrokenRule
 from model_trigger.rules.rule import Evaluation, Rule
 
-# The list of a model's versions lags behind its summary, half a minute in the tests of
-# https://github.com/Azure/azure-sdk-for-python (sdk/ml/azure-ai-ml/tests/model/e2etests), and
-# MLflow writes tags after registering: for so long, the versions are listed again.
+# How long versions are listed again: the list of a model's versions lags behind its summary, by
+# half a minute in the tests of https://github.com/Azure/azure-sdk-for-python
+# (sdk/ml/azure-ai-ml/tests/model/e2etests), and MLflow writes tags after registering.
 SETTLING = timedelta(minutes=10)
-# The storage clock shows whole seconds, rounded down; Azure ML's shows fractions.
+# The storage clock rounds down to whole seconds; Azure ML's clock has fractions.
 _CLOCK_STEP = timedelta(seconds=1)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelNote:
-    """A model's summary when its versions were last listed, by the storage clock, and decided on.
+    """A model's summary when its versions were last listed and decided on, in storage time.
 
-    Its versions are listed again until they have been at or after `settles_at`. `tried_at` is when
-    that was last tried, whatever came of it.
+    The versions are listed again until a listing at or after `settles_at`. `tried_at` is when
+    listing was last tried, successfully or not.
     """
 
     model: ModelSummary
@@ -42,9 +42,10 @@ class ModelNote:
 
 @dataclass(frozen=True, slots=True)
 class RuleNote:
-    """Since when a rule selects as it does in a workspace; `selectors` is the digest of how.
+    """Since when a rule selects as it does in a workspace.
 
-    `broken_since` is the last look at the workspace at which the rule was valid, None if it is.
+    `selectors` is a digest of the fields that select. `broken_since` is the last check of the
+    workspace before the rule broke; None if it is valid.
     """
 
     selectors: str
@@ -54,9 +55,9 @@ class RuleNote:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a workspace was checked: of so many models, what the last pass did.
+    """The progress of the last pass through the `models` of a workspace.
 
-    `checked` are done with, `failed` could not be, and for those `left` there was no time.
+    `checked` and `failed` count the models that were due; for those `left`, no time remained.
     """
 
     models: int
@@ -66,7 +67,7 @@ class Progress:
 
     @property
     def passes_left(self) -> int | None:
-        """How many more passes it takes at this pace; None when the last one got nowhere."""
+        """How many more passes are needed at this pace; None if the last one checked no model."""
         if not self.left:
             return 0
         return -(-self.left // self.checked) if self.checked else None
@@ -74,9 +75,9 @@ class Progress:
 
 @dataclass(slots=True)
 class Tally:
-    """What a check of a workspace has come to: of its models, those due, checked and failed.
+    """Counts of one check of a workspace: its models, and those due, checked and failed.
 
-    `problem` is the last thing that went wrong.
+    `problem` is the last error, "" if there was none.
     """
 
     models: int
@@ -88,9 +89,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceNote:
-    """Since when a workspace is listed, and when it was last looked at and checked to its end.
+    """When a workspace was first noted (`since`), last checked, and last checked completely.
 
-    `problem` is why the last look did not get there, if not for lack of time.
+    `problem` is why the last check was incomplete, unless it only ran out of time.
     """
 
     workspace: Workspace
@@ -102,17 +103,17 @@ class WorkspaceNote:
 
     @property
     def turn(self) -> datetime:
-        """When it last had its turn; long ago when it never had."""
+        """When it last had its turn; LONG_AGO if never."""
         return self.looked_at or LONG_AGO
 
     def after(self, tally: Tally, now: datetime) -> "WorkspaceNote":
-        """Return the note after a check that began at this time."""
+        """Return the note after a check that began at `now`."""
         tried = tally.checked + tally.failed
         note = replace(self, problem=tally.problem)
         if tally.models or not tally.problem:
             progress = Progress(tally.models, tally.checked, tally.failed, tally.due - tried)
             note = replace(note, progress=progress)
-        if tried or not tally.due:  # a workspace that got no time comes first in the next pass
+        if tried or not tally.due:  # a workspace that got no time goes first in the next pass
             note = replace(note, looked_at=now)
         if tally.checked == tally.due and not tally.problem:
             note = replace(note, passed_at=now)
@@ -121,17 +122,17 @@ class WorkspaceNote:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered of the rules and models of one workspace, by their names."""
+    """The notes on the rules and models of one workspace, by name."""
 
     rules: Mapping[str, RuleNote] = field(default_factory=dict[str, RuleNote])
     models: Mapping[str, ModelNote] = field(default_factory=dict[str, ModelNote])
 
 
 class NoteStore(Protocol):
-    """Keeps what reconcile notes. Every method raises LedgerError."""
+    """Stores the notes of reconcile. Every method may raise LedgerError."""
 
     def workspaces(self, deadline: Deadline) -> tuple[Mapping[str, WorkspaceNote], datetime]:
-        """Read the note of each workspace, by the workspace's key, with the storage time."""
+        """Read the notes of all workspaces, by workspace key, with the storage time."""
         ...
 
     def note_workspace(self, note: WorkspaceNote, deadline: Deadline) -> None:
@@ -139,7 +140,7 @@ class NoteStore(Protocol):
         ...
 
     def forget_workspace(self, workspace: Workspace, deadline: Deadline) -> None:
-        """Remove the note of a workspace: when it returns, it is new."""
+        """Delete the note of a workspace: if it returns, it is new."""
         ...
 
     def memory(self, workspace: Workspace, deadline: Deadline) -> Memory:
@@ -149,21 +150,21 @@ class NoteStore(Protocol):
     def note_rule(
         self, workspace: Workspace, rule: str, note: RuleNote, deadline: Deadline
     ) -> None:
-        """Write since when a rule selects as it does in a workspace."""
+        """Write the note on a rule in a workspace."""
         ...
 
     def forget_rule(self, workspace: Workspace, rule: str, deadline: Deadline) -> None:
-        """Remove the note on a rule: when it returns, it is new."""
+        """Delete the note on a rule: if it returns, it is new."""
         ...
 
     def note_model(self, workspace: Workspace, note: ModelNote, deadline: Deadline) -> None:
-        """Write how a model was listed, once all that was found in it is decided."""
+        """Write the note on a model in a workspace."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One look at one workspace: what is known before it, and when it begins."""
+    """One pass through one workspace: the notes from before it, and when it began."""
 
     rules: Mapping[str, RuleNote]
     models: Mapping[str, ModelNote]
@@ -171,7 +172,7 @@ class Pass:
     lookback: timedelta
 
     def must_list(self, model: ModelSummary, rules: Iterable[Rule | BrokenRule]) -> bool:
-        """Whether the versions of a model that these rules are about must be listed."""
+        """Whether the versions of a model must be listed for these rules."""
         names = [rule.name for rule in rules]
         note = self.models.get(model.name)
         if not names or note is None:
@@ -183,29 +184,29 @@ class Pass:
         )
 
     def is_new(self, rule: str, model: str) -> bool:
-        """Whether a rule is new to a model: its versions have not been listed for it."""
+        """Whether a model's versions were last listed before the rule was known."""
         return self.listed_at(model) < self.rules[rule].since
 
     def listed_at(self, model: str) -> datetime:
-        """Return when the versions of a model were last listed; long ago when they never were."""
+        """Return when the versions of a model were last listed; LONG_AGO if never."""
         note = self.models.get(model)
         return note.listed_at if note else LONG_AGO
 
     def tried_at(self, model: str) -> datetime:
-        """Return when listing a model's versions was last tried; long ago when it never was."""
+        """Return when listing the versions of a model was last tried; LONG_AGO if never."""
         note = self.models.get(model)
         return note.tried_at if note else LONG_AGO
 
     def tried(self, model: ModelSummary) -> ModelNote:
-        """Note that a model's versions could not be listed, or not be decided on."""
+        """Return the note on a model whose versions could not be listed or decided on."""
         note = self.models.get(model.name)
         if note:
             return replace(note, tried_at=self.began_at)
-        # Without its summary: when it is listed for the first time, it may have to settle.
+        # Without its summary: when its versions are first listed, it may still have to settle.
         return ModelNote(ModelSummary(model.name, None, None), LONG_AGO, LONG_AGO, self.began_at)
 
     def noted(self, model: ModelSummary, versions: Iterable[Registration]) -> ModelNote:
-        """Note that a model's versions have been listed and decided on."""
+        """Return the note on a model whose versions have been listed and decided on."""
         listed = list(versions)
         before = self.models.get(model.name)
         settles = [LONG_AGO]
@@ -213,23 +214,23 @@ class Pass:
             settles.append(before.settles_at)
         elif model.latest_version not in {None, *(one.version for one in listed)}:
             settles.append(self.began_at + SETTLING)
-        # A date in the future is not one to wait for.
+        # Do not wait for a date in the future.
         moments = (one.registered_at for one in listed if one.registered_at)
         latest = self.began_at + SETTLING
         settles.extend(moment + SETTLING for moment in moments if moment < latest)
         return ModelNote(model, self.began_at, max(settles), self.began_at)
 
     def is_baseline(self, rule: str, registration: Registration) -> bool:
-        """Whether a registration was there before the rule, or before the workspace, was known."""
+        """Whether a registration is in the baseline: from before the rule was known, or undated."""
         registered_at = registration.registered_at
         return registered_at is None or registered_at <= self.rules[rule].since + _CLOCK_STEP
 
     def may_be_missing(self, rule: str, registration: Registration) -> bool:
-        """Whether a registration may have been missed: it is new to the rule and recent."""
+        """Whether a registration may have been missed: not in the baseline, and recent."""
         if registration.registered_at is None or self.is_baseline(rule, registration):
             return False
         window = min(self.listed_at(registration.model), self.began_at - self.lookback)
-        # What came before a rule broke was decided on while it was valid.
+        # Registrations from before the rule broke were decided on while it was valid.
         since = self.rules[rule].broken_since or window
         return registration.registered_at > max(window, since)
 
@@ -237,10 +238,10 @@ class Pass:
 def noted(
     rule: Rule | BrokenRule, note: RuleNote | None, workspace: WorkspaceNote, now: datetime
 ) -> RuleNote:
-    """Note since when a rule selects as it does.
+    """Return the note on a rule, given the previous one.
 
-    A broken rule keeps what was noted of it: when it is fixed, nothing of it may have changed. What
-    was noted before the workspace was removed and added again is void.
+    A broken rule keeps its note, because it may select the same once it is fixed. A note from
+    before the workspace was removed and added again is discarded.
     """
     if note and note.since < workspace.since:
         note = None
@@ -254,7 +255,7 @@ def noted(
 
 
 def baseline_of(found: Iterable[tuple[Evaluation, Registration]]) -> Baseline | None:
-    """Make a rule's baseline from what was there before it: the newest that it would want."""
+    """Return the newest version that matched, as the baseline; None if none did."""
     known = [
         (evaluation.version, registration.version, evaluation.rule.ordering)
         for evaluation, registration in found

@@ -20,12 +20,12 @@ from model_trigger.registrations.registration import Registration
 from model_trigger.rules.book import BrokenRule
 from model_trigger.rules.rule import Rule
 
-# What one registration may take, in seconds, as for a delivery.
+# Seconds for one registration, as for a delivery.
 ONE_START = 25.0
-# More claims of a rule and model than this are read with one query.
-_MOST_READS = 20
+# If more claims than this are needed, all claims of the partition are read with one query.
+_MAX_SINGLE_READS = 20
 
-# Yields decisions, and returns whether everything was decided.
+# Yields decisions and returns whether everything was decided.
 Decisions = Generator[Decision, None, bool]
 
 _log = logging.getLogger("model_trigger")
@@ -33,58 +33,61 @@ _log = logging.getLogger("model_trigger")
 
 @dataclass(frozen=True, slots=True)
 class RuleCheck:
-    """The versions of one model under one rule; `unanswered` are those who did not answer."""
+    """The check of one model's versions under one rule.
+
+    `unanswered` are the organizations and workspaces that did not respond in this pass.
+    """
 
     rule: Rule | BrokenRule
     versions: Sequence[Registration]
-    this: Pass
+    current: Pass
     starter: Starter
     deadline: Deadline
     unanswered: set[str]
 
     def run(self) -> Decisions:
-        """Mark the baseline of a rule that is new to the model, and start or keep the missing.
+        """Mark the baseline of a rule that is new to the model; start or keep what is missing.
 
-        Raises LedgerError, and ConflictError when a version is claimed just now.
+        Raises LedgerError, and ConflictError if a version is claimed at the same time.
         """
         rule = self.rule
-        missing = [one for one in self.versions if self.this.may_be_missing(rule.name, one)]
+        missing = [one for one in self.versions if self.current.may_be_missing(rule.name, one)]
         if isinstance(rule, BrokenRule):
             return (yield from self.keep(rule, missing))
-        if self.versions and self.this.is_new(rule.name, self.versions[0].model):
+        if self.versions and self.current.is_new(rule.name, self.versions[0].model):
             self.mark_baseline(rule)
         return (yield from self.start(rule, missing))
 
     def mark_baseline(self, rule: Rule) -> None:
-        """Mark the newest version that was there before the rule."""
-        there = [one for one in self.versions if self.this.is_baseline(rule.name, one)]
-        baseline = baseline_of((rule.evaluate(one), one) for one in there)
+        """Mark the newest matching version that was registered before the rule was known."""
+        known = [one for one in self.versions if self.current.is_baseline(rule.name, one)]
+        baseline = baseline_of((rule.evaluate(one), one) for one in known)
         if baseline is None:
             return
-        partition, claims = partition_of(rule, there[0]), self.starter.claims
+        partition, claims = partition_of(rule, known[0]), self.starter.claims
         mark = claims.read(partition, baseline.version, self.deadline).mark
         marked = with_baseline(mark, baseline)
         if marked:
             claims.write(partition, None, marked, self.deadline)
 
     def start(self, rule: Rule, missing: Sequence[Registration]) -> Decisions:
-        """Start what the rule wants and does not know, the older versions first."""
+        """Start the undecided versions that the rule matches, in ascending order."""
         pairs = [(rule.evaluate(one), one) for one in self.undecided(missing)]
         wanted = [(found.version, found, one) for found, one in pairs if found.matched]
-        asked = self.starter.asks(rule, self.versions[0].workspace) if wanted else ()
+        needed = self.starter.dependencies(rule, self.versions[0].workspace) if wanted else ()
         decided = True
         for _, evaluation, registration in sorted(wanted, key=itemgetter(0)):
-            if not self.unanswered.isdisjoint(asked) or not self.deadline.allows(ONE_START):
+            if not self.unanswered.isdisjoint(needed) or not self.deadline.allows(ONE_START):
                 return False
             one = self.deadline.within(ONE_START)
-            decision = self.starter.attend(evaluation, registration, one)
+            decision = self.starter.start(evaluation, registration, one)
             self.unanswered.update({decision.unanswered} - {""})
             decided = decided and decision.outcome is not Outcome.PENDING
             yield decision
         return decided
 
     def keep(self, broken: BrokenRule, missing: Sequence[Registration]) -> Decisions:
-        """Keep what a broken rule may want."""
+        """Keep the undecided versions for a broken rule, which may match them."""
         decided = True
         for registration in self.undecided(missing):
             if not self.deadline.allows(ONE_START):
@@ -95,11 +98,11 @@ class RuleCheck:
         return decided
 
     def undecided(self, missing: Sequence[Registration]) -> Iterator[Registration]:
-        """Yield those on which the rule has not decided, and which it does not keep.
+        """Yield the registrations that have no claim or, if the rule is valid, are only kept.
 
-        One whose row cannot be read is known, and logged.
+        One whose row is invalid counts as decided, and is logged.
         """
-        states = self.states(missing) if len(missing) > _MOST_READS else None
+        states = self.states(missing) if len(missing) > _MAX_SINGLE_READS else None
         for one in missing:
             try:
                 state = states[one.version] if states is not None else self.state(one)
@@ -110,13 +113,13 @@ class RuleCheck:
                 yield one
 
     def state(self, one: Registration) -> State | None:
-        """Read the state of one version's claim, None when there is none."""
+        """Read the state of one version's claim; None if there is no claim."""
         partition = partition_of(self.rule, one)
         claim = self.starter.claims.read(partition, one.version, self.deadline).claim
         return claim.state if claim else None
 
     def states(self, missing: Sequence[Registration]) -> Mapping[str, State | None] | None:
-        """Read the states of many claims at once, None where a row of them cannot be read."""
+        """Read the states of all claims at once; None if a row is invalid."""
         partition = partition_of(self.rule, missing[0])
         try:
             found = self.starter.claims.all_in(partition, self.deadline)

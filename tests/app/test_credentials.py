@@ -81,5 +81,5 @@ def test_an_event_that_waits_for_a_token_is_delivered_again(configure, listen):
         AZURE_DEVOPS_ORG_URL=SERVICES,
         RULES=rules(None),
     )
-    with pytest.raises(DeliverAgainError, match="the identity endpoint answered HTTP 503: busy"):
+    with pytest.raises(DeliverAgainError, match="the identity endpoint returned HTTP 503: busy"):
         deliver()

@@ -177,7 +177,7 @@ def test_an_unexpected_fault_in_one_rule_does_not_stop_the_others(make_services,
                 raise ZeroDivisionError
             return services.ledger.claims.read(partition, version, limit)
 
-    with pytest.raises(DeliverAgainError, match=r"^odd: an unexpected fault .*ZeroDivisionError"):
+    with pytest.raises(DeliverAgainError, match=r"^odd: unexpected error in .*ZeroDivisionError"):
         handle_event(event_text(17), with_changes(services, claims=Odd()))
 
     assert {"odd": "pending", "good": "started"} == {

@@ -145,7 +145,7 @@ def test_a_permanent_fault_fails_for_every_client(ask, endpoint, given):
     endpoint.answers = [given] * 100
     message = ask["lasting"]()
 
-    assert f"the identity endpoint answered HTTP {given.status}: " in message
+    assert f"the identity endpoint returned HTTP {given.status}: " in message
     assert "check the app's managed identity, and AZURE_CLIENT_ID" in message
 
 

@@ -146,7 +146,7 @@ def test_a_value_that_is_nested_too_deeply_is_described_as_such():
     for _ in range(300_000):
         deep = [deep]
 
-    assert "what is nested too deeply" == shown(deep)
+    assert "a value nested too deeply" == shown(deep)
 
 
 @pytest.mark.parametrize(

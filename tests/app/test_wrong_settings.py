@@ -28,8 +28,8 @@ NO_WORKSPACE = (
     "is not the resource id of a workspace; expected /subscriptions/<id>/resourceGroups/<group>"
     "/providers/Microsoft.MachineLearningServices/workspaces/<name>"
 )
-NO_STORAGE = "is not a connection string of a storage account"
-NO_PREFIX = "is not how a table's name begins; expected a letter, then at most 53 letters or digits"
+NO_STORAGE = "is not a valid storage connection string"
+NO_PREFIX = "is not a valid table name prefix; expected a letter, then at most 53 letters or digits"
 
 
 WRONG = [
@@ -44,8 +44,8 @@ WRONG = [
     ),
     ("WORKSPACES", "ml-prod", f'"ml-prod" {NOT_A_LIST}'),
     ("WORKSPACES", "{}", f'"{{}}" {NOT_A_LIST}'),
-    ("WORKSPACES", '["x"]', f'"[\\"x\\"]" is not right: "x" {NO_WORKSPACE}'),
-    ("WORKSPACES", "[5]", f'"[5]" is not right: "5" {NO_WORKSPACE}'),
+    ("WORKSPACES", '["x"]', f'"[\\"x\\"]" is invalid: "x" {NO_WORKSPACE}'),
+    ("WORKSPACES", "[5]", f'"[5]" is invalid: "5" {NO_WORKSPACE}'),
     ("LEDGER_PREFIX", "model-trigger", f'"model-trigger" {NO_PREFIX}'),
     ("LEDGER_PREFIX", "1a", f'"1a" {NO_PREFIX}'),
     ("LEDGER_PREFIX", "a" * 55, f'"{"a" * 55}" {NO_PREFIX}'),
@@ -58,17 +58,17 @@ WRONG = [
     ("RETRY_FOR", "-P1D", f'"-P1D" {NOT_A_DURATION}'),
     ("RETRY_FOR", "P1DT", f'"P1DT" {NOT_A_DURATION}'),
     ("DECISION_RETENTION", "P3M", f'"P3M" {NOT_A_DURATION}'),
-    ("DECISION_RETENTION", "P10001D", '"P10001D" is too long; at most P10000D'),
-    ("LIST_LAG", "P" + "9" * 400 + "D", f'"P{"9" * 198}… is too long; at most P10000D'),
-    ("CLAIM_LEASE", "PT0S", '"PT0S" is too short; at least PT4S'),
-    ("CLAIM_LEASE", "PT3.999S", '"PT3.999S" is too short; at least PT4S'),
+    ("DECISION_RETENTION", "P10001D", '"P10001D" must be at most P10000D'),
+    ("LIST_LAG", "P" + "9" * 400 + "D", f'"P{"9" * 198}… must be at most P10000D'),
+    ("CLAIM_LEASE", "PT0S", '"PT0S" must be at least PT4S'),
+    ("CLAIM_LEASE", "PT3.999S", '"PT3.999S" must be at least PT4S'),
     ("RETRY_PAUSE", "PT0M", '"PT0M" must be longer than zero'),
     ("DECISION_RETENTION", "P0D", '"P0D" must be longer than zero'),
     (
         "OUTCOME_TOPIC_ENDPOINT",
         "http://t/api/events",
         (
-            '"http://t/api/events" is plain http, over which no token is sent; did you mean '
+            '"http://t/api/events" must use https, because a token is sent to it; did you mean '
             "'https://t/api/events'?"
         ),
     ),
@@ -76,25 +76,25 @@ WRONG = [
         "AzureWebJobsStorage__accountName",
         "a.b",
         (
-            '"a.b" is not the name of a storage account; '
-            "expected 3 to 24 lower-case letters and digits"
+            '"a.b" is not a valid storage account name; '
+            "expected 3 to 24 lowercase letters and digits"
         ),
     ),
     (
         "AzureWebJobsStorage__accountName",
         f"AccountName=a;AccountKey={NEVER_SHOWN}",
-        "is not the name of a storage account; expected 3 to 24 lower-case letters and digits",
+        "is not a valid storage account name; expected 3 to 24 lowercase letters and digits",
     ),
     (
         "AzureWebJobsStorage__tableServiceUri",
         f"a.table.core.windows.net?sig={NEVER_SHOWN}",
-        "is not an address, which begins with https://",
+        "is not a URL that begins with https://",
     ),
-    ("AzureWebJobsStorage", NEVER_SHOWN, f"{NO_STORAGE}: a part of it is not <name>=<value>"),
+    ("AzureWebJobsStorage", NEVER_SHOWN, f"{NO_STORAGE}: one of its parts is not <name>=<value>"),
     (
         "AzureWebJobsStorage",
         f"AccountName=a;AccountKey={NEVER_SHOWN};",
-        f"{NO_STORAGE}: AccountKey is not base64, as if a part of it were cut off",
+        f"{NO_STORAGE}: AccountKey is not valid base64; it may have been cut off",
     ),
     (
         "AzureWebJobsStorage",
@@ -109,18 +109,18 @@ WRONG = [
     (
         "AzureWebJobsStorage",
         f"AccountName=a;accountname=b;AccountKey={NEVER_SHOWN}",
-        f"{NO_STORAGE}: a name is given twice",
+        f"{NO_STORAGE}: a name appears twice",
     ),
     (
         "AzureWebJobsStorage",
         f"AccountName=;AccountKey={NEVER_SHOWN}",
-        f"{NO_STORAGE}: a part of it is not <name>=<value>",
+        f"{NO_STORAGE}: one of its parts is not <name>=<value>",
     ),
-    ("OUTCOME_TOPIC_ENDPOINT", "t", '"t" is not an address, which begins with https://'),
+    ("OUTCOME_TOPIC_ENDPOINT", "t", '"t" is not a URL that begins with https://'),
     (
         "AzureWebJobsStorage__tableServiceUri",
         "account",
-        '"account" is not an address, which begins with https://',
+        '"account" is not a URL that begins with https://',
     ),
 ]
 
@@ -131,7 +131,7 @@ WRONG = [
 def test_an_invalid_setting_is_reported_with_what_is_expected(put, name, text, expected):
     put(**{name: text})
 
-    assert f"wrong app settings: {name}: {expected}" == reported()
+    assert f"invalid app settings: {name}: {expected}" == reported()
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_key_vault_reference_that_azure_could_not_resolve_is_named(put, name):
     put(**{name: "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/pat)"})
 
     assert re.match(
-        rf'wrong app settings: {name}: ("@Microsoft.KeyVault\(.*\)" )?is a Key Vault reference '
+        rf'invalid app settings: {name}: ("@Microsoft.KeyVault\(.*\)" )?is a Key Vault reference '
         "that Azure could not resolve: check that the secret exists",
         reported(),
     )
@@ -229,7 +229,8 @@ def test_all_invalid_settings_are_reported_together(put):
     put(MODE="x", CLAIM_LEASE="x", WORKSPACES="x")
 
     names = [
-        one.partition(":")[0] for one in reported().removeprefix("wrong app settings: ").split("; ")
+        one.partition(":")[0]
+        for one in reported().removeprefix("invalid app settings: ").split("; ")
     ]
     assert ["WORKSPACES", "MODE", "CLAIM_LEASE"] == names
 

@@ -17,9 +17,9 @@ import pytest
 
 from model_trigger.claims import transitions
 from model_trigger.claims.claim import Mark
-from model_trigger.claims.lookup import Asked
+from model_trigger.claims.lookup import Freshness
 from model_trigger.claims.protocol import LookUp, Settle, Take
-from model_trigger.claims.sighting import CouldNotTell
+from model_trigger.claims.sighting import Inconclusive
 from model_trigger.decisions.decision import Outcome
 from model_trigger.targets.request import Absent, AzureDevOpsError, Unknown
 from tests.checker.scenario import Delivery, Scenario
@@ -124,7 +124,7 @@ def _unknown_is_waiting(_: Mutant, claim: Any, reason: str, _now: Any) -> Any:
 
 def _could_not_tell_is_absent(original: Mutant, *arguments: Any) -> Any:
     seen = original(*arguments)
-    return Absent() if isinstance(seen, CouldNotTell) else seen
+    return Absent() if isinstance(seen, Inconclusive) else seen
 
 
 def _what_cannot_be_read_is_absent(original: Mutant, *arguments: Any) -> Any:
@@ -139,11 +139,11 @@ def _closed_without_looking(_: Mutant, claim: Any, reason: str) -> Any:
 
 
 def _any_reading_serves(original: Mutant, hold: Any, claim: Any, snapshot: Any) -> Any:
-    return Asked(hold.asked.at, original(hold, claim, snapshot).on)
+    return Freshness(hold.freshness.at, original(hold, claim, snapshot).on)
 
 
 def _early_proof(_: Mutant, hold: Any, _claim: Any, snapshot: Any) -> Any:
-    return Asked(hold.deadline.clock(), snapshot.read_at)
+    return Freshness(hold.deadline.clock(), snapshot.read_at)
 
 
 def _mark_stays(original: Mutant, *arguments: Any) -> Any:
@@ -276,7 +276,7 @@ MUTATIONS = (
     ),
     Mutation(
         "absence is proven at any time",
-        "claims.lookup:Hold._asked",
+        "claims.lookup:Hold._freshness",
         _early_proof,
         "started twice",
         scenario(ONE, ONE, faults=LOST_ANSWER),
@@ -296,7 +296,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an earlier reading of the list serves as proof",
-        "claims.lookup:Hold._asked",
+        "claims.lookup:Hold._freshness",
         _any_reading_serves,
         "started twice",
         scenario(

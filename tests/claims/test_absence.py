@@ -115,7 +115,7 @@ def test_a_claim_is_closed_after_a_long_absence_of_its_rule(settled):
     settled.let_pass(timedelta(minutes=2))
 
     assert [("churn", "17", "closed")] == settled.reconcile()
-    assert settled.claim().reason.startswith("there has been no rule 'churn' since 20")
+    assert settled.claim().reason.startswith("rule 'churn' has been absent since 20")
 
 
 def test_a_past_absence_does_not_count_towards_the_next_one(settled):

@@ -12,7 +12,7 @@ from tests.support.trial import Interposed, with_changes
 
 
 def test_a_matching_registration_starts_the_release_with_that_version(churn):
-    decision = churn.attend()
+    decision = churn.start()
 
     (release,) = churn.azure_devops.releases
     assert (Outcome.STARTED, "churn", "17") == (
@@ -27,7 +27,7 @@ def test_a_matching_registration_starts_the_release_with_that_version(churn):
 
 
 def test_the_release_can_be_found_again_by_its_key(churn):
-    churn.attend()
+    churn.start()
 
     key = churn.snapshot().claim.key
     (release,) = churn.azure_devops.releases
@@ -35,44 +35,44 @@ def test_the_release_can_be_found_again_by_its_key(churn):
 
 
 def test_a_second_delivery_is_a_duplicate_with_the_same_link(churn):
-    first, second = churn.attend(), churn.attend()
+    first, second = churn.start(), churn.start()
 
     assert (Outcome.DUPLICATE, first.release) == (second.outcome, second.release)
     assert 1 == len(churn.posts)
 
 
 def test_versions_start_in_order_and_never_step_back(churn):
-    outcomes = [churn.attend(version).outcome for version in ("9", "10", "8", "9", "11")]
+    outcomes = [churn.start(version).outcome for version in ("9", "10", "8", "9", "11")]
 
     assert ["started", "started", "superseded", "duplicate", "started"] == outcomes
     assert ["9", "10", "11"] == churn.versions
 
 
 def test_every_starts_each_version_once_in_any_order(churn):
-    outcomes = [churn.attend(each, start="every").outcome for each in ("10", "9", "10", "11", "9")]
+    outcomes = [churn.start(each, start="every").outcome for each in ("10", "9", "10", "11", "9")]
 
     assert ["started", "started", "duplicate", "started", "duplicate"] == outcomes
 
 
 def test_a_rule_changed_from_every_to_newer_knows_what_was_started(churn):
-    churn.attend("10", start="every")
+    churn.start("10", start="every")
 
-    assert Outcome.SUPERSEDED == churn.attend("9", start="newer").outcome
+    assert Outcome.SUPERSEDED == churn.start("9", start="newer").outcome
 
 
 def test_a_rule_that_changes_its_ordering_rebuilds_its_mark(churn):
     semantic = {"scheme": "semver", "version_from": "tag:v"}
-    churn.attend("1", tags={"v": "2.0.0"})
-    churn.attend("2", tags={"v": "1.0.0"})
+    churn.start("1", tags={"v": "2.0.0"})
+    churn.start("2", tags={"v": "1.0.0"})
 
-    assert Outcome.SUPERSEDED == churn.attend("3", tags={"v": "1.9.0"}, **semantic).outcome
-    assert Outcome.STARTED == churn.attend("4", tags={"v": "2.1.0"}, **semantic).outcome
+    assert Outcome.SUPERSEDED == churn.start("3", tags={"v": "1.9.0"}, **semantic).outcome
+    assert Outcome.STARTED == churn.start("4", tags={"v": "2.1.0"}, **semantic).outcome
 
 
 def test_many_concurrent_deliveries_start_one_release(churn):
     outcomes = []
     threads = [
-        threading.Thread(target=lambda: outcomes.append(churn.attend().outcome)) for _ in range(8)
+        threading.Thread(target=lambda: outcomes.append(churn.start().outcome)) for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -85,7 +85,7 @@ def test_many_concurrent_deliveries_start_one_release(churn):
 
 def test_many_concurrent_versions_never_step_back(churn):
     threads = [
-        threading.Thread(target=partial(churn.attend, str(version), limit=standing_still()))
+        threading.Thread(target=partial(churn.start, str(version), limit=standing_still()))
         for version in range(1, 9)
     ]
     for thread in threads:
@@ -98,7 +98,7 @@ def test_many_concurrent_versions_never_step_back(churn):
 
 
 def test_a_value_that_could_harm_a_script_is_refused_before_the_post(churn):
-    decision = churn.attend(
+    decision = churn.start(
         "17$(reboot)", scheme="semver", version_from="tag:v", tags={"v": "1.0.0"}
     )
 
@@ -108,7 +108,7 @@ def test_a_value_that_could_harm_a_script_is_refused_before_the_post(churn):
 
 
 def test_a_missing_definition_is_reported_and_recorded(churn):
-    decision = churn.attend(release={"definition": 4711})
+    decision = churn.start(release={"definition": 4711})
 
     assert Outcome.FAILED == decision.outcome
     assert "4711" in decision.reason
@@ -117,29 +117,29 @@ def test_a_missing_definition_is_reported_and_recorded(churn):
 
 def test_observe_does_everything_except_the_post(churn):
     observe = {"mode": Mode.OBSERVE}
-    outcomes = [churn.attend(version, **observe).outcome for version in ("17", "17", "16")]
+    outcomes = [churn.start(version, **observe).outcome for version in ("17", "17", "16")]
 
     assert ["observed", "duplicate", "superseded"] == outcomes
     assert [] == churn.posts
 
 
 def test_what_was_observed_does_not_touch_what_is_live(churn):
-    churn.attend("17", mode=Mode.OBSERVE)
+    churn.start("17", mode=Mode.OBSERVE)
 
-    assert Outcome.STARTED == churn.attend("16").outcome
+    assert Outcome.STARTED == churn.start("16").outcome
 
 
 def test_a_newer_version_waits_for_the_start_in_flight(churn):
-    waiting = threading.Thread(target=partial(churn.attend, "18", limit=standing_still()))
+    waiting = threading.Thread(target=partial(churn.start, "18", limit=standing_still()))
     slow = Interposed(churn.services.targets(), "start", before=waiting.start)
-    churn.attend("17", services=with_changes(churn.services, targets=lambda: slow))
+    churn.start("17", services=with_changes(churn.services, targets=lambda: slow))
     waiting.join()
 
     assert ["17", "18"] == churn.versions
 
 
 def test_rows_of_a_test_are_those_of_its_partition(churn):
-    churn.attend()
+    churn.start()
 
     (mark,) = churn.services.ledger.claims.table.client.query_entities("RowKey eq 'mark'")
     assert partition_key(churn.partition) == mark["PartitionKey"]

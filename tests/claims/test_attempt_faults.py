@@ -105,7 +105,7 @@ def test_each_fault_before_the_start_is_reported_for_what_it_is(
     churn, fault, state, outcome, reason
 ):
     churn.azure_devops.fault(**fault)
-    decision = churn.attend()
+    decision = churn.start()
 
     assert (outcome, state, 0, 1) == (
         decision.outcome,
@@ -131,7 +131,7 @@ def test_each_fault_before_the_start_is_reported_for_what_it_is(
 )
 def test_a_release_whose_response_was_lost_is_found_and_not_started_again(churn, fault):
     churn.azure_devops.fault(commit=True, **fault)
-    found, again = churn.attend(), churn.attend()
+    found, again = churn.start(), churn.start()
 
     (release,) = churn.azure_devops.releases
     assert (Outcome.STARTED, release["id"]) == (found.outcome, found.release.id)
@@ -141,7 +141,7 @@ def test_a_release_whose_response_was_lost_is_found_and_not_started_again(churn,
 def test_a_success_with_retry_after_is_a_success(churn):
     churn.azure_devops.fault("retry-after", retry_after=30)
 
-    assert Outcome.STARTED == churn.attend().outcome
+    assert Outcome.STARTED == churn.start().outcome
     assert 1 == len(churn.posts)
 
 
@@ -152,8 +152,8 @@ def test_a_response_that_takes_too_long_is_unknown_and_found_later(churn):
     limit = Deadline(
         began + 4.5, lambda: began + 1.5 * bool(churn.azure_devops.releases), time.sleep
     )
-    first = churn.attend(limit=limit)
-    second = churn.attend()
+    first = churn.start(limit=limit)
+    second = churn.start()
 
     assert (Outcome.PENDING, Outcome.STARTED) == (first.outcome, second.outcome)
     assert 1 == len(churn.azure_devops.releases)
@@ -161,12 +161,12 @@ def test_a_response_that_takes_too_long_is_unknown_and_found_later(churn):
 
 def test_an_unknown_start_is_retried_only_well_after_its_lease(churn):
     churn.azure_devops.fault("error", status=500)
-    churn.attend()
-    early = churn.attend()
+    churn.start()
+    early = churn.start()
     churn.let_pass(LEASE * 2 - timedelta(minutes=1))
-    still_early = churn.attend()
+    still_early = churn.start()
     churn.let_pass(timedelta(minutes=2))
-    late = churn.attend()
+    late = churn.start()
 
     assert ["pending", "pending", "started"] == [
         each.outcome for each in (early, still_early, late)
@@ -177,9 +177,9 @@ def test_an_unknown_start_is_retried_only_well_after_its_lease(churn):
 def test_a_lagging_list_does_not_start_a_release_twice(churn):
     churn.azure_devops.list_lag = 3600
     churn.azure_devops.fault("close", commit=True)
-    first, second = churn.attend(), churn.attend()
+    first, second = churn.start(), churn.start()
     churn.azure_devops.list_lag = 0
-    third = churn.attend()
+    third = churn.start()
 
     assert ["pending", "pending", "started"] == [each.outcome for each in (first, second, third)]
     assert 1 == len(churn.posts)
@@ -187,46 +187,46 @@ def test_a_lagging_list_does_not_start_a_release_twice(churn):
 
 def test_a_lookup_reads_every_page(churn):
     for number in range(110):
-        churn.attend(str(number), start="every", release={"definition": 1})
+        churn.start(str(number), start="every", release={"definition": 1})
     churn.azure_devops.list_lag = 3600
     churn.azure_devops.fault("close", commit=True)
-    churn.attend("200", start="every")
+    churn.start("200", start="every")
     churn.azure_devops.list_lag = 0
 
-    assert Outcome.STARTED == churn.attend("200", start="every").outcome
+    assert Outcome.STARTED == churn.start("200", start="every").outcome
 
 
 def test_a_refused_lookup_is_reported_and_repeats_nothing(churn):
     churn.azure_devops.fault("error", status=500)
     churn.azure_devops.fault("error", verb="GET", path="/releases", status=500)
-    churn.attend()
+    churn.start()
     churn.azure_devops.fault("error", verb="GET", path="/releases", status=403)
     churn.let_pass(LEASE * 3)
-    decision = churn.attend()
+    decision = churn.start()
 
     reported = "Azure DevOps refused (HTTP 403): Access denied."
     assert Outcome.FAILED == decision.outcome
-    assert f"whether an earlier delivery started it is unknown: {reported}" == decision.reason
+    assert f"it is unknown whether an earlier delivery started it: {reported}" == decision.reason
     assert State.UNKNOWN == churn.state()
 
 
 def test_a_throttled_start_waits_for_retry_after_and_needs_no_lookup(churn):
     churn.azure_devops.fault("error", status=429, retry_after=60)
-    churn.attend()
-    early = churn.attend()
+    churn.start()
+    early = churn.start()
     churn.let_pass(timedelta(seconds=61))
-    late = churn.attend()
+    late = churn.start()
 
     assert (Outcome.PENDING, Outcome.STARTED) == (early.outcome, late.outcome)
     assert not [each for each in churn.azure_devops.requests if "minCreatedTime" in each.query]
 
 
 def test_after_a_failed_connection_the_next_delivery_starts(churn):
-    churn.attend("16")
+    churn.start("16")
     churn.azure_devops.stop()
-    first = churn.attend()
+    first = churn.start()
     churn.azure_devops.start()
-    second = churn.attend()
+    second = churn.start()
 
     assert (Outcome.PENDING, Outcome.STARTED) == (first.outcome, second.outcome)
 
@@ -235,17 +235,17 @@ def test_a_refused_start_keeps_its_mark_and_frees_the_slot(churn):
     churn.azure_devops.fault("error", status=400)
 
     assert ["failed", "superseded", "failed", "started"] == [
-        churn.attend(version).outcome for version in ("17", "16", "17", "18")
+        churn.start(version).outcome for version in ("17", "16", "17", "18")
     ]
 
 
 def test_a_refused_start_is_retried_by_reconcile_only(churn):
     churn.azure_devops.fault("error", status=400)
-    churn.attend()
-    within_pause = churn.attend(retry=True)
+    churn.start()
+    within_pause = churn.start(retry=True)
     churn.let_pass(timedelta(minutes=6))
-    by_event = churn.attend()
-    by_reconcile = churn.attend(retry=True)
+    by_event = churn.start()
+    by_reconcile = churn.start(retry=True)
 
     assert ["failed", "failed", "started"] == [
         each.outcome for each in (within_pause, by_event, by_reconcile)
@@ -254,7 +254,7 @@ def test_a_refused_start_is_retried_by_reconcile_only(churn):
 
 def test_a_definition_that_is_temporarily_unavailable_is_in_the_ledger_and_moves_the_mark(churn):
     churn.azure_devops.fault("error", verb="GET", path="/definitions/", status=503)
-    first = churn.attend()
+    first = churn.start()
 
     assert (Outcome.PENDING, State.WAITING) == (first.outcome, churn.state())
-    assert ["superseded", "started"] == [churn.attend(each).outcome for each in ("16", "17")]
+    assert ["superseded", "started"] == [churn.start(each).outcome for each in ("16", "17")]

@@ -116,15 +116,15 @@ def test_a_baseline_holds_after_an_older_stored_version_has_started(settled):
 def refuse_a_newer(churn):
     """Leave 5 closed: it was refused, and then the rule no longer wanted it."""
     churn.azure_devops.fault("error", status=400)
-    churn.attend("5", tags={"build": "9"}, version_from="tag:build")
+    churn.start("5", tags={"build": "9"}, version_from="tag:build")
     claim = churn.snapshot("5").claim
-    closed = transitions.settled(claim, Done(Outcome.CLOSED, "the rule no longer wants it"))
+    closed = transitions.settled(claim, Done(Outcome.CLOSED, "the rule no longer matches it"))
     churn.services.ledger.claims.write(churn.partition, closed, None, deadline())
 
 
 def supersede_a_newer(churn):
     """Leave 5 superseded by 17, under another ordering."""
-    churn.attend("5", tags={"build": "9"})
+    churn.start("5", tags={"build": "9"})
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def supersede_a_newer(churn):
     ],
 )
 def test_a_version_that_never_started_supersedes_nothing_under_another_ordering(churn, leave):
-    churn.attend("17", tags={"build": "1"})
+    churn.start("17", tags={"build": "1"})
     leave(churn)
-    churn.attend("6", tags={"build": "0"})
-    done = churn.attend("18", tags={"build": "2"}, version_from="tag:build")
+    churn.start("6", tags={"build": "0"})
+    done = churn.start("18", tags={"build": "2"}, version_from="tag:build")
 
     assert Outcome.STARTED is done.outcome

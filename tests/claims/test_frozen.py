@@ -8,7 +8,7 @@ import pytest
 
 from model_trigger.claims import sighting, transitions
 from model_trigger.claims.claim import Done, State
-from model_trigger.claims.lookup import Asked
+from model_trigger.claims.lookup import Freshness
 from model_trigger.claims.store import LedgerError
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError
@@ -48,17 +48,17 @@ def recorded_beside_a_dead_owner(churn):
         churn.let_pass(LATER)
         dying = Interposed(targets, "start", before=raising(Crash()))
         with pytest.raises(Crash):
-            churn.attend(services=with_changes(churn.services, targets=lambda: dying))
+            churn.start(services=with_changes(churn.services, targets=lambda: dying))
 
     frozen = Interposed(targets, "start", before=meanwhile)
-    churn.attend(services=with_changes(churn.services, targets=lambda: frozen))
+    churn.start(services=with_changes(churn.services, targets=lambda: frozen))
     churn.let_pass(LATER)
 
 
 def test_a_release_that_a_frozen_process_recorded_is_not_started_again(churn, caplog):
     recorded_beside_a_dead_owner(churn)
     churn.azure_devops.list_lag = 3600
-    decision = churn.attend()
+    decision = churn.start()
 
     (release,) = churn.azure_devops.releases
     assert (Outcome.STARTED, release["id"]) == (decision.outcome, decision.release.id)
@@ -84,14 +84,14 @@ def test_a_release_that_a_frozen_process_recorded_is_never_given_up(settled):
 
 @pytest.mark.parametrize("call", ["write", "read"])
 def test_a_process_that_is_frozen_again_while_it_records_its_release_goes_on(churn, call):
-    churn.attend()
+    churn.start()
     clock, stale = Clock(), churn.snapshot()
     churn.let_pass(timedelta(seconds=1))
     whole = churn.services.ledger.claims
     frozen = Interposed(whole, "read", after=lambda: clock.pass_by(60))
     slow = frozen if call == "read" else Frozen(whole, clock)
     starter = with_changes(churn.services, claims=slow).starter
-    hold = starter.hold(churn.partition, "17", clock.deadline(25), Asked(0.0))
+    hold = starter.hold(churn.partition, "17", clock.deadline(25), Freshness(0.0))
     clock.pass_by(60)
     late = replace(transitions.started(stale.claim, SECOND), owner="a frozen one")
     hold.complete(late, stale.mark, Done(Outcome.STARTED, "", SECOND))
@@ -150,6 +150,6 @@ def test_a_look_up_that_cannot_read_the_other_claims_finds_nothing_at_once(churn
     whole = churn.services.ledger.claims
     blind = Interposed(churn.services.targets(), "find", before=raising(LedgerError("busy")))
     services = with_changes(churn.services, targets=lambda: blind, claims=whole)
-    decision = churn.attend(services=services)
+    decision = churn.start(services=services)
 
     assert (Outcome.PENDING, State.UNKNOWN) == (decision.outcome, churn.state())

@@ -205,10 +205,10 @@ def test_another_version_of_the_model_ends_as_pending():
 @pytest.mark.parametrize(
     ("sentence", "of_mark"),
     [
-        ("version 18 is claimed, and is newer", mark("18")),
-        ("version 16 (17) is claimed, and is not older", mark("16", compared="17")),
+        ("version 18 is already claimed and is newer", mark("18")),
+        ("version 16 (17) is already claimed and is not older", mark("16", compared="17")),
         (
-            "version 18 was registered before the rule, and is newer",
+            "version 18 is newer and was registered before the rule was known",
             before("18"),
         ),
     ],

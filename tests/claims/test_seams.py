@@ -12,7 +12,7 @@ from azure.data.tables import TableServiceClient
 
 from model_trigger.claims import transitions
 from model_trigger.claims.claim import Partition, State
-from model_trigger.claims.lookup import Asked
+from model_trigger.claims.lookup import Freshness
 from model_trigger.claims.store import ConflictError, LedgerError
 from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
@@ -54,10 +54,10 @@ def test_a_delivery_whose_write_is_lost_never_sends_a_post_under_the_claim_of_an
 ):
     with losing_one_answer(azurite, churn.services.ledger) as (ledger, arm):
         commit_and_lose(churn)
-        first = churn.attend()
+        first = churn.start()
         arm()
-        second = churn.attend(services=with_changes(churn.services, claims=ledger.claims))
-        third = churn.attend()
+        second = churn.start(services=with_changes(churn.services, claims=ledger.claims))
+        third = churn.start()
 
     assert [Outcome.PENDING] * 3 == [each.outcome for each in (first, second, third)]
     assert (State.UNKNOWN, ["17"]) == (churn.state(), churn.versions)
@@ -75,7 +75,7 @@ def test_each_release_starts_once_whichever_storage_response_is_lost(churn, azur
         lossy = Interposed(ledger.claims, "write", before=count)
         churn.azure_devops.fault("error", status=429, retry_after=0)
         outcomes = [
-            churn.attend(services=with_changes(churn.services, claims=lossy)).outcome
+            churn.start(services=with_changes(churn.services, claims=lossy)).outcome
             for _ in range(3)
         ]
 
@@ -86,7 +86,7 @@ def test_each_release_starts_once_whichever_storage_response_is_lost(churn, azur
 def test_a_turn_counts_from_before_the_reading_that_led_to_the_claim(churn):
     services = with_changes(churn.services, claim_lease=timedelta(seconds=4))
     slow = Interposed(services.ledger.claims, "read", after=once(lambda: time.sleep(2.1)))
-    decision = churn.attend(services=with_changes(services, claims=slow))
+    decision = churn.start(services=with_changes(services, claims=slow))
 
     assert (Outcome.PENDING, State.WAITING, []) == (decision.outcome, churn.state(), churn.posts)
 
@@ -94,10 +94,10 @@ def test_a_turn_counts_from_before_the_reading_that_led_to_the_claim(churn):
 def test_a_definition_that_is_read_slowly_uses_up_the_turn(churn):
     services = with_changes(churn.services, claim_lease=timedelta(seconds=4))
     slow = Interposed(services.targets(), "definition", after=once(lambda: time.sleep(2.1)))
-    decision = churn.attend(services=with_changes(services, targets=lambda: slow))
+    decision = churn.start(services=with_changes(services, targets=lambda: slow))
 
     assert (Outcome.PENDING, []) == (decision.outcome, churn.posts)
-    assert Outcome.STARTED is churn.attend().outcome
+    assert Outcome.STARTED is churn.start().outcome
 
 
 def test_a_registration_with_a_fault_before_its_claim_is_in_the_ledger_and_found_by_reconcile(app):
@@ -111,7 +111,7 @@ def test_a_registration_with_a_fault_before_its_claim_is_in_the_ledger_and_found
 
 def test_a_version_that_waits_for_another_is_in_the_ledger_and_moves_the_mark(churn):
     commit_and_lose(churn)
-    churn.attend("17")
+    churn.start("17")
     waiting = churn.attend_at_once("18")
 
     assert (Outcome.PENDING, State.WAITING) == (waiting.outcome, churn.state("18"))
@@ -121,11 +121,11 @@ def test_a_version_that_waits_for_another_is_in_the_ledger_and_moves_the_mark(ch
 
 def test_a_version_that_waits_with_little_time_left_is_still_in_the_ledger(churn):
     commit_and_lose(churn)
-    churn.attend("17")
+    churn.start("17")
     clock = Clock()
     slow = Interposed(churn.services.ledger.claims, "read", after=lambda: clock.pass_by(0.3))
     services = with_changes(churn.services, claims=slow)
-    waiting = churn.attend("18", limit=clock.deadline(4), services=services)
+    waiting = churn.start("18", limit=clock.deadline(4), services=services)
 
     assert (Outcome.PENDING, State.WAITING) == (waiting.outcome, churn.state("18"))
 
@@ -133,14 +133,14 @@ def test_a_version_that_waits_with_little_time_left_is_still_in_the_ledger(churn
 def test_a_limited_number_of_threads_waits_for_another_start(churn):
     services = with_changes(churn.services, waiting_room=threading.Semaphore(0))
     churn.azure_devops.fault("hang", path="releases", verb="POST", seconds=1)
-    first = threading.Thread(target=churn.attend)
+    first = threading.Thread(target=churn.start)
     first.start()
     while not churn.snapshot().claim:
         time.sleep(0.02)
     paused = []
     limit = replace(deadline(), sleep=paused.append)
     one = registration()
-    second = services.starter.attend(rule().evaluate(one), one, limit)
+    second = services.starter.start(rule().evaluate(one), one, limit)
     first.join()
 
     assert (Outcome.DUPLICATE, []) == (second.outcome, paused)
@@ -151,7 +151,7 @@ def started(version, services, name="churn", project=None, **fields):
     one = registration(version, **fields)
     target = {"id": DEPLOY_CHURN.id, **({"project": project} if project else {})}
     to_pipeline = rule(name, release=None, pipeline=target)
-    return services.starter.attend(to_pipeline.evaluate(one), one, deadline())
+    return services.starter.start(to_pipeline.evaluate(one), one, deadline())
 
 
 def test_a_refusal_of_the_key_alone_is_corrected_within_the_delivery(make_services):
@@ -191,7 +191,7 @@ def test_a_run_without_a_key_is_never_taken_from_another_claim(make_services):
     assert [Outcome.PENDING, Outcome.PENDING, Outcome.FAILED] == [
         each.outcome for each in (first, second, third)
     ]
-    assert "another start of churn 17 sent the same" in third.reason
+    assert "another start of churn 17 sent an indistinguishable request" in third.reason
     assert 1 == len(azure_devops.runs)
 
 
@@ -244,14 +244,14 @@ def test_a_run_without_a_key_is_not_taken_from_a_claim_that_was_given_up(make_se
         looked_up = started("17", services)
 
     assert Outcome.FAILED is looked_up.outcome
-    assert "another start of churn 17 sent the same" in looked_up.reason
+    assert "another start of churn 17 sent an indistinguishable request" in looked_up.reason
 
 
 @pytest.mark.parametrize(
     "write",
     [
         pytest.param(
-            lambda claim: transitions.not_started(claim, "a look-up found no release"), id="waiting"
+            lambda claim: transitions.not_started(claim, "a lookup found no release"), id="waiting"
         ),
         pytest.param(lambda claim: replace(claim, state=State.GIVEN_UP), id="given up"),
         pytest.param(lambda claim: replace(claim, state=State.CLOSED), id="closed"),
@@ -260,7 +260,7 @@ def test_a_run_without_a_key_is_not_taken_from_a_claim_that_was_given_up(make_se
 )
 def test_a_release_that_was_seen_is_recorded_despite_concurrent_writes(churn, write):
     commit_and_lose(churn)
-    churn.attend()
+    churn.start()
     churn.azure_devops.list_lag = 0
     churn.let_pass(LEASE * 2 + timedelta(minutes=1))
 
@@ -269,7 +269,7 @@ def test_a_release_that_was_seen_is_recorded_despite_concurrent_writes(churn, wr
         churn.services.ledger.claims.write(churn.partition, claim, None, deadline())
 
     seeing = Interposed(churn.services.targets(), "find", after=once(meanwhile))
-    done = churn.attend(services=with_changes(churn.services, targets=lambda: seeing))
+    done = churn.start(services=with_changes(churn.services, targets=lambda: seeing))
 
     assert (Outcome.STARTED, State.STARTED) == (done.outcome, churn.state())
     assert ["17"] == churn.versions
@@ -277,9 +277,9 @@ def test_a_release_that_was_seen_is_recorded_despite_concurrent_writes(churn, wr
 
 def test_a_claim_that_changes_while_it_is_looked_up_is_read_again(churn):
     commit_and_lose(churn)
-    churn.attend()
+    churn.start()
     snapshot = churn.snapshot()
-    hold = churn.services.starter.hold(churn.partition, "17", deadline(), Asked(0.0))
+    hold = churn.services.starter.hold(churn.partition, "17", deadline(), Freshness(0.0))
     churn.services.ledger.claims.write(
         churn.partition, replace(snapshot.claim, reason="meanwhile"), None, deadline()
     )
@@ -293,7 +293,7 @@ def test_a_lease_expires_one_second_after_its_end(churn, seconds):
     commit_and_lose(churn)
     gone = Interposed(churn.services.targets(), "start", before=raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        churn.attend(services=with_changes(churn.services, targets=lambda: gone))
+        churn.start(services=with_changes(churn.services, targets=lambda: gone))
     claim = churn.snapshot().claim
 
     standing = claim.standing(claim.lease_until + timedelta(seconds=seconds))
@@ -302,12 +302,12 @@ def test_a_lease_expires_one_second_after_its_end(churn, seconds):
 
 def test_a_newer_version_is_started_after_an_older_one_whose_outcome_is_unknown(churn):
     commit_and_lose(churn)
-    churn.attend("17")
+    churn.start("17")
     churn.attend_at_once("18")
     churn.let_pass(LEASE + timedelta(seconds=1))
-    newer = churn.attend("18")
+    newer = churn.start("18")
     churn.azure_devops.list_lag = 0
-    older = churn.attend("17")
+    older = churn.start("17")
 
     assert [Outcome.STARTED] * 2 == [newer.outcome, older.outcome]
     assert ["17", "18"] == churn.versions
@@ -315,11 +315,11 @@ def test_a_newer_version_is_started_after_an_older_one_whose_outcome_is_unknown(
 
 def test_a_second_release_that_a_lookup_sees_is_recorded_and_reported(churn, caplog):
     commit_and_lose(churn)
-    churn.attend()
+    churn.start()
     claim = churn.snapshot().claim
     churn.services.targets().start(claim.request, deadline(), claim.key)
     churn.azure_devops.list_lag = 0
-    churn.attend()
+    churn.start()
 
     first, second = churn.azure_devops.releases
     found = churn.snapshot().claim
@@ -331,6 +331,6 @@ def test_what_was_started_is_recorded_even_after_the_deadline(churn):
     now = [0.0]
     limit = Deadline(25, lambda: now[0], lambda _: None)
     late = Interposed(churn.services.targets(), "start", after=partial(now.__setitem__, 0, 60.0))
-    churn.attend(limit=limit, services=with_changes(churn.services, targets=lambda: late))
+    churn.start(limit=limit, services=with_changes(churn.services, targets=lambda: late))
 
     assert (State.STARTED, ["17"]) == (churn.state(), churn.versions)

@@ -19,7 +19,7 @@ def _services(make_services):
 def start(services, version="17", **fields):
     of_version = registration(version)
     evaluation = rule(**fields).evaluate(of_version)
-    return services.starter.attend(evaluation, of_version, deadline()).outcome
+    return services.starter.start(evaluation, of_version, deadline()).outcome
 
 
 def forgotten(services, version=None):

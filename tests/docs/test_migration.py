@@ -42,7 +42,7 @@ def started(rules, definition, make_services, version="17", **tags):
     with AzureDevOps((Organization("fabrikam", (project,)),)) as azure_devops:
         adapter = Adapter(lambda _: "Basic OnBhdA==", time.monotonic)
         services = make_services(targets=lambda: adapter, organization_url=azure_devops.url)
-        decision = services.starter.attend(rule.evaluate(of_version), of_version, deadline())
+        decision = services.starter.start(rule.evaluate(of_version), of_version, deadline())
         return decision, azure_devops.releases, azure_devops.runs
 
 

@@ -97,11 +97,11 @@ def test_a_run_is_not_taken_while_an_unreadable_claim_may_own_it(make_services):
         ]
         azure_devops.fault("error", verb="POST", path="runs", status=500)
         outcomes = [
-            services.starter.attend(evaluation, one, deadline()).outcome
+            services.starter.start(evaluation, one, deadline()).outcome
             for evaluation in evaluations
         ]
         change_claim(services.ledger, Partition("theirs", WORKSPACE, "churn"), registration="{")
-        looked_up = services.starter.attend(evaluations[0], one, deadline())
+        looked_up = services.starter.start(evaluations[0], one, deadline())
 
     assert [Outcome.PENDING, Outcome.STARTED] == outcomes
     assert Outcome.PENDING is looked_up.outcome

@@ -101,7 +101,7 @@ def test_a_refused_start_that_its_rule_no_longer_wants_is_closed(settled):
     settled.with_rules(churn={"version": ">=100"})
 
     assert [("churn", "17", "closed")] == settled.reconcile()
-    reason = "the rule no longer wants it: version 17 is not in >=100"
+    reason = "the rule no longer matches it: version 17 is not in >=100"
     assert (State.CLOSED, reason) == (settled.claim().state, settled.claim().reason)
 
 
@@ -125,7 +125,7 @@ def test_an_unknown_start_that_cannot_be_looked_up_is_eventually_given_up(settle
 
     assert [("churn", "17", "failed")] == settled.reconcile()
     assert [("churn", "17", "given_up")] == settled.reconcile()
-    assert f"look for [model-trigger:{settled.claim().key}]" in settled.claim().reason
+    assert f"check Azure DevOps for [model-trigger:{settled.claim().key}]" in settled.claim().reason
 
 
 def test_a_broken_rule_leaves_its_claims_until_it_is_fixed(settled):

@@ -42,7 +42,7 @@ def test_latest_starts_when_no_newer_version_is_registered(settled):
     settled.deliver("18")
 
     assert ["18"] == settled.versions
-    assert "version 18 is registered in the workspace, and is newer" == settled.claim("17").reason
+    assert "version 18 is registered in the workspace and is newer" == settled.claim("17").reason
 
 
 def test_latest_ignores_newer_versions_that_the_rule_does_not_match(settled):

@@ -139,7 +139,7 @@ def claims_of(services, organizations, **models_of):
         for each in range(number):
             one = registration("1", f"{rule}-{each}")
             (evaluation,) = book.evaluate(one)
-            decision = services.starter.attend(evaluation, one, organizations.clock.deadline(25))
+            decision = services.starter.start(evaluation, one, organizations.clock.deadline(25))
             assert Outcome.PENDING is decision.outcome
     del organizations.start
     organizations.asked.clear()

@@ -8,7 +8,7 @@ from threading import Semaphore
 from typing import Any
 
 from model_trigger.claims.claim import Partition
-from model_trigger.claims.lookup import Asked
+from model_trigger.claims.lookup import Freshness
 from model_trigger.claims.policy import Policy
 from model_trigger.handlers import handle_event, reconcile
 from model_trigger.ledger.ledger import Ledger
@@ -143,15 +143,15 @@ class Trial:
 
     def attend_at_once(self, version):
         """Deliver a version that does not wait for the start of another one."""
-        return self.attend(version, services=with_changes(self.services, waiting_room=Semaphore(0)))
+        return self.start(version, services=with_changes(self.services, waiting_room=Semaphore(0)))
 
-    def attend(self, version="17", *, limit=None, retry=False, tags=None, services=None, **fields):
+    def start(self, version="17", *, limit=None, retry=False, tags=None, services=None, **fields):
         of_version = registration(version, tags=tags or {})
         evaluation = rule(**fields).evaluate(of_version)
         limit = limit or deadline()
-        asked = Asked(limit.clock()) if retry else None
+        freshness = Freshness(limit.clock()) if retry else None
         starter = (services or self.services).starter
-        return starter.attend(evaluation, of_version, limit, retry=asked)
+        return starter.start(evaluation, of_version, limit, retry=freshness)
 
     def snapshot(self, version="17"):
         return self.services.ledger.claims.read(self.partition, version, deadline())
