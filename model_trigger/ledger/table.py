@@ -70,6 +70,12 @@ class Table:
 
         return self._call(read, deadline)
 
+    def read(self, partition: str, key: str, deadline: Deadline) -> tuple[Any, datetime]:
+        """Read one row, None if it does not exist, with the storage time."""
+        text = "PartitionKey eq @partition and RowKey eq @key"
+        found, read_at = self.query_at(text, {"partition": partition, "key": key}, deadline)
+        return next(iter(found), None), read_at
+
     def query_at(
         self, text: str, parameters: Mapping[str, Any], deadline: Deadline
     ) -> tuple[list[Any], datetime]:

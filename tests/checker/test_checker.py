@@ -86,6 +86,7 @@ def test_the_shortest_schedule_is_shown_step_by_step():
 
     assert [
         "D17.1 starts",
+        "D17.1 storage query pk eq 'churn|ml-prod-ws|churn' and rk eq 'mark'",
         "D17.1 azure_devops definition",
         "D17.1 storage transaction",
         "D17.1 azure_devops start 17 << 500 after",

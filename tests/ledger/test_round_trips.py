@@ -23,12 +23,12 @@ def _counted(azurite, ledger, make_services):
             yield services, proxy
 
 
-def test_a_start_takes_four_storage_calls_and_one_post(counted, azure_devops):
+def test_a_start_takes_five_storage_calls_and_one_post(counted, azure_devops):
     services, proxy = counted
     before = len(azure_devops.requests)
     handle_event(event_text(2), services)
 
-    assert 4 == len(proxy.requests)
+    assert 5 == len(proxy.requests)
     assert ["POST"] == [each.method for each in azure_devops.requests[before:]]
 
 
@@ -39,8 +39,8 @@ def test_an_unmatched_event_takes_one_storage_call(counted):
     assert 1 == len(proxy.requests)
 
 
-def test_a_duplicate_takes_two_storage_calls(counted):
+def test_a_duplicate_takes_three_storage_calls(counted):
     services, proxy = counted
     handle_event(event_text(1), services)
 
-    assert 2 == len(proxy.requests)
+    assert 3 == len(proxy.requests)
