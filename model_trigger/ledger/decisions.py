@@ -65,15 +65,18 @@ class Decisions:
         return found, cursor
 
     def delete_before(self, before: datetime, deadline: Deadline) -> int:
-        """Delete the decisions of the days before, and return how many.
+        """Delete the decisions of the days before, as far as the time allows; return how many.
 
         Raises ConflictError if another process does the same.
         """
-        day = {"day": f"{before:%Y-%m-%d}"}
-        old = self.table.query("PartitionKey lt @day", day, deadline)
-        for _, of_one_day in groupby(old, key=itemgetter("PartitionKey")):
-            self.table.remove_all(list(of_one_day), deadline)
-        return len(old)
+        day, deleted = {"day": f"{before:%Y-%m-%d}"}, 0
+        while deadline.allows(LONGEST_CALL):
+            old = self.table.keys("PartitionKey lt @day", day, deadline)
+            for _, of_one_day in groupby(old, key=itemgetter("PartitionKey")):
+                deleted += self.table.remove_all(list(of_one_day), deadline)
+            if not old:
+                break
+        return deleted
 
 
 def decision_row(decision: Decision, milliseconds: int, now: datetime, unique: str) -> Row:

@@ -149,12 +149,28 @@ class Table:
             return False
         return True
 
-    def remove_all(self, rows: Sequence[Row], deadline: Deadline) -> None:
-        """Remove rows of one partition. Raises ConflictError if another process does the same."""
-        for at in range(0, len(rows), _LARGEST_TRANSACTION):
-            removals = [("delete", row) for row in rows[at : at + _LARGEST_TRANSACTION]]
-            send = partial(self.client.submit_transaction, removals)
-            self._call(send, deadline, conflicts=True)
+    def keys(self, text: str, parameters: Mapping[str, Any], deadline: Deadline) -> list[Any]:
+        """Read the keys of the first rows that a query selects, as many as a transaction takes."""
+
+        def read(**limits: Any) -> list[Any]:  # noqa: ANN401 - the SDK's own
+            pages: Any = self.client.query_entities(
+                text,
+                parameters=dict(parameters),
+                select=["PartitionKey", "RowKey"],
+                results_per_page=_LARGEST_TRANSACTION,
+                **limits,
+            ).by_page()
+            return list(next(pages))
+
+        return self._call(read, deadline)
+
+    def remove_all(self, rows: Sequence[Row], deadline: Deadline) -> int:
+        """Remove rows of one partition, as many as a transaction takes, and return their number.
+
+        Raises ConflictError if another process does the same.
+        """
+        send = partial(self.client.submit_transaction, [("delete", row) for row in rows])
+        return len(self._call(send, deadline, conflicts=True))
 
     def _call(
         self, call: Callable[..., Result], deadline: Deadline, *, conflicts: bool = False

@@ -4,14 +4,17 @@ import json
 from datetime import timedelta
 
 import pytest
+from azure.data.tables import TableServiceClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model_trigger.decisions.decision import Decision, Outcome
 from model_trigger.ledger.decisions import decision_row, read_decision
+from model_trigger.ledger.ledger import Ledger
 from model_trigger.rules.rule import Clause
 from model_trigger.targets.request import Release
 from model_trigger.text import utf16_units
+from tests.sandbox.flaky import FlakyProxy
 from tests.support.build import NOON, deadline, registration
 
 
@@ -131,3 +134,28 @@ def test_if_not_all_clauses_fit_the_first_ones_are_stored():
     kept = [clause["clause"] for clause in read_decision(row, "").clauses]
     assert 90 < len(kept) < 100
     assert kept == [clause.clause for clause in clauses[: len(kept)]]
+
+
+def test_expired_decisions_are_deleted_without_reading_more_than_is_deleted(azurite, ledger):
+    for day, count in ((2, 130), (1, 3), (0, 2)):
+        for second in range(count):
+            moment = NOON - timedelta(days=day) + timedelta(seconds=second)
+            ledger.decisions.record(Decision(Outcome.STARTED, "x" * 900), 0, moment, deadline())
+    address = azurite.connection_string.split("TableEndpoint=")[1].split(";")[0]
+    with FlakyProxy(address, seed=0, chance=0) as proxy:
+        through = azurite.connection_string.replace(proxy.target, proxy.address)
+        with TableServiceClient.from_connection_string(through, retry_total=0) as tables:
+            prefix = ledger.claims.table.client.table_name.removesuffix("releases")
+            deleted = Ledger.open(tables, prefix).decisions.delete_before(NOON, deadline())
+        reads = [each for each in proxy.requests if each.startswith("GET")]
+
+    left = [*ledger.decisions.table.client.list_entities()]
+    assert (133, 2) == (deleted, len(left))
+    assert 3 == len(reads)
+    assert all("$select=PartitionKey,RowKey" in each for each in reads)
+
+
+def test_without_time_no_expired_decision_is_read(ledger):
+    ledger.decisions.record(Decision(Outcome.STARTED, "x"), 0, NOON - timedelta(days=1), deadline())
+
+    assert 0 == ledger.decisions.delete_before(NOON, deadline(1))
