@@ -230,9 +230,13 @@ def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
             return started(ours, another)
         return replace(ours, second_release=another)
     release = completed.release
-    if release is None or release in {current.release, current.second_release}:
+    is_known = release in {current.release, current.second_release}
+    has_started = current.state in {State.STARTED, State.STARTING}
+    if release is None or is_known or (has_started and current.second_release):
         return None
-    if current.state in {State.STARTED, State.STARTING}:
+    is_of_later_turn = current.state is State.UNKNOWN and current.owner != completed.owner
+    if has_started or (is_of_later_turn and current.second_release is None):
+        # The POST of a later turn may have started another release, which is still looked up.
         return replace(current, second_release=release)
     return replace(
         completed,

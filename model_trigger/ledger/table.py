@@ -201,7 +201,7 @@ class Table:
     def _once(self, call: Callable[..., Result], deadline: Deadline) -> Result:
         seconds = min(LONGEST_CALL, deadline.remaining)
         if not seconds:
-            msg = "no time was left to reach the ledger"
+            msg = "ran out of time before reaching the ledger"
             raise LedgerError(msg)
         options = {"connection_timeout": seconds, "read_timeout": seconds}
         try:

@@ -118,7 +118,7 @@ class Range:
 
         """
         if version.scheme is not self.scheme:
-            message = f"a range of scheme {self.scheme} cannot judge {version!r}"
+            message = f"a range of scheme {self.scheme} cannot be compared with {version!r}"
             raise TypeError(message)
         return any(one.admits(version) for one in self.alternatives)
 

@@ -128,7 +128,7 @@ def successor(digits: str) -> str:
 
 
 def backticked(text: str) -> str:
-    """Put a text in backticks, cut if it is long."""
+    """Quote a text in backticks, cut if it is long."""
     return f"`{excerpt(text)}`" if text else "an empty text"
 
 

@@ -1,4 +1,4 @@
-"""Find what is not as it should be: what needs attention, and what resolves itself."""
+"""Find problems: those that need attention and those that resolve themselves."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -61,7 +61,7 @@ def troubled_claims(reading: Reading) -> Iterator[Shown]:
 
 
 def rejected_events(decisions: Iterable[PastDecision]) -> Iterator[Shown]:
-    """Yield the rejected events, those with the same reason as one."""
+    """Yield the rejected events, grouped by reason."""
     rejected = (one for one in decisions if one.outcome == Outcome.REJECTED)
     for group in _grouped(rejected, lambda one: one.reason):
         shown = show_decisions(group, "Event Grid will not deliver it again")

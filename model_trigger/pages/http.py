@@ -97,7 +97,12 @@ def answer_status(request: Request, reading: Reading, app: Configuration) -> Ans
     overview = gather(question, reading, app)
     code = _UNAVAILABLE if overview.ledger_error else 200
     if not request.wants_page(otherwise=True):
-        return Answer.of_json(code, asdict(overview))
+        values = asdict(overview)
+        for trouble in values["troubles"]:
+            # The names by which programs have read these before.
+            urls = trouble["release_url"], trouble["second_release_url"]
+            trouble |= {"what": trouble["state"], "release_urls": urls if urls[1] else ()}
+        return Answer.of_json(code, values)
     values = {"overview": overview, "question": question}
     return Answer.of_template(code, "status.html", request, reading.now, **values)
 

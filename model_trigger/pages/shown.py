@@ -11,7 +11,7 @@ from model_trigger.deadline import Deadline
 from model_trigger.decisions.history import Cursor, DecisionStore, PastDecision
 
 _NEXT_STEPS: Mapping[str, str] = {
-    State.STARTING: "waiting for Azure DevOps to answer",
+    State.STARTING: "waiting for Azure DevOps to respond",
     State.UNKNOWN: "reconcile will look up its release",
     State.WAITING: "the next delivery or reconcile will start it",
     State.FAILED: "reconcile will retry it until {given_up:%Y-%m-%d %H:%M} UTC",

@@ -172,15 +172,23 @@ class WorkspaceCheck:
     ) -> Decisions:
         """Check the versions of a model under each of its rules; return whether all are decided.
 
-        Raises AzureMLError, WorkspaceAccessError, and LedgerError or ConflictError after repeated
-        failures.
+        A rule that fails stops no other, unless several fail in a row. Raises AzureMLError,
+        WorkspaceAccessError, and at the end the last LedgerError or ConflictError of a rule.
         """
         models = self.starter.models()
-        within = self.before_notes
-        versions = list(models.versions(self.workspace, model.name, within))
+        versions = list(models.versions(self.workspace, model.name, self.before_notes))
         decided, failures = True, 0
+        last: LedgerError | ConflictError | None = None
         for rule in rules:
-            check = RuleCheck(rule, versions, current, self.starter, within, self.unanswered)
+            check = RuleCheck(
+                rule,
+                versions,
+                current,
+                self.starter,
+                self.deadline,
+                self.before_notes,
+                self.unanswered,
+            )
             try:
                 decided = (yield from check.run()) and decided
                 failures = 0
@@ -189,12 +197,14 @@ class WorkspaceCheck:
                 decided = False
             except (LedgerError, ConflictError) as error:
                 _log.error("reconcile: rule %r, model %r: %s", rule.name, model.name, error)
-                decided, failures = False, failures + 1
+                last, failures = error, failures + 1
                 if failures == _MAX_FAILURES:
-                    raise
+                    break
             except Exception:  # noqa: BLE001 - an error in one rule must not stop others
                 _log.exception("reconcile: rule %r, model %r", rule.name, model.name)
                 decided = False
+        if last:
+            raise last
         if decided:
             self.store.note_model(self.workspace, current.noted(model, versions), self.deadline)
         return decided

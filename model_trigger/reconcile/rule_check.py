@@ -35,7 +35,8 @@ _log = logging.getLogger("model_trigger")
 class RuleCheck:
     """The check of one model's versions under one rule.
 
-    `unanswered` are the organizations and workspaces that did not respond in this pass.
+    `before_notes` is the deadline for reading what is decided already; `unanswered` are the
+    organizations and workspaces that did not respond in this pass.
     """
 
     rule: Rule | BrokenRule
@@ -43,6 +44,7 @@ class RuleCheck:
     current: Pass
     starter: Starter
     deadline: Deadline
+    before_notes: Deadline
     unanswered: set[str]
 
     def run(self) -> Decisions:
@@ -115,14 +117,14 @@ class RuleCheck:
     def state(self, one: Registration) -> State | None:
         """Read the state of one version's claim; None if there is no claim."""
         partition = partition_of(self.rule, one)
-        claim = self.starter.claims.read(partition, one.version, self.deadline).claim
+        claim = self.starter.claims.read(partition, one.version, self.before_notes).claim
         return claim.state if claim else None
 
     def states(self, missing: Sequence[Registration]) -> Mapping[str, State | None] | None:
         """Read the states of all claims at once; None if a row is invalid."""
         partition = partition_of(self.rule, missing[0])
         try:
-            found = self.starter.claims.all_in(partition, self.deadline)
+            found = self.starter.claims.all_in(partition, self.before_notes)
         except UnreadableRowError:
             return None
         return defaultdict(lambda: None, {claim.version: claim.state for claim in found})

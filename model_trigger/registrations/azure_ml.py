@@ -161,7 +161,7 @@ class AzureMachineLearning:
         """Return the elements of a page and the link to the next one; retry transient faults."""
         for pause in (*_PAUSES, None):
             if not deadline.allows(_SHORTEST_CALL):
-                msg = f"no time was left to list {listed}"
+                msg = f"ran out of time before listing {listed}"
                 raise AzureMLError(msg)
             try:
                 response = self._response(listed, link, deadline)

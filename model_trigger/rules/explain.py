@@ -64,7 +64,7 @@ class Verdict:
 
     @classmethod
     def of_broken(cls, rule: BrokenRule, registration: Registration) -> Self:
-        """Return that a broken rule does nothing, and whether it is about the model if known."""
+        """Return the verdict for a broken rule, and whether it is about the model if known."""
         clauses: tuple[Clause, ...] = ()
         if rule.globs:
             globs, met = str(rule.globs), rule.may_want(registration)

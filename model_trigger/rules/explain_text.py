@@ -1,7 +1,7 @@
 """Write an explanation for a terminal: the answer first, then the rules it comes from.
 
-Fits into 80 columns, without colours. Values are never cut: a table that is too wide becomes lines
-below each other.
+Fits into 80 columns, without colours. Values are never cut: a table that is too wide is
+printed one value per line.
 """
 
 from collections import defaultdict

@@ -120,10 +120,9 @@ PlaceholderName = Annotated[NonEmpty, AfterValidator(lambda name: Placeholder.pa
 
 
 class RuleFields(Fields):
-    """Which registrations start which target; a rule has exactly one target.
+    """Which registrations start which target; a rule has exactly one target."""
 
-    A field with an example is set as JSON by an app setting, unless the example is a text.
-    """
+    # A field with an example is set as JSON by an app setting, unless the example is a text.
 
     model: GlobsField = Field(
         description="Glob for the model's name, or a list of globs; a leading ! excludes.",

@@ -67,7 +67,7 @@ def problems_in(error: ValidationError, rule: str, origins: Mapping[str, str]) -
     for detail in error.errors(include_url=False):
         path, value = path_to(rule, detail["loc"], origins), detail["input"]
         if isinstance(value, GivenTwice):
-            yield problem(path, "is given twice; keep one of the two")
+            yield problem(path, "is specified twice; keep one of the two")
         elif detail["loc"][-1:] == ("[key]",):
             yield problem(path, "has an entry without a valid name; name it or remove it")
         elif detail["type"] in ("missing", "extra_forbidden"):

@@ -21,11 +21,21 @@ from model_trigger.text import excerpt, quoted
 
 # Every other field selects, except those of the targets.
 _SELECT_NOTHING = ("allow_unsafe",)
+_FIRST_SELECTING = (
+    "model",
+    "workspace",
+    "scheme",
+    "version",
+    "version_from",
+    "start",
+    "tags",
+    "properties",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One thing that a rule asks of a registration: the comparison, and a sentence about it."""
+    """One condition that a rule checks: the comparison, and a sentence about it."""
 
     clause: str
     expected: str
@@ -117,8 +127,14 @@ class Rule:
         The effective mode is one of them, so that going live starts nothing that was registered
         earlier.
         """
-        selecting = [name for name in RuleFields.model_fields if name not in _SELECT_NOTHING]
-        fields = {name: getattr(self.fields, name) for name in selecting} | {"mode": self.mode}
+        # A field that came later counts only where it is set: no other rule changes with it.
+        fields = {
+            name: value
+            for name, field in RuleFields.model_fields.items()
+            if name not in _SELECT_NOTHING
+            for value in [getattr(self.fields, name)]
+            if name in _FIRST_SELECTING or value != field.default
+        } | {"mode": self.mode}
         text = json.dumps(fields, sort_keys=True, default=attrgetter("canonical"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

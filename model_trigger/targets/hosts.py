@@ -176,7 +176,7 @@ def _meant(match: re.Match[str], host: str, path: Sequence[str]) -> str:
 def _why(match: re.Match[str], host: str, meant: str) -> str:
     """Return why an address is refused, or "" where the suggested one makes it clear."""
     if match["scheme"] == "http" and not is_loopback(host):
-        return "over plain http, anyone on the way could read the credential"
+        return "over plain http, anyone on the network path could read the credential"
     if match["rest"]:
         return "it has a query or a fragment"
     if not (_is_within(host, _SERVICES) or _is_within(host, _OLDER)):
@@ -185,7 +185,7 @@ def _why(match: re.Match[str], host: str, meant: str) -> str:
         return "it names no organization"
     if f"//{host}" not in meant:
         return "this is the address of one of its services"
-    return "it names more than the organization" if len(match[0]) > len(meant) else ""
+    return "it contains more than the organization" if len(match[0]) > len(meant) else ""
 
 
 def _is_within(host: str, domain: str) -> bool:

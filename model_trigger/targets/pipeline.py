@@ -28,7 +28,7 @@ KEY_PARAMETER = "modelTriggerKey"
 class PipelineFields(Fields):
     """A YAML pipeline, and what its runs receive."""
 
-    id: IdOrName = Field(description="Id or name of the pipeline; a name may carry its folder.")
+    id: IdOrName = Field(description="Id or name of the pipeline; a name may include its folder.")
     project: ProjectField = None
     organization_url: OrganizationUrlField = None
     branch: NonEmpty | None = Field(

@@ -35,7 +35,8 @@ class ReleaseFields(Fields):
     """A classic release definition, and what its releases receive."""
 
     definition: IdOrName = Field(
-        description="Id or name of the release definition; a name may carry its path: \\ml\\Deploy."
+        description="Id or name of the release definition; a name may include its path: "
+        "\\ml\\Deploy."
     )
     project: ProjectField = None
     organization_url: OrganizationUrlField = None

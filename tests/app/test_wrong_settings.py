@@ -142,13 +142,13 @@ def test_an_invalid_setting_is_reported_with_what_is_expected(put, name, text, e
         pytest.param("https://visualstudio.com", "it names no organization", "", id="older host"),
         pytest.param(
             "http://dev.azure.com/contoso",
-            "over plain http, anyone on the way could read the credential",
+            "over plain http, anyone on the network path could read the credential",
             "https://dev.azure.com/contoso",
             id="plain http",
         ),
         pytest.param(
             "http://tfs.contoso.com:8080/tfs/ml/",
-            "over plain http, anyone on the way could read the credential",
+            "over plain http, anyone on the network path could read the credential",
             "https://tfs.contoso.com:8080/tfs/ml",
             id="plain http to a server",
         ),
@@ -166,13 +166,13 @@ def test_an_invalid_setting_is_reported_with_what_is_expected(put, name, text, e
         ),
         pytest.param(
             "https://dev.azure.com/contoso/ml",
-            "it names more than the organization",
+            "it contains more than the organization",
             "https://dev.azure.com/contoso",
             id="project",
         ),
         pytest.param(
             "https://contoso.visualstudio.com/DefaultCollection/ml",
-            "it names more than the organization",
+            "it contains more than the organization",
             "https://contoso.visualstudio.com/DefaultCollection",
             id="project of the older host",
         ),

@@ -82,6 +82,32 @@ def test_a_release_that_a_frozen_process_recorded_is_never_given_up(settled):
     assert SECOND == settled.claim().release
 
 
+@pytest.mark.parametrize("lag", [0, 3600])
+def test_the_lost_start_of_a_later_turn_is_detected_beside_that_of_a_frozen_process(
+    churn, caplog, lag
+):
+    targets = churn.services.targets()
+
+    def meanwhile():
+        churn.let_pass(LATER)
+        churn.azure_devops.list_lag = 3600
+        churn.azure_devops.fault("error", status=500, commit=True)
+        churn.start()
+        churn.azure_devops.list_lag = lag
+
+    frozen = Interposed(targets, "start", before=meanwhile)
+    churn.start(services=with_changes(churn.services, targets=lambda: frozen))
+    churn.let_pass(LATER)
+    churn.azure_devops.list_lag = 0
+    decision = churn.start()
+
+    first, second = (one["id"] for one in churn.azure_devops.releases)
+    claim = churn.snapshot().claim
+    assert (Outcome.STARTED, State.STARTED) == (decision.outcome, claim.state)
+    assert {first, second} == {claim.release.id, claim.second_release.id}
+    assert "duplicate_release" in caplog.text
+
+
 @pytest.mark.parametrize("call", ["write", "read"])
 def test_a_process_that_is_frozen_again_while_it_records_its_release_goes_on(churn, call):
     churn.start()
@@ -135,6 +161,12 @@ def test_a_second_release_is_neither_passed_over_nor_overwritten(current, found,
     seen = sighting.after_sighting(current, claim(owner="other"), found)
 
     assert second == (seen and seen.second_release)
+
+
+def test_a_third_release_drops_neither_of_the_first_two():
+    current = claim(State.STARTED, release=RELEASE, second_release=SECOND)
+
+    assert transitions.after_conflict(current, transitions.started(claim(), THIRD)) is None
 
 
 @pytest.mark.parametrize("state", [State.UNKNOWN, State.WAITING, State.FAILED])

@@ -42,8 +42,13 @@ COMPLETED = transitions.started(claim(owner="me"), RELEASE)
         ),
         pytest.param(
             claim(State.UNKNOWN, etag="new"),
+            claim(State.UNKNOWN, etag="new", second_release=RELEASE),
+            id="another may have started it, too: it is still looked up",
+        ),
+        pytest.param(
+            claim(State.UNKNOWN, owner="me", etag="new"),
             replace(COMPLETED, etag="new"),
-            id="another only looks it up",
+            id="our own turn has expired",
         ),
         pytest.param(
             claim(State.WAITING, etag="new"),

@@ -12,7 +12,7 @@ from model_trigger.ledger.claims import MARK_KEY, claim_key, partition_key
 from model_trigger.registrations.listing import AzureMLError
 from model_trigger.targets.request import AzureDevOpsError, Unknown
 from tests.ledger.test_unreadable_rows import change
-from tests.support.build import WORKSPACE, rulebook
+from tests.support.build import WORKSPACE, deadline, rulebook
 from tests.support.slow import (
     DEAD,
     HEALTHY,
@@ -136,6 +136,31 @@ def test_storage_that_fails_for_one_rule_keeps_no_other_rule_from_a_model(settle
 
     assert [("b", "17", "started")] == settled.reconcile()
     assert "rule 'a', model 'churn': timed out" in caplog.text
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_storage_that_is_down_ends_the_check_of_a_workspace_and_is_shown(
+    make_services, clock, count
+):
+    models = Models(clock, [f"model-{number}" for number in range(10)], registered_at=SOON)
+    services = make_services(workspaces=[WORKSPACE], models=lambda: models)
+    down = Interposed(
+        services.ledger.claims, "read", before=raising(LedgerError("storage is down"))
+    )
+    book = rulebook(**{f"rule{number}": {"model": "*"} for number in range(count)})
+    list(find_missed(book, with_changes(services, claims=down), clock.deadline()))
+    note = services.ledger.notes().workspaces(deadline())[0][WORKSPACE.key]
+
+    assert (3, 7) == (note.progress.failed, note.progress.left)
+    assert "storage is down" == note.problem
+
+
+def test_a_missed_registration_is_started_as_long_as_there_is_time_for_a_start(settled):
+    settled.azure_ml.register("churn", "17")
+    services = settled.services
+    outcomes = [one.outcome for one in find_missed(services.rules(), services, deadline(32))]
+
+    assert ["started"] == outcomes
 
 
 @pytest.mark.parametrize("row", [MARK_KEY, claim_key("16")])

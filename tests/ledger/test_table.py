@@ -47,7 +47,7 @@ def test_unresponsive_storage_is_reported_within_the_deadline():
 
 
 def test_without_time_left_storage_is_not_called(ledger):
-    with pytest.raises(LedgerError, match=r"^no time was left to reach the ledger$"):
+    with pytest.raises(LedgerError, match=r"^ran out of time before reaching the ledger$"):
         ledger.claims.read(CHURN, "17", deadline(0))
 
 

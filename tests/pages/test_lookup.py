@@ -50,7 +50,7 @@ def test_a_started_version_is_found_with_its_release(services):
             State.STARTING,
             {"lease_until": NOON + HOUR},
             "Rule churn is starting it now: why",
-            "waiting for Azure DevOps to answer",
+            "waiting for Azure DevOps to respond",
             id="starting",
         ),
         pytest.param(
@@ -234,7 +234,7 @@ def test_looking_back_stops_at_the_deadline_and_can_be_continued(services):
 
 
 def test_a_claim_that_is_not_read_in_time_is_an_error(services):
-    with pytest.raises(LedgerError, match="no time was left"):
+    with pytest.raises(LedgerError, match="ran out of time"):
         find(Question("churn", "17"), replace(reading(services), deadline=deadline(0)))
 
 

@@ -71,7 +71,7 @@ def test_an_unreadable_ledger_is_reported_and_the_rest_is_shown(make_services):
         configuration(services),
     )
 
-    assert "no time was left to reach the ledger" == overview.ledger_error
+    assert "ran out of time before reaching the ledger" == overview.ledger_error
     assert (["churn"], [WORKSPACE.id]) == (
         [rule.name for rule in overview.rules],
         [workspace.id for workspace in overview.workspaces],

@@ -1,11 +1,9 @@
 """What can be wrong with a rule, and the full message about each."""
 
+from model_trigger.rules.fields import rule_fields
 from model_trigger.rules.problems import GivenTwice
 
-RULE_FIELDS = (
-    "model, workspace, scheme, version, version_from, start, tags, properties, mode, allow_unsafe, "
-    "release, pipeline"
-)
+RULE_FIELDS = ", ".join(rule_fields().model_fields)
 NO_RANGE = "is empty; write a range such as >=10, or * for any version"
 PLACEHOLDERS = (
     "allowed: model_name, model_version, model_uri, workspace, resource_group, subscription_id, "
@@ -28,7 +26,7 @@ MISTAKES = {
     "text": ("x", f'churn: "x" is not a JSON object with the fields {RULE_FIELDS}'),
     "list": ([1], f"churn: [1] is not a JSON object with the fields {RULE_FIELDS}"),
     "null": (None, f"churn: null is not a JSON object with the fields {RULE_FIELDS}"),
-    "rule-twice": (GivenTwice(), "churn: is given twice; keep one of the two"),
+    "rule-twice": (GivenTwice(), "churn: is specified twice; keep one of the two"),
     "no-target": ({"model": "churn", "pipeline": None}, NO_TARGET),
     "two-targets": (
         rule(pipeline={"id": 1}),
@@ -64,7 +62,10 @@ MISTAKES = {
         rule(model=["churn", 5]),
         'churn.model: ["churn", 5] is not a list of strings; put each in quotes',
     ),
-    "model-twice": (rule(model=GivenTwice()), "churn.model: is given twice; keep one of the two"),
+    "model-twice": (
+        rule(model=GivenTwice()),
+        "churn.model: is specified twice; keep one of the two",
+    ),
     # workspace
     "workspace-empty": (rule(workspace=""), f'churn.workspace: "" {EMPTY}'),
     "workspace-number": (
@@ -182,7 +183,7 @@ MISTAKES = {
     ),
     "tag-twice": (
         rule(tags={"stage": GivenTwice()}),
-        "churn.tags.stage: is given twice; keep one of the two",
+        "churn.tags.stage: is specified twice; keep one of the two",
     ),
     # allow_unsafe
     "allow_unsafe-text": (

@@ -27,7 +27,7 @@ TARGET_MISTAKES = {
         rule(release={}),
         (
             "churn.release.definition: is missing; expected the id or name of the release "
-            r"definition; a name may carry its path: \ml\Deploy"
+            r"definition; a name may include its path: \ml\Deploy"
         ),
     ),
     "release-definition": (release(definition=0), f"churn.release.definition: 0 {ID}"),
@@ -85,7 +85,7 @@ TARGET_MISTAKES = {
         rule(release=None, pipeline={}),
         (
             "churn.pipeline.id: is missing; expected the id or name of the pipeline; "
-            "a name may carry its folder"
+            "a name may include its folder"
         ),
     ),
     "pipeline-id": (pipeline(id=True), f"churn.pipeline.id: true {ID}"),
@@ -122,7 +122,7 @@ TARGET_MISTAKES = {
         release(organization_url="http://dev.azure.com/contoso"),
         (
             f'churn.release.organization_url: "http://dev.azure.com/contoso" {ADDRESS}; '
-            "over plain http, anyone on the way could read the credential; "
+            "over plain http, anyone on the network path could read the credential; "
             "did you mean 'https://dev.azure.com/contoso'?"
         ),
     ),
@@ -130,7 +130,7 @@ TARGET_MISTAKES = {
         release(organization_url="https://me:secret@dev.azure.com/contoso"),
         (
             f'churn.release.organization_url: "https://***@dev.azure.com/contoso" {ADDRESS}; '
-            "it names more than the organization; "
+            "it contains more than the organization; "
             "did you mean 'https://dev.azure.com/contoso'?"
         ),
     ),

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_trigger.matching.versions import VersionError
+from model_trigger.rules import rule as rule_module
 from model_trigger.rules.fields import Mode, RuleFields, rule_fields
 from model_trigger.rules.rule import Clause
 from model_trigger.targets.kinds import KINDS
@@ -223,6 +224,15 @@ def test_what_ledgers_hold_of_a_rule_still_fits_it(fields, ordering, selectors):
 
     assert (ordering, selectors) == (made.ordering, made.selectors)
     assert "34138fbfed9b7a2d" == rulebook(Mode.OFF, churn={}).rules["churn"].selectors
+
+
+def test_a_field_that_came_later_changes_no_rule_that_leaves_it_out(monkeypatch):
+    before = rule(workspace="ml-*").selectors, rule(tags={"a": "b"}).selectors
+    first = tuple(each for each in rule_module._FIRST_SELECTING if each != "workspace")  # noqa: SLF001
+    monkeypatch.setattr(rule_module, "_FIRST_SELECTING", first)
+
+    assert before[0] == rule(workspace="ml-*").selectors
+    assert before[1] != rule(tags={"a": "b"}).selectors
 
 
 @pytest.mark.parametrize(

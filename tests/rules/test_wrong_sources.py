@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from model_trigger.rules.book import RuleBook
 from model_trigger.rules.problems import GivenTwice
 from model_trigger.rules.sources import RulesUnreadableError, find_setting, gather
+from tests.rules.mistakes import RULE_FIELDS
 from tests.support.drawn import relaxed
 from tests.support.sources import CHURN, fields, gathered, reported
 
@@ -110,8 +111,7 @@ def wrong(name, settings, *expected):
         wrong(
             "unknown-field",
             {"RULES__churn__versoin": "1"},
-            "RULES__churn__versoin: is not a field; allowed: model, workspace, scheme, version, "
-            "version_from, start, tags, properties, mode, allow_unsafe, release, pipeline; "
+            f"RULES__churn__versoin: is not a field; allowed: {RULE_FIELDS}; "
             "did you mean 'version'?",
         ),
         wrong(
@@ -139,7 +139,7 @@ def wrong(name, settings, *expected):
         wrong(
             "name-given-twice",
             {"RULES__churn__tags": '{"stage": "a", "stage": "b"}'},
-            "RULES__churn__tags.stage: is given twice; keep one of the two",
+            "RULES__churn__tags.stage: is specified twice; keep one of the two",
         ),
     ],
 )
@@ -214,7 +214,9 @@ def test_rules_under_two_names_that_differ_only_in_case_are_ambiguous():
 def test_a_repeated_name_breaks_only_its_rule(churn, path):
     book = RuleBook.read(gathered(rules=f'{{"good": {json.dumps(CHURN)}, "churn": {churn}}}'))
 
-    assert [f"{path}: is given twice; keep one of the two"] == [str(one) for one in book.problems]
+    assert [f"{path}: is specified twice; keep one of the two"] == [
+        str(one) for one in book.problems
+    ]
     assert ["good"] == list(book.rules)
     assert ["churn"] == list(book.broken)
 

@@ -76,10 +76,14 @@ OPTIONS_CACHE.file_name = ""
 
 @dataclass
 class Exchange:
-    """The requests of one call from outside: their deadline, and whether a POST was among them."""
+    """The requests of one call from outside: their deadline, and whether a POST was among them.
+
+    A client that knows better sets `post_was_sent` to False until it sends one: what may have been
+    sent is looked up, and never sent again.
+    """
 
     deadline: Deadline
-    post_was_sent: bool = False
+    post_was_sent: bool = True
 
 
 class Authorization(Authentication):
@@ -167,6 +171,7 @@ class _Hardened(Client):
         """Return the client bound to one exchange, with the same connections."""
         bound = copy(self)
         bound.exchange = exchange
+        exchange.post_was_sent = False
         return bound
 
     def _get_resource_locations(self, url: str, all_host_types: bool) -> Any:  # noqa: ANN401, FBT001
@@ -205,7 +210,7 @@ class _Hardened(Client):
         seconds = deadline.remaining
         if not seconds:
             # A process that was frozen after the deadline was set no longer sends anything.
-            msg = "no time was left to send the request"
+            msg = "ran out of time before sending the request"
             raise ClientRequestError(msg)
         if request.method == "POST":
             if deadline.clock() - getattr(self._last_used, "at", 0.0) > _LONGEST_IDLE:
@@ -267,7 +272,7 @@ def _read_content(response: Any, deadline: Deadline) -> None:  # noqa: ANN401
     again.
     """
     if not deadline.remaining:
-        msg = "no time was left to read the response"
+        msg = "ran out of time before reading the response"
         raise ClientRequestError(msg)
     connection = response.raw.connection
     if connection is not None and connection.sock is not None:

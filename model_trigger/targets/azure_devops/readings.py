@@ -97,7 +97,9 @@ class Readings(Generic[Value]):
         finally:
             self._waiting.remove(entry)
         if not is_over:
-            msg = "the request to Azure DevOps failed: no time was left to wait for its response"
+            msg = (
+                "the request to Azure DevOps failed: ran out of time while waiting for its response"
+            )
             raise AzureDevOpsError(msg, answered=False)
 
     def _new(self, key: Hashable, wish: Wish) -> _Reading[Value]:
