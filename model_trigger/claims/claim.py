@@ -60,7 +60,8 @@ class Claim:
     `lease_until` ends the last turn in which a POST may have been sent; only a lookup well after it
     can prove that there is no release. `tried_at` is when the claim was last processed,
     `absent_since` when its rule was first found absent. `second_release` was started by a process
-    that froze until its lease was over.
+    that froze until its lease was over. `was_absent` is whether a lookup once proved that a turn
+    had started nothing: its process, if it froze, may still start a release with the same key.
     """
 
     registration: Registration
@@ -78,6 +79,7 @@ class Claim:
     not_before: datetime | None = None
     absent_since: datetime | None = None
     second_release: Release | None = None
+    was_absent: bool = False
     etag: str = ""
 
     @property

@@ -70,8 +70,8 @@ class Hold:
         second release.
         """
         while True:
-            # A start whose outcome is unknown holds the slot until its lease is over.
-            keeps_slot = completed.state is State.UNKNOWN
+            # A start that may still send its POST, or whose outcome is unknown, holds the slot.
+            keeps_slot = completed.state in {State.STARTING, State.UNKNOWN}
             freed = None if keeps_slot else transitions.without_slot(mark, completed.version)
             try:
                 self._late.write(completed, freed)
@@ -79,6 +79,7 @@ class Hold:
                 snapshot = self._late.read()
                 mark, other = snapshot.mark, transitions.after_conflict(snapshot.claim, completed)
                 if other is None:
+                    self._report_third(snapshot.claim, completed)
                     return done if completed.release else None
                 completed = other
             else:
@@ -107,11 +108,14 @@ class Hold:
                 # Its turns started nothing except the release that a frozen process recorded.
                 seen = Found(claim.second_release)
             match seen:
+                case Found(second=None) if claim.was_absent and not freshness.on:
+                    # It may be that of an earlier turn, and that of this one may not be listed yet.
+                    done = Done(Outcome.PENDING, f"{_UNCLEAR}; there may be two releases")
                 case Found() as found:
                     return self.found(claim, snapshot, found)
                 case Absent() if freshness.on:
                     absent = transitions.not_started(claim, "a lookup found no release")
-                    written, _ = self.write(absent, None)
+                    written, _ = self.write(replace(absent, was_absent=True), None)
                     return written
                 case Absent():
                     until = f"{claim.lease_until + self.list_lag:%H:%M:%S}"
@@ -173,7 +177,8 @@ class Hold:
             seen = self._sighting(claim, self.deadline.clock(), within)
         except (AzureDevOpsError, LedgerError, TargetError):
             return None
-        return seen if isinstance(seen, Found) else None
+        is_certain = isinstance(seen, Found) and (seen.second or not claim.was_absent)
+        return seen if isinstance(seen, Found) and is_certain else None
 
     def _sighting(
         self, claim: Claim, began_after: float, deadline: Deadline
@@ -198,6 +203,11 @@ class Hold:
     def write(self, claim: Claim | None, mark: Mark | None) -> tuple[Claim | None, Mark | None]:
         """Write a claim, a mark or both. Raises ConflictError, LedgerError."""
         return self.claims.write(self.partition, claim, mark, self.deadline)
+
+    def _report_third(self, current: Claim | None, completed: Claim) -> None:
+        """Log a release for which the claim has no place: two are recorded already."""
+        if current and completed.release not in {None, current.release, current.second_release}:
+            self._report_second(replace(current, second_release=completed.release))
 
     def _report_second(self, claim: Claim) -> None:
         if claim.release and claim.second_release:

@@ -89,6 +89,7 @@ def take(
         attempts=(former.attempts if former else 0) + 1,
         failed_since=former.failed_since if former else None,
         second_release=former.second_release if former else None,
+        was_absent=former.was_absent if former else False,
         etag=snapshot.claim.etag if snapshot.claim else "",
     )
     mark = _moved(snapshot.mark, candidate)

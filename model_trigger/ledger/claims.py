@@ -170,6 +170,7 @@ def claim_row(partition: Partition, claim: Claim) -> Row:
         "failed_since": claim.failed_since,
         "not_before": claim.not_before,
         "absent_since": claim.absent_since,
+        "was_absent": claim.was_absent or None,
         "target": target_key(request) if request else None,
         **spread("reason", shortened(claim.reason, _LONGEST_REASON)),
         **spread("registration", claim.registration.to_json()),
@@ -197,6 +198,7 @@ def read_claim(row: Row, etag: str) -> Claim:
         failed_since=utc_or_none(row.get("failed_since")),
         not_before=utc_or_none(row.get("not_before")),
         absent_since=utc_or_none(row.get("absent_since")),
+        was_absent=row.get("was_absent", False),
         etag=etag,
     )
 

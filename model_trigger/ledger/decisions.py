@@ -70,12 +70,14 @@ class Decisions:
         Raises ConflictError if another process does the same.
         """
         day, deleted = {"day": f"{before:%Y-%m-%d}"}, 0
-        while deadline.allows(LONGEST_CALL):
+        while deadline.allows(2 * LONGEST_CALL):
             old = self.table.keys("PartitionKey lt @day", day, deadline)
-            for _, of_one_day in groupby(old, key=itemgetter("PartitionKey")):
-                deleted += self.table.remove_all(list(of_one_day), deadline)
             if not old:
                 break
+            for _, of_one_day in groupby(old, key=itemgetter("PartitionKey")):
+                if not deadline.allows(LONGEST_CALL):
+                    return deleted
+                deleted += self.table.remove_all(list(of_one_day), deadline)
         return deleted
 
 

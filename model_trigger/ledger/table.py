@@ -160,7 +160,10 @@ class Table:
                 results_per_page=_LARGEST_TRANSACTION,
                 **limits,
             ).by_page()
-            return list(next(pages))
+            for page in pages:  # one may be empty though others follow
+                if rows := list(page):
+                    return rows
+            return []
 
         return self._call(read, deadline)
 

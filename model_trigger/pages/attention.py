@@ -46,7 +46,7 @@ def troubled_claims(reading: Reading) -> Iterator[Shown]:
     for partition, claim in reading.claims.troubled(reading.deadline):
         shown = show(partition, claim, reading)
         is_old = claim.claimed_at.date() < reading.kept_since
-        if claim.second_release and not is_old:
+        if claim.release and claim.second_release and not is_old:
             yield replace(
                 shown,
                 state=DUPLICATE_RELEASE,

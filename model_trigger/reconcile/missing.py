@@ -150,7 +150,7 @@ class WorkspaceCheck:
                 return
             is_done = False
             try:
-                is_done = yield from self.check_versions(current, model, rules)
+                is_done = yield from self.check_versions(current, model, rules, tally)
                 failures = 0
             except (AzureMLError, LedgerError, ConflictError) as error:
                 _log.error("reconcile: %s", error)
@@ -168,17 +168,20 @@ class WorkspaceCheck:
                     self.store.note_model(self.workspace, current.tried(model), self.deadline)
 
     def check_versions(
-        self, current: Pass, model: ModelSummary, rules: Sequence[Rule | BrokenRule]
+        self,
+        current: Pass,
+        model: ModelSummary,
+        rules: Sequence[Rule | BrokenRule],
+        tally: Tally,
     ) -> Decisions:
         """Check the versions of a model under each of its rules; return whether all are decided.
 
         A rule that fails stops no other, unless several fail in a row. Raises AzureMLError,
-        WorkspaceAccessError, and at the end the last LedgerError or ConflictError of a rule.
+        WorkspaceAccessError, and LedgerError or ConflictError if no rule could be checked.
         """
         models = self.starter.models()
         versions = list(models.versions(self.workspace, model.name, self.before_notes))
-        decided, failures = True, 0
-        last: LedgerError | ConflictError | None = None
+        decided, failures, checked = True, 0, 0
         for rule in rules:
             check = RuleCheck(
                 rule,
@@ -191,20 +194,20 @@ class WorkspaceCheck:
             )
             try:
                 decided = (yield from check.run()) and decided
-                failures = 0
+                failures, checked = 0, checked + 1
             except UnreadableRowError as error:
                 _log.error("reconcile: %s", error)
                 decided = False
             except (LedgerError, ConflictError) as error:
                 _log.error("reconcile: rule %r, model %r: %s", rule.name, model.name, error)
-                last, failures = error, failures + 1
+                tally.problem, decided, failures = str(error), False, failures + 1
+                if failures in {_MAX_FAILURES, len(rules)} and not checked:
+                    raise
                 if failures == _MAX_FAILURES:
                     break
             except Exception:  # noqa: BLE001 - an error in one rule must not stop others
                 _log.exception("reconcile: rule %r, model %r", rule.name, model.name)
                 decided = False
-        if last:
-            raise last
         if decided:
             self.store.note_model(self.workspace, current.noted(model, versions), self.deadline)
         return decided

@@ -74,6 +74,8 @@ class RuleCheck:
 
     def start(self, rule: Rule, missing: Sequence[Registration]) -> Decisions:
         """Start the undecided versions that the rule matches, in ascending order."""
+        if missing and not self.deadline.allows(ONE_START):
+            return False
         pairs = [(rule.evaluate(one), one) for one in self.undecided(missing)]
         wanted = [(found.version, found, one) for found, one in pairs if found.matched]
         needed = self.starter.dependencies(rule, self.versions[0].workspace) if wanted else ()
@@ -90,8 +92,10 @@ class RuleCheck:
 
     def keep(self, broken: BrokenRule, missing: Sequence[Registration]) -> Decisions:
         """Keep the undecided versions for a broken rule, which may match them."""
+        if missing and not self.deadline.allows(ONE_START):
+            return False
         decided = True
-        for registration in self.undecided(missing):
+        for registration in [*self.undecided(missing)]:
             if not self.deadline.allows(ONE_START):
                 return False
             decision = self.starter.keep(broken, registration, self.deadline.within(ONE_START))

@@ -12,7 +12,7 @@ from model_trigger.claims.lookup import Freshness
 from model_trigger.claims.store import LedgerError
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError
-from model_trigger.targets.request import Found, Release, StartRequest
+from model_trigger.targets.request import Absent, Found, Release, StartRequest
 from tests.support.build import POLICY, claim, deadline
 from tests.support.slow import Clock
 from tests.support.trial import CHURN, Crash, Interposed, raising, with_changes
@@ -108,6 +108,84 @@ def test_the_lost_start_of_a_later_turn_is_detected_beside_that_of_a_frozen_proc
     assert "duplicate_release" in caplog.text
 
 
+@pytest.mark.parametrize("retry", [False, True], ids=["delivery", "reconcile"])
+def test_a_release_listed_before_the_other_one_proves_nothing_about_it(churn, caplog, retry):
+    targets = churn.services.targets()
+
+    def meanwhile():
+        churn.let_pass(LATER)
+        churn.azure_devops.list_lag = 3600
+        churn.azure_devops.fault("error", status=500, commit=True)
+        churn.start()
+
+    frozen = Interposed(targets, "start", before=meanwhile)
+    churn.start(services=with_changes(churn.services, targets=lambda: frozen))
+    of_first = churn.snapshot().claim.second_release
+    only_one = Interposed(targets, "find")
+    only_one.find = lambda *_: Found(of_first)
+    early = churn.start(
+        services=with_changes(churn.services, targets=lambda: only_one), retry=retry
+    )
+    churn.let_pass(LATER)
+    churn.azure_devops.list_lag = 0
+    late = churn.start()
+
+    claim = churn.snapshot().claim
+    assert (Outcome.PENDING, Outcome.STARTED) == (early.outcome, late.outcome)
+    assert {one["id"] for one in churn.azure_devops.releases} == {
+        claim.release.id,
+        claim.second_release.id,
+    }
+    assert "duplicate_release" in caplog.text
+
+
+def test_what_a_later_turn_sees_at_once_may_be_the_release_of_a_frozen_process(churn):
+    targets = churn.services.targets()
+
+    def meanwhile():
+        churn.let_pass(LATER)
+        churn.azure_devops.fault("error", status=500, commit=True)
+        lossy = Interposed(targets, "find")
+        lossy.find = lambda *_: Found(RELEASE) if churn.posts else Absent()
+        churn.start(services=with_changes(churn.services, targets=lambda: lossy))
+
+    frozen = Interposed(targets, "start", before=meanwhile)
+    churn.start(services=with_changes(churn.services, targets=lambda: frozen))
+
+    assert State.UNKNOWN is churn.state()
+
+
+def test_the_slot_stays_with_a_later_turn_while_a_frozen_process_records_its_release(churn):
+    targets = churn.services.targets()
+    slots = []
+
+    def in_flight():
+        resume()
+        slots.append(churn.snapshot().mark.in_flight)
+
+    def meanwhile():
+        churn.let_pass(LATER)
+        later = Interposed(targets, "start", before=in_flight)
+        churn.start(services=with_changes(churn.services, targets=lambda: later))
+
+    def resume():
+        claim = replace(stale[0].claim, etag='W/"old"')
+        hold = churn.services.starter.hold(churn.partition, "17", deadline(), Freshness(0.0))
+        done = Done(Outcome.STARTED, "", SECOND)
+        hold.complete(transitions.started(claim, SECOND), stale[0].mark, done)
+
+    stale = []
+
+    def remember():
+        stale.append(churn.snapshot())
+        meanwhile()
+
+    frozen = Interposed(targets, "start", before=remember)
+    churn.start(services=with_changes(churn.services, targets=lambda: frozen))
+
+    assert ["17"] == slots
+
+
 @pytest.mark.parametrize("call", ["write", "read"])
 def test_a_process_that_is_frozen_again_while_it_records_its_release_goes_on(churn, call):
     churn.start()
@@ -163,10 +241,17 @@ def test_a_second_release_is_neither_passed_over_nor_overwritten(current, found,
     assert second == (seen and seen.second_release)
 
 
-def test_a_third_release_drops_neither_of_the_first_two():
-    current = claim(State.STARTED, release=RELEASE, second_release=SECOND)
+def test_a_third_release_drops_neither_of_the_first_two_and_is_logged(churn, caplog):
+    churn.start()
+    stale = churn.snapshot()
+    recorded = replace(stale.claim, second_release=SECOND)
+    churn.services.ledger.claims.write(churn.partition, recorded, None, deadline())
+    late = replace(transitions.started(stale.claim, THIRD), owner="a frozen one")
+    hold = churn.services.starter.hold(churn.partition, "17", deadline(), Freshness(0.0))
+    hold.complete(late, None, Done(Outcome.STARTED, "", THIRD))
 
-    assert transitions.after_conflict(current, transitions.started(claim(), THIRD)) is None
+    assert SECOND == churn.snapshot().claim.second_release
+    assert THIRD.url in caplog.text
 
 
 @pytest.mark.parametrize("state", [State.UNKNOWN, State.WAITING, State.FAILED])

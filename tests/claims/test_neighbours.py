@@ -155,6 +155,57 @@ def test_storage_that_is_down_ends_the_check_of_a_workspace_and_is_shown(
     assert "storage is down" == note.problem
 
 
+@pytest.mark.parametrize("rules", [("a", "fine"), ("fine", "a", "b", "c")], ids=["one", "three"])
+def test_a_rule_whose_storage_always_fails_stops_no_other_rule_on_any_model(
+    make_services, clock, rules
+):
+    names = [f"model-{number}" for number in range(8)]
+    models, organizations = Models(clock, names, registered_at=SOON), Organizations(clock)
+    services = make_services(
+        workspaces=[WORKSPACE], models=lambda: models, targets=lambda: organizations
+    )
+    whole = services.ledger.claims
+
+    class Failing:
+        """A store that can only read the partitions of one rule."""
+
+        def __getattr__(self, name):
+            return getattr(whole, name)
+
+        def read(self, partition, version, limit):
+            if partition.rule != "fine":
+                msg = "timed out"
+                raise LedgerError(msg)
+            return whole.read(partition, version, limit)
+
+    book = rulebook(**{name: in_organization(HEALTHY, model="model-*") for name in rules})
+    list(find_missed(book, with_changes(services, claims=Failing()), clock.deadline(240)))
+    note = services.ledger.notes().workspaces(deadline())[0][WORKSPACE.key]
+
+    assert names == sorted(organizations.started)
+    assert (8, "timed out") == (note.progress.failed, note.problem)
+
+
+@pytest.mark.parametrize("limit", [26, 60])
+def test_running_out_of_time_is_no_problem_of_a_workspace(make_services, clock, limit):
+    models = Models(clock, ["model-1"], registered_at=SOON, many={"model-1": 3})
+    organizations = Organizations(clock)
+    start = organizations.start
+
+    def slow(request, within, key=""):
+        clock.pass_by(min(17.0, within.remaining))
+        return start(request, within, key)
+
+    organizations.start = slow
+    services = make_services(
+        workspaces=[WORKSPACE], models=lambda: models, targets=lambda: organizations
+    )
+    every = in_organization(HEALTHY, model="model-*", start="every")
+    list(find_missed(rulebook(a=every, b=every), services, clock.deadline(limit)))
+
+    assert "" == services.ledger.notes().workspaces(deadline())[0][WORKSPACE.key].problem
+
+
 def test_a_missed_registration_is_started_as_long_as_there_is_time_for_a_start(settled):
     settled.azure_ml.register("churn", "17")
     services = settled.services

@@ -171,3 +171,9 @@ def test_what_was_pending_more_than_a_day_ago_is_over(services):
     keep_decision(services, Outcome.PENDING, ago=25 * HOUR)
 
     assert [] == troubles(services)
+
+
+def test_a_second_release_is_no_duplicate_before_there_is_a_first(services):
+    keep_claim(services, State.UNKNOWN, second_release=RELEASE)
+
+    assert [("unknown", False)] == [(one.state, one.needs_a_person) for one in troubles(services)]
