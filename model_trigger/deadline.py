@@ -6,16 +6,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A time in seconds of the monotonic `clock`; `sleep` waits on the same clock."""
+    """A time in seconds of the monotonic `clock`; `sleep` waits on the same clock.
+
+    `reserve` is how many seconds each call gets even after the deadline.
+    """
 
     at: float
     clock: Callable[[], float]
     sleep: Callable[[float], None]
+    reserve: float = 0.0
 
     @property
     def remaining(self) -> float:
-        """Seconds left; 0 if the deadline has passed."""
-        return max(0.0, self.at - self.clock())
+        """Seconds left; the reserve if the deadline has passed."""
+        return max(self.reserve, self.at - self.clock())
 
     def allows(self, seconds: float) -> bool:
         """Whether at least this many seconds are left."""
@@ -28,7 +32,3 @@ class Deadline:
     def within(self, seconds: float) -> "Deadline":
         """Return the earlier of this deadline and one `seconds` from now."""
         return Deadline(min(self.at, self.clock() + seconds), self.clock, self.sleep)
-
-    def at_least(self, seconds: float) -> "Deadline":
-        """Return the later of this deadline and one `seconds` from now."""
-        return Deadline(max(self.at, self.clock() + seconds), self.clock, self.sleep)

@@ -69,27 +69,24 @@ class Hold:
         time even after the deadline: a process that froze, perhaps repeatedly, may have started a
         second release.
         """
+        late = replace(self, deadline=replace(self.deadline, reserve=RESERVE))
+        current = completed
         while True:
             # A start that may still send its POST, or whose outcome is unknown, holds the slot.
-            keeps_slot = completed.state in {State.STARTING, State.UNKNOWN}
-            freed = None if keeps_slot else transitions.without_slot(mark, completed.version)
+            keeps_slot = current.state in {State.STARTING, State.UNKNOWN}
+            freed = None if keeps_slot else transitions.without_slot(mark, current.version)
             try:
-                self._late.write(completed, freed)
+                late.write(current, freed)
             except ConflictError:
-                snapshot = self._late.read()
+                snapshot = late.read()
                 mark, other = snapshot.mark, transitions.after_conflict(snapshot.claim, completed)
                 if other is None:
                     self._report_third(snapshot.claim, completed)
                     return done if completed.release else None
-                completed = other
+                current = other
             else:
-                self._report_second(completed)
+                self._report_second(current)
                 return done
-
-    @property
-    def _late(self) -> "Hold":
-        """A copy with time for one call, even after the deadline."""
-        return replace(self, deadline=self.deadline.at_least(RESERVE))
 
     def look_up(self, claim: Claim, snapshot: Snapshot, *, record: bool) -> Done | Claim | None:
         """Look up the release of a claim whose outcome is unknown.

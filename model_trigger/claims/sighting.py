@@ -89,13 +89,14 @@ def after_sighting(current: Claim | None, sought: Claim, found: Found) -> Claim 
     """Return the claim to write if it changed during the lookup that found its release.
 
     None if there is nothing to write: everything is recorded already, or a later turn than that of
-    the `sought` claim is starting it and may own the release. A release other than the recorded one
-    becomes the second.
+    the `sought` claim is starting it, or may have, and may own the release: it is looked up itself.
+    A release other than the recorded one becomes the second.
     """
     if current is None:
         return None
     if current.release is None:
-        if current.state is State.STARTING and current.owner != sought.owner:
+        may_have_started = current.state in {State.STARTING, State.UNKNOWN}
+        if may_have_started and current.owner != sought.owner:
             return None
         # The request by which the lookup found the release is the one that started it.
         return sighted(replace(current, request=sought.request or current.request), found)

@@ -62,6 +62,14 @@ LARGER: Mapping[str, Scenario] = {
     "two passes": Scenario(
         deliveries=(), versions=("17", "18"), passes=2, most_jumps=0, faults=_WORST
     ),
+    "one version three times, one process freezes and another one loses its response": Scenario(
+        deliveries=(_ONE, _ONE, _ONE),
+        faults=("frozen", "500 after, late"),
+        most_faults=2,
+        most_crashes=0,
+        most_jumps=1,
+        jumps=(242_000,),
+    ),
 }
 
 

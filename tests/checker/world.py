@@ -356,7 +356,7 @@ class World:
             return returned(Candidates((), silent) if silent else Absent())
         keyed = [one for one in listed if _key(one.request) == key]
         if keyed or _key(request):
-            return returned(Found(_release(keyed[0])) if keyed else Absent())
+            return returned(Found.of([*map(_release, keyed)]) if keyed else Absent())
         fitting = tuple(_release(one) for one in listed if _fits(one.request, request))
         return returned(Candidates(fitting) if fitting else Absent())
 

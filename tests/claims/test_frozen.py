@@ -15,7 +15,7 @@ from model_trigger.handlers import DeliverAgainError
 from model_trigger.targets.request import Absent, Found, Release, StartRequest
 from tests.support.build import POLICY, claim, deadline
 from tests.support.slow import Clock
-from tests.support.trial import CHURN, Crash, Interposed, raising, with_changes
+from tests.support.trial import CHURN, Crash, Interposed, once, raising, with_changes
 
 LATER = timedelta(minutes=5)
 RELEASE = Release(7, "https://dev.azure.com/contoso/ml/_release?releaseId=7")
@@ -106,6 +106,23 @@ def test_the_lost_start_of_a_later_turn_is_detected_beside_that_of_a_frozen_proc
     assert (Outcome.STARTED, State.STARTED) == (decision.outcome, claim.state)
     assert {first, second} == {claim.release.id, claim.second_release.id}
     assert "duplicate_release" in caplog.text
+
+
+def test_a_release_is_recorded_however_often_the_claim_changes_meanwhile(churn):
+    churn.start()
+    stale, whole = churn.snapshot(), churn.services.ledger.claims
+    starting = replace(stale.claim, state=State.STARTING, owner="a later turn", release=None)
+    written, _ = whole.write(churn.partition, starting, None, deadline())
+    later = transitions.started(written, RELEASE)
+    change = once(lambda: whole.write(churn.partition, later, None, deadline()))
+    changing = Interposed(whole, "read", after=change)
+    starter = with_changes(churn.services, claims=changing).starter
+    hold = starter.hold(churn.partition, "17", deadline(), Freshness(0.0))
+    late = replace(transitions.started(stale.claim, SECOND), owner="a frozen one")
+    hold.complete(late, stale.mark, Done(Outcome.STARTED, "", SECOND))
+
+    claim = churn.snapshot().claim
+    assert (RELEASE, SECOND) == (claim.release, claim.second_release)
 
 
 @pytest.mark.parametrize("retry", [False, True], ids=["delivery", "reconcile"])
@@ -207,7 +224,7 @@ def request(definition):
     return StartRequest("pipeline", "https://dev.azure.com/contoso", "ml", definition, {})
 
 
-@pytest.mark.parametrize("state", [State.WAITING, State.FAILED, State.UNKNOWN, State.GIVEN_UP])
+@pytest.mark.parametrize("state", [State.WAITING, State.FAILED, State.GIVEN_UP])
 def test_what_is_found_is_recorded_with_the_request_by_which_it_was_found(state):
     current = claim(state, owner="a later turn", request=request(6))
     seen = sighting.after_sighting(current, claim(owner="me", request=request(5)), Found(RELEASE))
@@ -222,7 +239,7 @@ def test_what_is_found_is_recorded_with_the_request_by_which_it_was_found(state)
             claim(State.STARTED, release=RELEASE), Found(RELEASE, SECOND), SECOND, id="of the list"
         ),
         pytest.param(
-            claim(State.UNKNOWN, second_release=SECOND),
+            claim(State.UNKNOWN, second_release=SECOND, owner="me"),
             Found(RELEASE),
             SECOND,
             id="recorded before",
@@ -236,7 +253,7 @@ def test_what_is_found_is_recorded_with_the_request_by_which_it_was_found(state)
     ],
 )
 def test_a_second_release_is_neither_passed_over_nor_overwritten(current, found, second):
-    seen = sighting.after_sighting(current, claim(owner="other"), found)
+    seen = sighting.after_sighting(current, claim(owner="me"), found)
 
     assert second == (seen and seen.second_release)
 

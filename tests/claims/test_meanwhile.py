@@ -87,6 +87,9 @@ def test_a_refusal_is_dropped_when_others_have_taken_the_claim():
         ),
         pytest.param(claim(owner="a later turn"), None, id="a later turn is starting it"),
         pytest.param(
+            claim(State.UNKNOWN, owner="a later turn"), None, id="a later turn may have started it"
+        ),
+        pytest.param(
             claim(owner="me", etag="new"),
             claim(State.STARTED, owner="me", release=RELEASE, etag="new"),
             id="its own turn has expired",
@@ -98,7 +101,7 @@ def test_a_refusal_is_dropped_when_others_have_taken_the_claim():
                 id=state,
             )
             for state in State
-            if state not in {State.STARTED, State.STARTING}
+            if state not in {State.STARTED, State.STARTING, State.UNKNOWN}
         ],
     ],
 )
