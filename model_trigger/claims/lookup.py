@@ -101,7 +101,7 @@ class Hold:
         except (AzureDevOpsError, LedgerError, TargetError) as error:
             done = self._failed(claim, error, began)
         else:
-            if freshness.on and claim.second_release and not isinstance(seen, Found):
+            if freshness.on and claim.second_release and isinstance(seen, Absent):
                 # Its turns started nothing except the release that a frozen process recorded.
                 seen = Found(claim.second_release)
             match seen:
@@ -189,9 +189,8 @@ class Hold:
             return seen
         others = self.claims.on_target(request, deadline)
         me = (self.partition, claim.version)
-        return sighting.resolve(
-            seen, request, [other for one, other in others if (one, other.version) != me]
-        )
+        rivals = [other for one, other in others if (one, other.version) != me]
+        return sighting.resolve(seen, request, rivals, claim.second_release)
 
     def read(self) -> Snapshot:
         """Read the claim and the mark. Raises LedgerError."""
@@ -203,8 +202,10 @@ class Hold:
 
     def _report_third(self, current: Claim | None, completed: Claim) -> None:
         """Log a release for which the claim has no place: two are recorded already."""
+        first = current and (current.release or current.second_release)
         if current and completed.release not in {None, current.release, current.second_release}:
-            self._report_second(replace(current, second_release=completed.release))
+            third = replace(current, release=first, second_release=completed.release)
+            self._report_second(third)
 
     def _report_second(self, claim: Claim) -> None:
         if claim.release and claim.second_release:

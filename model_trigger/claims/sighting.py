@@ -13,7 +13,7 @@ from model_trigger.claims.transitions import (
     started,
 )
 from model_trigger.targets.kinds import may_be_mistaken
-from model_trigger.targets.request import Absent, Candidates, Found, Sighting, StartRequest
+from model_trigger.targets.request import Absent, Candidates, Found, Release, Sighting, StartRequest
 
 # Claims in these states may have started something that the ledger does not list.
 _MAY_HAVE_STARTED = (State.STARTING, State.UNKNOWN, State.GIVEN_UP)
@@ -37,17 +37,22 @@ def may_prove_absence(claim: Claim, looked_up_at: datetime, list_lag: timedelta)
 
 
 def resolve(
-    sighting: Sighting, request: StartRequest, others: Iterable[Claim]
+    sighting: Sighting,
+    request: StartRequest,
+    others: Iterable[Claim],
+    recorded: Release | None = None,
 ) -> Found | Absent | Inconclusive:
     """Decide the outcome of a request from the result of a lookup and all other claims.
 
     `others` must be read after the list, so that they include the claim of every run in it. A run
-    without a key that belongs, or may belong, to another claim is never attributed to this one.
+    without a key that belongs, or may belong, to another claim is never attributed to this one, nor
+    is the one that a frozen process has `recorded` attributed to a later turn.
     """
     if not isinstance(sighting, Candidates):
         return sighting
     claims = list(others)
     held = {one.id for claim in claims for one in (claim.release, claim.second_release) if one}
+    held |= {recorded.id} if recorded else set()
     fitting = [run for run in sighting.fitting if run.id not in held]
     silent = [run for run in sighting.silent if run.id not in held]
     if not fitting and not silent:

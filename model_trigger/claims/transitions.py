@@ -233,10 +233,11 @@ def after_conflict(current: Claim | None, completed: Claim) -> Claim | None:
     release = completed.release
     is_known = release in {current.release, current.second_release}
     has_started = current.state in {State.STARTED, State.STARTING}
-    if release is None or is_known or (has_started and current.second_release):
-        return None
     is_of_later_turn = current.state is State.UNKNOWN and current.owner != completed.owner
-    if has_started or (is_of_later_turn and current.second_release is None):
+    is_full = (has_started or is_of_later_turn) and current.second_release
+    if release is None or is_known or is_full:
+        return None
+    if has_started or is_of_later_turn:
         # The POST of a later turn may have started another release, which is still looked up.
         return replace(current, second_release=release)
     return replace(

@@ -101,7 +101,7 @@ def answer_status(request: Request, reading: Reading, app: Configuration) -> Ans
         for trouble in values["troubles"]:
             # The names by which programs have read these before.
             urls = trouble["release_url"], trouble["second_release_url"]
-            trouble |= {"what": trouble["state"], "release_urls": urls if urls[1] else ()}
+            trouble |= {"what": trouble["state"], "release_urls": urls if all(urls) else ()}
         return Answer.of_json(code, values)
     values = {"overview": overview, "question": question}
     return Answer.of_template(code, "status.html", request, reading.now, **values)

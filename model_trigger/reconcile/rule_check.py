@@ -54,9 +54,12 @@ class RuleCheck:
         """
         rule = self.rule
         missing = [one for one in self.versions if self.current.may_be_missing(rule.name, one)]
+        is_new = bool(self.versions) and self.current.is_new(rule.name, self.versions[0].model)
+        if (missing or is_new) and not self.deadline.allows(ONE_START):
+            return False
         if isinstance(rule, BrokenRule):
             return (yield from self.keep(rule, missing))
-        if self.versions and self.current.is_new(rule.name, self.versions[0].model):
+        if is_new:
             self.mark_baseline(rule)
         return (yield from self.start(rule, missing))
 
@@ -74,8 +77,6 @@ class RuleCheck:
 
     def start(self, rule: Rule, missing: Sequence[Registration]) -> Decisions:
         """Start the undecided versions that the rule matches, in ascending order."""
-        if missing and not self.deadline.allows(ONE_START):
-            return False
         pairs = [(rule.evaluate(one), one) for one in self.undecided(missing)]
         wanted = [(found.version, found, one) for found, one in pairs if found.matched]
         needed = self.starter.dependencies(rule, self.versions[0].workspace) if wanted else ()
@@ -92,8 +93,6 @@ class RuleCheck:
 
     def keep(self, broken: BrokenRule, missing: Sequence[Registration]) -> Decisions:
         """Keep the undecided versions for a broken rule, which may match them."""
-        if missing and not self.deadline.allows(ONE_START):
-            return False
         decided = True
         for registration in [*self.undecided(missing)]:
             if not self.deadline.allows(ONE_START):

@@ -188,7 +188,7 @@ def _always_exclusive(original: Mutant, *arguments: Any) -> Any:
     return replace(original(*arguments), exclusive=True)
 
 
-def _others_are_ignored(original: Mutant, sighting: Any, request: Any, _others: Any) -> Any:
+def _others_are_ignored(original: Mutant, sighting: Any, request: Any, *_: Any) -> Any:
     return original(sighting, request, ())
 
 

@@ -10,9 +10,10 @@ from model_trigger.claims import sighting, transitions
 from model_trigger.claims.claim import Done, State
 from model_trigger.claims.lookup import Freshness
 from model_trigger.claims.store import LedgerError
+from model_trigger.deadline import Deadline
 from model_trigger.decisions.decision import Outcome
 from model_trigger.handlers import DeliverAgainError
-from model_trigger.targets.request import Absent, Found, Release, StartRequest
+from model_trigger.targets.request import Absent, Candidates, Found, Release, StartRequest
 from tests.support.build import POLICY, claim, deadline
 from tests.support.slow import Clock
 from tests.support.trial import CHURN, Crash, Interposed, once, raising, with_changes
@@ -271,7 +272,29 @@ def test_a_third_release_drops_neither_of_the_first_two_and_is_logged(churn, cap
     assert THIRD.url in caplog.text
 
 
-@pytest.mark.parametrize("state", [State.UNKNOWN, State.WAITING, State.FAILED])
+def test_a_later_turn_that_may_have_started_a_third_release_is_still_looked_up():
+    current = claim(State.UNKNOWN, owner="a later turn", second_release=SECOND, etag="new")
+
+    assert (
+        transitions.after_conflict(current, transitions.started(claim(owner="me"), RELEASE)) is None
+    )
+
+
+def test_a_recorded_run_without_a_key_is_not_attributed_to_a_later_turn():
+    both, sent = Candidates((RELEASE, SECOND)), request(5)
+
+    assert Found(SECOND) == sighting.resolve(both, sent, [], RELEASE)
+    assert Absent() == sighting.resolve(Candidates((RELEASE,)), sent, [], RELEASE)
+
+
+def test_after_its_deadline_a_call_gets_its_reserve_once_and_is_not_retried():
+    late = Deadline(0.0, lambda: 60.0, lambda _: None, reserve=3.0)
+
+    assert (3.0, False) == (late.remaining, late.allows(0.1))
+    assert 3.0 == late.within(1).remaining
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.FAILED])
 def test_what_another_frozen_process_recorded_stays_recorded(state):
     current = claim(state, owner="a later turn", second_release=SECOND, etag="new")
     written = transitions.after_conflict(current, transitions.started(claim(owner="me"), RELEASE))
