@@ -22,6 +22,8 @@ from model_trigger.rules.rule import Rule
 
 # Seconds for one registration, as for a delivery.
 ONE_START = 25.0
+# Seconds for reading and writing one mark.
+_ONE_BASELINE = 10.0
 # If more claims than this are needed, all claims of the partition are read with one query.
 _MAX_SINGLE_READS = 20
 
@@ -55,7 +57,8 @@ class RuleCheck:
         rule = self.rule
         missing = [one for one in self.versions if self.current.may_be_missing(rule.name, one)]
         is_new = bool(self.versions) and self.current.is_new(rule.name, self.versions[0].model)
-        if (missing or is_new) and not self.deadline.allows(ONE_START):
+        needed = ONE_START if missing else _ONE_BASELINE if is_new else 0.0
+        if not self.deadline.allows(needed):
             return False
         if isinstance(rule, BrokenRule):
             return (yield from self.keep(rule, missing))
