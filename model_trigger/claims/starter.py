@@ -90,13 +90,14 @@ class Starter:
         observed = replace(partition, observed=True)
         outcome, reason = Outcome.FAILED, broken.reason
         try:
-            if self.claims.read(observed, registration.version, deadline).claim:
+            was_observed, _ = self.claims.claim(observed, registration.version, deadline)
+            if was_observed:
                 reason = "this rule already observed it"
                 return Decision(Outcome.DUPLICATE, reason, broken.name, registration)
-            snapshot = self.claims.read(partition, registration.version, deadline)
-            if snapshot.claim is None:
-                claim = transitions.kept(registration, reason, snapshot.read_at)
-                self.claims.write(partition, claim, None, deadline)
+            claim, read_at = self.claims.claim(partition, registration.version, deadline)
+            if claim is None:
+                kept = transitions.kept(registration, reason, read_at)
+                self.claims.write(partition, kept, None, deadline)
         except ConflictError:
             reason = f"{reason} (kept by another delivery)"
         except LedgerError as error:

@@ -27,6 +27,16 @@ class ClaimStore(Protocol):
         """Read the claim of one version and the mark, with the storage time."""
         ...
 
+    def claim(
+        self, partition: Partition, version: str, deadline: Deadline
+    ) -> tuple[Claim | None, datetime]:
+        """Read the claim of one version alone, with the storage time."""
+        ...
+
+    def mark(self, partition: Partition, deadline: Deadline) -> Mark | None:
+        """Read the mark alone."""
+        ...
+
     def all_in(self, partition: Partition, deadline: Deadline) -> list[Claim]:
         """Read all claims of a partition."""
         ...

@@ -55,14 +55,20 @@ class Claims:
         names the etags of both, so it does not matter what changes in between.
         https://learn.microsoft.com/azure/storage/tables/table-storage-design-for-query
         """
-        key = partition_key(partition)
-        claim, read_at = self.table.read(key, claim_key(version), deadline)
-        mark, _ = self.table.read(key, MARK_KEY, deadline)
-        return Snapshot(
-            claim=parsed(read_claim, claim) if claim else None,
-            mark=parsed(read_mark, mark) if mark else None,
-            read_at=read_at,
-        )
+        claim, read_at = self.claim(partition, version, deadline)
+        return Snapshot(claim, self.mark(partition, deadline), read_at)
+
+    def claim(
+        self, partition: Partition, version: str, deadline: Deadline
+    ) -> tuple[Claim | None, datetime]:
+        """Read the claim of one version alone, with the storage time."""
+        row, read_at = self.table.read(partition_key(partition), claim_key(version), deadline)
+        return parsed(read_claim, row) if row else None, read_at
+
+    def mark(self, partition: Partition, deadline: Deadline) -> Mark | None:
+        """Read the mark alone."""
+        row, _ = self.table.read(partition_key(partition), MARK_KEY, deadline)
+        return parsed(read_mark, row) if row else None
 
     def all_in(self, partition: Partition, deadline: Deadline) -> list[Claim]:
         """Read all claims of a partition."""

@@ -199,10 +199,11 @@ class WorkspaceCheck:
                 _log.error("reconcile: %s", error)
                 decided = False
             except (LedgerError, ConflictError) as error:
-                _log.error("reconcile: rule %r, model %r: %s", rule.name, model.name, error)
-                tally.problem, decided, failures = str(error), False, failures + 1
+                decided, failures = False, failures + 1
                 if failures in {_MAX_FAILURES, len(rules)} and not checked:
                     raise
+                tally.problem = str(error)
+                _log.error("reconcile: rule %r, model %r: %s", rule.name, model.name, error)
                 if failures == _MAX_FAILURES:
                     break
             except Exception:  # noqa: BLE001 - an error in one rule must not stop others

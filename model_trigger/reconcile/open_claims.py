@@ -174,7 +174,7 @@ class OpenClaim:
         return self.give_up_unknown(decision) or decision
 
     def give_up_refused(self, decision: Decision) -> Decision | None:
-        """Give up a claim refused for `RETRY_FOR` that was just refused again, else None."""
+        """Stop retrying a claim refused for `RETRY_FOR` that was just refused again, else None."""
         is_refused = self.claim.state is State.FAILED and decision.outcome is Outcome.FAILED
         if not is_refused or not self.is_retry_over(self.claim.failed_since):
             return None
@@ -187,7 +187,7 @@ class OpenClaim:
         return None
 
     def give_up_unknown(self, decision: Decision) -> Decision | None:
-        """Give up a claim that has been unknown for `RETRY_FOR`; a person must check it.
+        """Stop looking up a claim unknown for `RETRY_FOR`; a person must check it.
 
         Only if an earlier lookup was inconclusive although it could have proven absence: the app
         may simply have been stopped all that time.

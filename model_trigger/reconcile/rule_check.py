@@ -73,8 +73,7 @@ class RuleCheck:
         if baseline is None:
             return
         partition, claims = partition_of(rule, known[0]), self.starter.claims
-        mark = claims.read(partition, baseline.version, self.deadline).mark
-        marked = with_baseline(mark, baseline)
+        marked = with_baseline(claims.mark(partition, self.deadline), baseline)
         if marked:
             claims.write(partition, None, marked, self.deadline)
 
@@ -123,7 +122,7 @@ class RuleCheck:
     def state(self, one: Registration) -> State | None:
         """Read the state of one version's claim; None if there is no claim."""
         partition = partition_of(self.rule, one)
-        claim = self.starter.claims.read(partition, one.version, self.before_notes).claim
+        claim, _ = self.starter.claims.claim(partition, one.version, self.before_notes)
         return claim.state if claim else None
 
     def states(self, missing: Sequence[Registration]) -> Mapping[str, State | None] | None:

@@ -101,6 +101,13 @@ CORE = {
     "targets",
     "text",
 }
+# The only units that read the clock or the environment, or open a connection, by themselves.
+SOURCES = {
+    "time": {"handlers", "services", "commands"},
+    "os": {"settings", "outbound", "targets.azure_devops"},
+    "socket": set(),
+    "subprocess": {"identity"},
+}
 # Methods that read the clock.
 CLOCKS = {"now", "utcnow", "today"}
 
@@ -137,8 +144,12 @@ def inside(module):
         yield next((each for each in inner if each in MODULES), inner[0])
 
 
+def first(name):
+    return name.partition(".")[0]
+
+
 def outside(module):
-    names = {name.partition(".")[0] for name in imports(module)}
+    names = {*map(first, imports(module))}
     return names - {"model_trigger"} - sys.stdlib_module_names
 
 
@@ -168,7 +179,7 @@ def test_the_core_knows_no_clock_environment_or_network(module):
         if isinstance(node, ast.Call)
     }
 
-    assert set() == {name.partition(".")[0] for name in names} & sys.stdlib_module_names - PURE
+    assert set() == {*map(first, names)} & sys.stdlib_module_names - PURE
     assert set() == {name for name in names if name.startswith(("http.", "urllib."))} - {
         "http.HTTPStatus",
         "urllib.parse.parse_qsl",
@@ -177,6 +188,13 @@ def test_the_core_knows_no_clock_environment_or_network(module):
         "urllib.parse.urlsplit",
     }
     assert set() == calls & (CLOCKS | {"__import__", "eval", "exec"})
+
+
+@pytest.mark.parametrize("library", SOURCES)
+def test_only_the_listed_units_use_the_clock_the_environment_or_the_network_directly(library):
+    users = {unit(each) for each in MODULES if library in {*map(first, imports(each))}}
+
+    assert SOURCES[library] == users
 
 
 def test_packages_do_nothing_when_they_are_imported():

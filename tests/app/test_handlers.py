@@ -16,7 +16,7 @@ from model_trigger.ledger.ledger import Ledger
 from model_trigger.rules.sources import RulesUnreadableError
 from model_trigger.text import LONGEST_LINE
 from tests.support.build import WORKSPACE, WORKSPACE_ID, deadline, event, event_text, rulebook
-from tests.support.trial import with_changes
+from tests.support.trial import FailingClaims, with_changes
 
 DECISION = "decision "
 
@@ -156,6 +156,15 @@ def test_a_broken_rule_affects_no_other_and_loses_no_registration(
     assert 1 == len(azure_devops.releases)
 
 
+def test_a_broken_rule_has_the_same_reason_in_every_delivery(make_services, decisions):
+    services = make_services(rules=partial(rulebook, bad={"start": "newst"}))
+    for _ in range(2):
+        handle_event(event_text(17), services)
+    first, second = (each["reason"] for each in decisions())
+
+    assert first == second
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -165,20 +174,11 @@ def test_a_broken_rule_affects_no_other_and_loses_no_registration(
 )
 def test_an_unexpected_fault_in_one_rule_does_not_stop_the_others(make_services, decisions, odd):
     services = make_services(rules=partial(rulebook, odd=odd, good={"release": {"definition": 2}}))
-
-    class Odd:
-        """A ledger that fails unexpectedly for one rule."""
-
-        def __getattr__(self, name):
-            return getattr(services.ledger.claims, name)
-
-        def read(self, partition, version, limit):
-            if partition.rule == "odd":
-                raise ZeroDivisionError
-            return services.ledger.claims.read(partition, version, limit)
+    table = services.ledger.claims.table
+    failing = FailingClaims(table, lambda rule: rule == "odd", ZeroDivisionError())
 
     with pytest.raises(DeliverAgainError, match=r"^odd: unexpected error in .*ZeroDivisionError"):
-        handle_event(event_text(17), with_changes(services, claims=Odd()))
+        handle_event(event_text(17), with_changes(services, claims=failing))
 
     assert {"odd": "pending", "good": "started"} == {
         each["rule"]: each["outcome"] for each in decisions()

@@ -22,7 +22,15 @@ from tests.support.slow import (
     claims_of,
     in_organization,
 )
-from tests.support.trial import Interposed, find_missed, finish, raising, with_changes
+from tests.support.trial import (
+    FailingClaims,
+    Interposed,
+    find_missed,
+    finish,
+    raising,
+    with_changes,
+    with_reads,
+)
 
 SOON = datetime.now(UTC) + timedelta(minutes=9)
 
@@ -115,24 +123,12 @@ def test_an_unexpected_fault_in_one_rule_does_not_stop_another_for_the_model(clo
 
 
 def test_storage_that_fails_for_one_rule_keeps_no_other_rule_from_a_model(settled, caplog):
-    whole = settled.services.ledger.claims
-
-    class Failing:
-        """A store of which one partition cannot be read."""
-
-        def __getattr__(self, name):
-            return getattr(whole, name)
-
-        def read(self, partition, version, limit):
-            if partition.rule == "a":
-                msg = "timed out"
-                raise LedgerError(msg)
-            return whole.read(partition, version, limit)
-
+    table = settled.services.ledger.claims.table
+    failing = FailingClaims(table, lambda rule: rule == "a", LedgerError("timed out"))
     settled.with_rules(a={}, b={"release": {"definition": 2}}).reconcile()
     settled.let_a_pass_be(timedelta(minutes=5))
     settled.azure_ml.register("churn", "17")
-    settled.services = with_changes(settled.services, claims=Failing())
+    settled.services = with_changes(settled.services, claims=failing)
 
     assert [("b", "17", "started")] == settled.reconcile()
     assert "rule 'a', model 'churn': timed out" in caplog.text
@@ -140,19 +136,19 @@ def test_storage_that_fails_for_one_rule_keeps_no_other_rule_from_a_model(settle
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_storage_that_is_down_ends_the_check_of_a_workspace_and_is_shown(
-    make_services, clock, count
+    make_services, clock, caplog, count
 ):
     models = Models(clock, [f"model-{number}" for number in range(10)], registered_at=SOON)
     services = make_services(workspaces=[WORKSPACE], models=lambda: models)
-    down = Interposed(
-        services.ledger.claims, "read", before=raising(LedgerError("storage is down"))
-    )
+    table = services.ledger.claims.table
+    down = FailingClaims(table, lambda _: True, LedgerError("storage is down"))
     book = rulebook(**{f"rule{number}": {"model": "*"} for number in range(count)})
     list(find_missed(book, with_changes(services, claims=down), clock.deadline()))
     note = services.ledger.notes().workspaces(deadline())[0][WORKSPACE.key]
 
     assert (3, 7) == (note.progress.failed, note.progress.left)
     assert "storage is down" == note.problem
+    assert 3 * min(count, 3) == caplog.text.count("storage is down")
 
 
 @pytest.mark.parametrize("rules", [("a", "fine"), ("fine", "a", "b", "c")], ids=["one", "three"])
@@ -164,22 +160,10 @@ def test_a_rule_whose_storage_always_fails_stops_no_other_rule_on_any_model(
     services = make_services(
         workspaces=[WORKSPACE], models=lambda: models, targets=lambda: organizations
     )
-    whole = services.ledger.claims
-
-    class Failing:
-        """A store that can only read the partitions of one rule."""
-
-        def __getattr__(self, name):
-            return getattr(whole, name)
-
-        def read(self, partition, version, limit):
-            if partition.rule != "fine":
-                msg = "timed out"
-                raise LedgerError(msg)
-            return whole.read(partition, version, limit)
-
+    table = services.ledger.claims.table
+    failing = FailingClaims(table, lambda rule: rule != "fine", LedgerError("timed out"))
     book = rulebook(**{name: in_organization(HEALTHY, model="model-*") for name in rules})
-    list(find_missed(book, with_changes(services, claims=Failing()), clock.deadline(240)))
+    list(find_missed(book, with_changes(services, claims=failing), clock.deadline(240)))
     note = services.ledger.notes().workspaces(deadline())[0][WORKSPACE.key]
 
     assert names == sorted(organizations.started)
@@ -306,7 +290,7 @@ def test_a_slow_gateway_timeout_does_not_delay_other_organizations(make_services
 def test_reading_many_claims_leaves_time_to_record_the_progress_of_a_pass(make_services, clock):
     models = Models(clock, ["churn"], registered_at=SOON, many={"churn": 20})
     services = make_services(workspaces=[WORKSPACE], models=lambda: models)
-    slow = Interposed(services.ledger.claims, "read", after=lambda: clock.pass_by(6))
+    slow = with_reads(services.ledger.claims, lambda: clock.pass_by(6))
     book = rulebook(churn={"start": "every"})
     list(find_missed(book, with_changes(services, claims=slow), clock.deadline(100)))
 

@@ -27,7 +27,14 @@ from tests.support.slow import (
     in_organization,
     progress,
 )
-from tests.support.trial import Interposed, find_missed, finish, raising, with_changes
+from tests.support.trial import (
+    Interposed,
+    find_missed,
+    finish,
+    raising,
+    with_changes,
+    with_reads,
+)
 
 
 @pytest.fixture(name="clock")
@@ -139,11 +146,24 @@ def test_the_many_new_versions_of_a_model_are_read_at_once(make_services, clock)
     for model, number in (("a-sweep", 40), ("b", 1)):
         for version in range(1, number + 1):
             keep_claim(services, State.STARTED, str(version), rule="all", model=model)
-    slow = Interposed(services.ledger.claims, "read", after=lambda: clock.pass_by(2))
+    slow = with_reads(services.ledger.claims, lambda: clock.pass_by(2))
     book = rulebook(all={"model": "*"})
     list(find_missed(book, with_changes(services, claims=slow), clock.deadline(60)))
 
     assert (2, 0) == (progress(services).checked, progress(services).left)
+
+
+def test_a_version_that_is_decided_costs_one_read(make_services, clock):
+    soon = datetime.now(UTC) + timedelta(minutes=9)
+    services = make_services(
+        workspaces=[WORKSPACE], models=lambda: Models(clock, ["churn"], registered_at=soon)
+    )
+    keep_claim(services, State.STARTED, "1")
+    reads = []
+    claims = with_reads(services.ledger.claims, lambda: reads.append(1))
+    list(find_missed(rulebook(churn={}), with_changes(services, claims=claims), clock.deadline()))
+
+    assert [1] == reads
 
 
 def test_every_workspace_has_its_turn_in_some_pass(make_services, clock):

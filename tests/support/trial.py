@@ -1,6 +1,7 @@
 """The app in its environment, and a rule under test: what the protocol tests act on."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from model_trigger.claims.claim import Partition
 from model_trigger.claims.lookup import Freshness
 from model_trigger.claims.policy import Policy
 from model_trigger.handlers import handle_event, reconcile
+from model_trigger.ledger.claims import Claims
 from model_trigger.ledger.ledger import Ledger
 from model_trigger.reconcile.missing import find_missing
 from model_trigger.reconcile.open_claims import finish_claims
@@ -203,6 +205,31 @@ class Interposed:
             return result
 
         return call
+
+
+@dataclass(frozen=True)
+class FailingClaims(Claims):
+    """Claims of which those of some rules cannot be read, chosen by the rule's name."""
+
+    is_failing: Callable[[str], bool]
+    error: Exception
+
+    def claim(self, partition, version, deadline):
+        self.fail(partition)
+        return super().claim(partition, version, deadline)
+
+    def mark(self, partition, deadline):
+        self.fail(partition)
+        return super().mark(partition, deadline)
+
+    def fail(self, partition):
+        if self.is_failing(partition.rule):
+            raise self.error
+
+
+def with_reads(claims, after):
+    """Return the claims such that something runs after each read of a row."""
+    return replace(claims, table=Interposed(claims.table, "read", after=after))
 
 
 def once(do):
